@@ -1,0 +1,69 @@
+"""The autoencoder: h = f(x), r = g(h), trained to make r describe x."""
+
+import jax
+from jaxtyping import Array, PRNGKeyArray
+
+from jaxae.base import Autoencoder, Likelihood, Network, Output, Params, Step
+from jaxae.likelihoods import gaussian
+
+
+def autoencoder(
+    encoder: Network, decoder: Network, likelihood: Likelihood | None = None
+) -> Autoencoder:
+    r"""An autoencoder with a deterministic code.
+
+    .. math:: L(x) = -\log p(x \mid g(f(x)))
+
+    With `gaussian()`, the default, the loss is half the squared error plus a constant; with
+    `bernoulli()` it is the cross-entropy. It has no prior: `sample` and `log_weight` are None.
+
+    Args:
+      encoder: from images to codes, `[b, d]`.
+      decoder: from codes to the outputs of the likelihood.
+      likelihood: what those outputs mean.
+
+    Returns:
+      an :class:`Autoencoder` whose loss has the term `distortion`, -log p(x | z) in nats.
+
+    Examples:
+      >>> import jax.numpy as jnp, jaxae
+      >>> model = autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> params = model.init(jax.random.key(0), images)
+      >>> model.encode(params, images).shape
+      (4, 2)
+
+    References:
+      Hinton and Salakhutdinov, `Reducing the Dimensionality of Data with Neural Networks
+      <https://www.cs.toronto.edu/~hinton/absps/science.pdf>`_.
+    """
+    likelihood = gaussian() if likelihood is None else likelihood
+
+    def init(key: PRNGKeyArray, x: Array) -> Params:
+        encoder_key, decoder_key = jax.random.split(key)
+        params = encoder.init(encoder_key, x)
+        z = encoder.apply(params, x)
+        return {"encoder": params, "decoder": decoder.init(decoder_key, z)}
+
+    def encode(params: Params, x: Array) -> Array:
+        return encoder.apply(params["encoder"], x)
+
+    def decode(params: Params, z: Array) -> Array:
+        return likelihood.mean(decoder.apply(params["decoder"], z))
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Array | None = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        encoder_key, decoder_key = jax.random.split(key) if train else (None, None)
+        z = encoder.apply(params["encoder"], x, key=encoder_key)
+        outputs = decoder.apply(params["decoder"], z, key=decoder_key)
+        distortion = -likelihood.log_prob(outputs, x if target is None else target)
+        return Output(distortion, {"distortion": distortion}, z)
+
+    return Autoencoder(init, encode, decode, loss)

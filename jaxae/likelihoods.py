@@ -1,0 +1,217 @@
+"""What the outputs of a decoder mean: log-probabilities in nats, and the image to look at.
+
+A likelihood is a pair of pure functions over the outputs of a decoder. All sums are over the
+values of one image and all arithmetic is in float32, whatever the networks' dtype; every
+normalising constant is included, so that two likelihoods of the same kind can be compared.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from jaxae.base import Likelihood, soft_clip
+
+LOG_SCALE_BOUND = 6.0
+"""Learned log-scales stay within (-6, 6): the smallest scale, 0.0025, is below one grey level."""
+
+
+def bernoulli() -> Likelihood:
+    r"""Pixels are coins, and the outputs are their logits.
+
+    .. math:: \log p(x \mid \ell) = \sum_i x_i \ell_i - \log(1 + e^{\ell_i})
+
+    For targets strictly between 0 and 1 this is the (negative) cross-entropy of the lectures: a
+    loss, but not the log-probability of anything.
+
+    Examples:
+      >>> likelihood = bernoulli()
+      >>> likelihood.log_prob(jnp.zeros((1, 2, 1, 1)), jnp.ones((1, 2, 1, 1))).round(4).tolist()
+      [-1.3862999677658081]
+
+    References:
+      Kingma and Welling, `Auto-Encoding Variational Bayes <https://arxiv.org/abs/1312.6114>`_,
+      appendix C.1.
+    """
+
+    def log_prob(logits: Float[Array, "b ..."], target: Float[Array, "b ..."]) -> Array:
+        return -_sum(optax.sigmoid_binary_cross_entropy(_f32(logits), target))
+
+    def mean(logits: Float[Array, "b ..."]) -> Array:
+        return jax.nn.sigmoid(_f32(logits))
+
+    return Likelihood(log_prob, mean, levels=2)
+
+
+def gaussian(scale: float | None = 1.0, *, clip: bool = True) -> Likelihood:
+    r"""Pixels are Gaussian around the outputs.
+
+    .. math:: \log p(x \mid \mu) = -\sum_i \frac{(x_i - \mu_i)^2}{2 \sigma^2}
+              + \log \sigma + \tfrac12 \log 2 \pi
+
+    The factor of the squared error is in the scale: ``1/2 ||x - mu||**2`` is scale 1, and
+    ``||x - mu||**2`` is scale ``sqrt(1/2)``.
+
+    Args:
+      scale: the standard deviation; None to learn one for each pixel, as a second output.
+      clip: whether the mean is clipped to [0, 1], where images are. False for other data.
+
+    Raises:
+      ValueError: if the scale is not positive.
+
+    Examples:
+      >>> likelihood = gaussian(scale=0.5)
+      >>> likelihood.log_prob(jnp.zeros((1, 2, 1, 1)), jnp.ones((1, 2, 1, 1))).round(4).tolist()
+      [-4.451600074768066]
+
+    References:
+      Rybkin, Daniilidis and Levine, `Simple and Effective VAE Training with Calibrated Decoders
+      <https://arxiv.org/abs/2006.13202>`_.
+    """
+
+    def standard(z: Array) -> Array:
+        return -0.5 * jnp.square(z) - 0.5 * math.log(2 * math.pi)
+
+    return _location_scale(standard, scale, clip)
+
+
+def laplace(scale: float | None = 1.0, *, clip: bool = True) -> Likelihood:
+    r"""Pixels follow a Laplace distribution around the outputs: the absolute error.
+
+    .. math:: \log p(x \mid \mu) = -\sum_i \frac{|x_i - \mu_i|}{s} + \log 2 s
+
+    Args:
+      scale: the scale s; None to learn one for each pixel, as a second output.
+      clip: whether the mean is clipped to [0, 1], where images are. False for other data.
+
+    Raises:
+      ValueError: if the scale is not positive.
+
+    Examples:
+      >>> likelihood = laplace()
+      >>> likelihood.log_prob(jnp.zeros((1, 1, 1, 1)), jnp.ones((1, 1, 1, 1))).round(4).tolist()
+      [-1.6931999921798706]
+    """
+
+    def standard(z: Array) -> Array:
+        return -jnp.abs(z) - math.log(2)
+
+    return _location_scale(standard, scale, clip)
+
+
+def discretized_logistic() -> Likelihood:
+    r"""Bytes as the bins of a logistic distribution with learned location and scale.
+
+    .. math:: p(x_i \mid m, s) = \sigma\!\left(\frac{x_i + h - m_i}{s_i}\right)
+              - \sigma\!\left(\frac{x_i - h - m_i}{s_i}\right), \qquad h = 1 / 510
+
+    where the bins of 0 and of 1 reach to infinity, so that the 256 probabilities sum to one. The
+    outputs are the location and the log-scale on the last axis. Because the targets are discrete,
+    ``-log_prob / (pixels * log 2)`` is a number of bits per dimension.
+
+    Examples:
+      >>> likelihood = discretized_logistic()
+      >>> levels = jnp.arange(256).reshape(256, 1, 1, 1) / 255
+      >>> outputs = jnp.broadcast_to(jnp.array([0.3, -2.0]), (256, 1, 1, 1, 2))
+      >>> round(float(jnp.sum(jnp.exp(likelihood.log_prob(outputs, levels)))), 4)
+      1.0
+
+    References:
+      Salimans et al., `PixelCNN++ <https://arxiv.org/abs/1701.05517>`_, section 2.1 (with one
+      component).
+    """
+    half = 1 / 510
+
+    def parameters(outputs: Array) -> tuple[Array, Array]:
+        outputs = _f32(outputs)
+        return outputs[..., 0], jnp.exp(soft_clip(outputs[..., 1], LOG_SCALE_BOUND))
+
+    def log_prob(outputs: Float[Array, "b ... 2"], target: Float[Array, "b ..."]) -> Array:
+        location, scale = parameters(outputs)
+        upper = (target + half - location) / scale
+        lower = (target - half - location) / scale
+        # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no cancellation in
+        # either tail. At the ends of the range one of the sigmoids is one.
+        below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
+        inside = below + above + jnp.log(-jnp.expm1(-2 * half / scale))
+        log_mass = jnp.where(
+            target < half, below, jnp.where(target > 1 - half, above, inside)
+        )
+        return _sum(log_mass)
+
+    def mean(outputs: Float[Array, "b ... 2"]) -> Array:
+        # The mean of the logistic censored to [0, 1]: the integral of P(X > t) over t in [0, 1].
+        # It is within half a grey level of the mean over the 256 bins.
+        location, scale = parameters(outputs)
+        softplus = jax.nn.softplus
+        area = scale * (softplus(location / scale) - softplus((location - 1) / scale))
+        return jnp.clip(area, 0, 1)
+
+    return Likelihood(log_prob, mean, outputs=2, levels=256)
+
+
+def categorical(levels: int = 256) -> Likelihood:
+    r"""Each value of the image is one of `levels` classes, and the outputs are their logits.
+
+    .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i},
+              \qquad k_i = \operatorname{round}((K - 1) x_i)
+
+    Args:
+      levels: K; the k-th level is the pixel value `k / (K - 1)`.
+
+    Raises:
+      ValueError: if there are fewer than two levels.
+
+    Examples:
+      >>> likelihood = categorical(levels=4)
+      >>> likelihood.log_prob(jnp.zeros((1, 2, 1, 1, 4)), jnp.ones((1, 2, 1, 1))).round(4).tolist()
+      [-2.7725000381469727]
+
+    References:
+      van den Oord et al., `Pixel Recurrent Neural Networks <https://arxiv.org/abs/1601.06759>`_,
+      section 2.2.
+    """
+    if levels < 2:
+        raise ValueError(f"a categorical likelihood needs at least 2 levels, got {levels}")
+
+    def log_prob(logits: Float[Array, "b ... k"], target: Float[Array, "b ..."]) -> Array:
+        level = jnp.round(target * (levels - 1)).astype(jnp.int32)
+        return -_sum(optax.softmax_cross_entropy_with_integer_labels(_f32(logits), level))
+
+    def mean(logits: Float[Array, "b ... k"]) -> Array:
+        value = jnp.arange(levels, dtype=jnp.float32) / (levels - 1)
+        return jnp.sum(jax.nn.softmax(_f32(logits)) * value, axis=-1)
+
+    return Likelihood(log_prob, mean, outputs=levels, levels=levels)
+
+
+def _location_scale(standard, scale: float | None, clip: bool) -> Likelihood:
+    """A symmetric density around the outputs, from its standard log-density at scale one."""
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"the scale of a likelihood must be positive, got {scale}")
+
+    def parameters(outputs: Array) -> tuple[Array, Array | float]:
+        outputs = _f32(outputs)
+        if scale is not None:
+            return outputs, math.log(scale)
+        return outputs[..., 0], soft_clip(outputs[..., 1], LOG_SCALE_BOUND)
+
+    def log_prob(outputs: Float[Array, "b ..."], target: Float[Array, "b ..."]) -> Array:
+        location, log_scale = parameters(outputs)
+        return _sum(standard((target - location) * jnp.exp(-log_scale)) - log_scale)
+
+    def mean(outputs: Float[Array, "b ..."]) -> Array:
+        location, _ = parameters(outputs)
+        return jnp.clip(location, 0, 1) if clip else location
+
+    return Likelihood(log_prob, mean, outputs=1 if scale is not None else 2)
+
+
+def _f32(outputs: Array) -> Array:
+    return outputs.astype(jnp.float32)
+
+
+def _sum(values: Float[Array, "b ..."]) -> Float[Array, " b"]:
+    return jnp.sum(values, axis=tuple(range(1, values.ndim)))

@@ -1,0 +1,424 @@
+"""Training: one step, one epoch in a single `jit`, one evaluator, and `fit` around them.
+
+Every random number is a function of (key, step): no generator has state, so that a run that was
+stopped and resumed draws the same permutations and the same noise as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Integer, PRNGKeyArray
+
+from jaxae import parallel
+from jaxae.base import Autoencoder, Params, Step, as_float
+from jaxae.checkpoint import Checkpoints, stop_signals
+
+Transform = Callable[[PRNGKeyArray, Array], Array]
+"""What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
+
+Metrics = dict[str, float]
+
+
+class TrainState(NamedTuple):
+    """All that training carries from one step to the next.
+
+    Attributes:
+      step: how many updates were made, int32.
+      params: of the model.
+      opt_state: of the optimizer.
+    """
+
+    step: Integer[Array, ""]
+    params: Params
+    opt_state: optax.OptState
+
+
+class Fit(NamedTuple):
+    """What `fit` returns.
+
+    Attributes:
+      params: the parameters with the best validation score (the last ones without validation).
+      state: the state after the last epoch.
+      history: a record of each epoch.
+      best_epoch: the epoch that `params` are from.
+      compile_seconds: how long the compilation took.
+    """
+
+    params: Params
+    state: TrainState
+    history: list[dict[str, float]]
+    best_epoch: int
+    compile_seconds: float
+
+
+class NonFiniteError(ValueError):
+    """A loss stopped being finite; the message names the term and the step."""
+
+
+def init_state(
+    model: Autoencoder, optimizer: optax.GradientTransformation, key: PRNGKeyArray, x: Array
+) -> TrainState:
+    """The state before the first step; `x` is a few images, for their shape."""
+    params = model.init(key, as_float(x))
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+
+
+def make_step(
+    model: Autoencoder,
+    optimizer: optax.GradientTransformation,
+    *,
+    transform: Transform | None = None,
+) -> Callable[[TrainState, PRNGKeyArray, Array], tuple[TrainState, dict[str, Array]]]:
+    """One update of the parameters as a pure function, to be compiled by the caller.
+
+    Args:
+      model: any autoencoder.
+      optimizer: from optax.
+      transform: applied to the batch first, with fresh randomness each step.
+
+    Returns:
+      `(state, key, x) -> (state, metrics)`; the randomness of the step is `fold_in(key,
+      state.step)`, and the metrics are the mean loss and the mean of every term, in nats.
+
+    Examples:
+      >>> import jaxae
+      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> optimizer = optax.adam(1e-3)
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> state = init_state(model, optimizer, jax.random.key(0), images)
+      >>> step = jax.jit(make_step(model, optimizer))
+      >>> state, metrics = step(state, jax.random.key(1), images)
+      >>> int(state.step), sorted(metrics)
+      (1, ['distortion', 'loss'])
+    """
+
+    def step(
+        state: TrainState, key: PRNGKeyArray, x: Array
+    ) -> tuple[TrainState, dict[str, Array]]:
+        transform_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
+        x = as_float(x)
+        if transform is not None:
+            x = transform(transform_key, x)
+
+        def objective(params: Params) -> tuple[Array, dict[str, Array]]:
+            out = model.loss(params, loss_key, x, step=state.step, train=True)
+            chex.assert_shape([out.loss, *out.terms.values()], (x.shape[0],))
+            return jnp.mean(out.loss), {name: jnp.mean(v) for name, v in out.terms.items()}
+
+        (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, opt_state), {"loss": loss, **terms}
+
+    return step
+
+
+def make_epoch(
+    model: Autoencoder,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    *,
+    transform: Transform | None = None,
+    mesh: Mesh | None = None,
+) -> Callable[[TrainState, PRNGKeyArray, Array], tuple[TrainState, dict[str, Array]]]:
+    """A whole epoch as one compiled program: a permutation, and a scan over its batches.
+
+    Args:
+      model: any autoencoder.
+      optimizer: from optax.
+      batch_size: the batch over all devices; examples left over wait for the next permutation.
+      transform: as in :func:`make_step`.
+      mesh: to divide each batch over its devices.
+
+    Returns:
+      `(state, key, images) -> (state, metrics)`, compiled; the state is donated, `images` are
+      bytes or floats on the device, `[n, h, w, c]`, and each of the metrics is `[steps]`.
+
+    Raises:
+      ValueError: if a batch is larger than the data, or does not divide by the devices.
+    """
+    step = make_step(model, optimizer, transform=transform)
+    if mesh is not None:
+        parallel.check_divides(batch_size, mesh)
+
+    @partial(jax.jit, donate_argnums=0)
+    def epoch(
+        state: TrainState, key: PRNGKeyArray, images: Array
+    ) -> tuple[TrainState, dict[str, Array]]:
+        n = images.shape[0]
+        check_batch_size(batch_size, n)
+        order_key, step_key = jax.random.split(key)
+        order = jax.random.permutation(jax.random.fold_in(order_key, state.step), n)
+        batches = order[: n // batch_size * batch_size].reshape(-1, batch_size)
+        if mesh is not None:
+            batches = parallel.split_last_axis(batches, mesh)
+        return jax.lax.scan(lambda state, i: step(state, step_key, images[i]), state, batches)
+
+    return epoch
+
+
+def make_evaluate(
+    score: Callable[[Params, PRNGKeyArray, Array], Mapping[str, Array]],
+    *,
+    batch_size: int = 256,
+    mesh: Mesh | None = None,
+) -> Callable[[Params, PRNGKeyArray, Array], dict[str, np.ndarray]]:
+    """Scores every example exactly once, whatever the batch size.
+
+    Args:
+      score: `(params, key, x) -> {name: [b]}`, pure.
+      batch_size: how many are scored together; the last batch is filled up with examples that
+        have been scored already, and their second scores are dropped.
+      mesh: to divide each batch over its devices.
+
+    Returns:
+      `(params, key, images) -> {name: [n]}`, the scores of the examples in their order. With the
+      same key they are the same.
+
+    Examples:
+      >>> brightness = make_evaluate(lambda params, key, x: {"mean": x.mean((1, 2, 3))}, batch_size=2)
+      >>> images = jnp.arange(3.0).reshape(3, 1, 1, 1)
+      >>> brightness({}, jax.random.key(0), images)["mean"].tolist()
+      [0.0, 1.0, 2.0]
+    """
+
+    @jax.jit
+    def scan(params: Params, key: PRNGKeyArray, images: Array) -> dict[str, Array]:
+        n = images.shape[0]
+        size = min(batch_size, n)
+        if mesh is not None:
+            size = -(-size // mesh.size) * mesh.size
+        batches = -(-n // size)
+        indices = jnp.arange(batches * size).reshape(batches, size) % n
+        if mesh is not None:
+            indices = parallel.split_last_axis(indices, mesh)
+
+        def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
+            i, index = batch
+            scores = score(params, jax.random.fold_in(key, i), as_float(images[index]))
+            chex.assert_shape(list(scores.values()), (size,))
+            return None, dict(scores)
+
+        _, scores = jax.lax.scan(body, None, (jnp.arange(batches), indices))
+        return {name: v.reshape(-1)[:n] for name, v in scores.items()}
+
+    def evaluate(params: Params, key: PRNGKeyArray, images: Array) -> dict[str, np.ndarray]:
+        if images.shape[0] == 0:
+            raise ValueError("there is no example to evaluate")
+        return jax.device_get(scan(params, key, images))
+
+    return evaluate
+
+
+def objective(
+    model: Autoencoder,
+) -> Callable[[tuple[Params, Step], PRNGKeyArray, Array], dict[str, Array]]:
+    """A score for :func:`make_evaluate`: the loss and its terms, without dropout.
+
+    Its `params` are a pair `(params, step)`: the step is what scheduled weights are read at.
+    """
+
+    def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Array) -> dict[str, Array]:
+        params, step = at
+        out = model.loss(params, key, x, step=step, train=False)
+        return {"loss": out.loss, **out.terms}
+
+    return score
+
+
+def means(scores: Mapping[str, np.ndarray], prefix: str = "") -> Metrics:
+    """The mean of each score over all examples, summed in float64.
+
+    Examples:
+      >>> means({"loss": np.float32([1, 2])}, prefix="test/")
+      {'test/loss': 1.5}
+    """
+    return {f"{prefix}{name}": float(np.mean(v, dtype=np.float64)) for name, v in scores.items()}
+
+
+def fit(
+    model: Autoencoder,
+    images: np.ndarray | Array,
+    *,
+    optimizer: optax.GradientTransformation,
+    epochs: int,
+    key: PRNGKeyArray,
+    batch_size: int = 128,
+    validation: np.ndarray | Array | None = None,
+    monitor: str = "loss",
+    patience: int | None = None,
+    transform: Transform | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    checkpoints: Checkpoints | None = None,
+    on_epoch: Callable[[dict[str, float]], Any] | None = None,
+) -> Fit:
+    """Trains a model.
+
+    Args:
+      model: any autoencoder.
+      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1].
+      optimizer: from optax.
+      epochs: passes over the data, counted from the beginning of the run.
+      key: what the run is a function of.
+      batch_size: over all devices.
+      validation: images that are not trained on, scored after each epoch with fixed noise.
+      monitor: the validation score to select by: "loss" or the name of a term; smaller is better.
+      patience: stop after so many epochs without a better validation score; None: never.
+      transform: applied to each training batch, with fresh randomness.
+      devices: to train on, all of them when None.
+      checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
+        (Ctrl-C) and SIGTERM then end the epoch, save, and raise `KeyboardInterrupt`.
+      on_epoch: called with the record of each epoch, those before a resumption included.
+
+    Returns:
+      a :class:`Fit`.
+
+    Raises:
+      ValueError: if a size does not fit the data, or `monitor` is not a score of the model.
+      NonFiniteError: when a term stops being finite. The state before that epoch is saved.
+
+    Examples:
+      >>> import jaxae
+      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> images = np.zeros((20, 8, 8, 1), np.uint8)
+      >>> trained = fit(model, images, optimizer=optax.adam(1e-3), epochs=2, batch_size=10,
+      ...               key=jax.random.key(0))
+      >>> int(trained.state.step)
+      4
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be positive, got {epochs}")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience must be positive, got {patience}")
+    if patience is not None and validation is None:
+        raise ValueError("patience needs a validation set")
+    check_batch_size(batch_size, images.shape[0])
+    mesh = parallel.data_mesh(devices)
+    parallel.check_divides(batch_size, mesh)
+    init_key, train_key, validation_key = jax.random.split(key, 3)
+
+    state = jax.jit(partial(init_state, model, optimizer))(init_key, images[:1])
+    best = Best(state.params, math.inf, 0)
+    history: list[dict[str, float]] = []
+    if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
+        state = saved.state
+        best = Best(saved.best, saved.meta["best_score"], saved.meta["best_epoch"])
+        history = saved.meta["history"]
+    for record in history:
+        if on_epoch is not None:
+            on_epoch(record)
+
+    state, best_params = parallel.replicate((state, best.params), mesh)
+    best = best._replace(params=best_params)
+    data = parallel.replicate(jnp.asarray(images), mesh)
+    held_out = None if validation is None else parallel.replicate(jnp.asarray(validation), mesh)
+    evaluate = make_evaluate(objective(model), mesh=mesh)
+
+    def save(state: TrainState) -> None:
+        if checkpoints is not None:
+            meta = {"history": history, "best_score": best.score, "best_epoch": best.epoch}
+            checkpoints.save(int(state.step), state, best.params, meta)
+
+    def finished() -> bool:
+        waited = len(history) - best.epoch
+        return len(history) >= epochs or (patience is not None and waited >= patience)
+
+    compile_seconds = 0.0
+    if finished():
+        return Fit(best.params, state, history, best.epoch, compile_seconds)
+    started = time.perf_counter()
+    epoch = make_epoch(model, optimizer, batch_size, transform=transform, mesh=mesh)
+    compiled = epoch.lower(state, train_key, data).compile()
+    compile_seconds = time.perf_counter() - started
+
+    with stop_signals(enabled=checkpoints is not None) as stop:
+        saved_at = time.perf_counter()
+        while not finished():
+            # The epoch consumes the state: this is what is left to save if a term goes wrong.
+            good = jax.tree.map(jnp.copy, state)
+            started = time.perf_counter()
+            state, metrics = compiled(state, train_key, data)
+            values = jax.device_get(metrics)
+            seconds = time.perf_counter() - started
+            steps = len(values["loss"])
+            record = {
+                "epoch": len(history) + 1,
+                "step": int(state.step),
+                "seconds": seconds,
+                "images_per_second": steps * batch_size / seconds,
+                **means(values, "train/"),
+            }
+            try:
+                _check_finite(values, int(good.step))
+                score = -math.inf
+                if held_out is not None:
+                    at = (state.params, state.step)
+                    scores = means(evaluate(at, validation_key, held_out), "validation/")
+                    _check_finite(scores, int(state.step))
+                    record |= scores
+                    score = _monitored(scores, monitor)
+            except NonFiniteError:
+                save(good)
+                raise
+            if held_out is None or score < best.score:
+                params = jax.tree.map(jnp.copy, state.params)
+                best = Best(params, score, int(record["epoch"]))
+            history.append(record)
+            if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
+                save(state)
+                saved_at = time.perf_counter()
+            if on_epoch is not None:
+                on_epoch(record)
+            if stop and not finished():
+                raise KeyboardInterrupt
+    return Fit(best.params, state, history, best.epoch, compile_seconds)
+
+
+SAVE_EVERY_SECONDS = 20.0
+
+
+class Best(NamedTuple):
+    """The parameters to keep, their validation score, and the epoch they are from."""
+
+    params: Params
+    score: float
+    epoch: int
+
+
+def check_batch_size(batch_size: int, n: int) -> None:
+    """Raises a `ValueError` unless a batch has between one and `n` examples."""
+    if batch_size < 1:
+        raise ValueError(f"the batch size must be positive, got {batch_size}")
+    if batch_size > n:
+        raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
+
+
+def _monitored(scores: Metrics, monitor: str) -> float:
+    try:
+        return scores[f"validation/{monitor}"]
+    except KeyError:
+        names = ", ".join(name.removeprefix("validation/") for name in scores)
+        raise ValueError(f"cannot monitor {monitor!r}; the model has {names}") from None
+
+
+def _check_finite(values: Mapping[str, Float[np.ndarray, "*steps"] | float], step: int) -> None:
+    """Raises for the first step at which a value is not finite, and names a term before the sum."""
+    finite = {name: np.isfinite(np.atleast_1d(v)) for name, v in values.items()}
+    bad = {name: int(np.argmin(ok)) for name, ok in finite.items() if not ok.all()}
+    if bad:
+        first = min(bad.values())
+        names = [name for name, i in bad.items() if i == first]
+        terms = [name for name in names if not name.endswith("loss")] or names
+        raise NonFiniteError(
+            f"{', '.join(terms)} stopped being finite at step {step + first}; "
+            "try a smaller learning rate or gradient clipping"
+        )

@@ -1,0 +1,291 @@
+"""The variational autoencoder, its bounds, and estimates of log p(x). All figures are in nats."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.base import (
+    Autoencoder,
+    Likelihood,
+    Network,
+    Output,
+    Params,
+    Step,
+    Weight,
+    at_step,
+    soft_clip,
+)
+from jaxae.divergences import kl_standard_normal_per_dimension
+from jaxae.likelihoods import bernoulli
+
+LOG_VAR_BOUND = 15.0
+"""Posterior log-variances stay within (-15, 15)."""
+
+
+def vae(
+    encoder: Network,
+    decoder: Network,
+    likelihood: Likelihood | None = None,
+    *,
+    code: int,
+    beta: Weight = 1.0,
+    samples: int = 1,
+    free_bits: float = 0.0,
+) -> Autoencoder:
+    r"""A variational autoencoder with a diagonal Gaussian posterior and the prior N(0, I).
+
+    .. math:: L(x) = -\frac1L \sum_{l=1}^L \log p(x \mid \mu + \sigma \epsilon_l)
+              + \beta \operatorname{KL}(\mathcal N(\mu, \sigma^2) \,\|\, \mathcal N(0, I)),
+              \qquad \epsilon_l \sim \mathcal N(0, I)
+
+    Args:
+      encoder: from images to `[b, 2 * code]`: the posterior's means, then its log-variances before
+        they are softly bounded (see :func:`diagonal_posterior`).
+      decoder: from codes to the outputs of the likelihood.
+      likelihood: what those outputs mean; `bernoulli()` when None.
+      code: the number of latent dimensions.
+      beta: weight of the KL divergence; a constant or a schedule.
+      samples: L, the number of codes drawn for each example.
+      free_bits: nats a latent dimension may carry, on the mean of the batch, before the KL
+        divergence is felt (with it, the examples of a batch are coupled).
+
+    Returns:
+      an :class:`Autoencoder` whose loss has the terms `distortion`, -E log p(x | z); `rate`, the
+      KL divergence (always the raw one); and `negative_elbo`, their sum, which bounds -log p(x)
+      from above whatever beta is.
+
+    Raises:
+      ValueError: if `code` or `samples` is not positive, or a weight is negative.
+
+    Examples:
+      >>> import jaxae
+      >>> model = vae(jaxae.mlp_encoder(2 * 3), jaxae.mlp_decoder((8, 8, 1)), code=3)
+      >>> params = model.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
+      >>> model.sample(params, jax.random.key(1), 5).shape
+      (5, 8, 8, 1)
+
+    References:
+      Kingma and Welling, `Auto-Encoding Variational Bayes <https://arxiv.org/abs/1312.6114>`_;
+      Higgins et al., `beta-VAE <https://openreview.net/forum?id=Sy2fzU9gl>`_; free bits: Kingma et
+      al., `Improving Variational Inference with Inverse Autoregressive Flow
+      <https://arxiv.org/abs/1606.04934>`_, section C.8.
+    """
+    likelihood = bernoulli() if likelihood is None else likelihood
+    if code < 1:
+        raise ValueError(f"the code of a VAE needs at least one dimension, got {code}")
+    if samples < 1:
+        raise ValueError(f"the bound needs at least one sample, got {samples}")
+    if not callable(beta) and not 0 <= beta < math.inf:
+        raise ValueError(f"beta must be finite and not negative, got {beta}")
+    if not 0 <= free_bits < math.inf:
+        raise ValueError(f"free_bits must be finite and not negative, got {free_bits}")
+
+    def posterior(
+        params: Params, x: Array, key: PRNGKeyArray | None = None
+    ) -> tuple[Array, Array]:
+        outputs = encoder.apply(params["encoder"], x, key=key)
+        if outputs.shape[1:] != (2 * code,):
+            raise ValueError(
+                f"the encoder of a VAE gives {code} means and {code} log-variances, "
+                f"[b, {2 * code}], but this one gave [b, {', '.join(map(str, outputs.shape[1:]))}]"
+            )
+        return diagonal_posterior(outputs)
+
+    def init(key: PRNGKeyArray, x: Array) -> Params:
+        encoder_key, decoder_key = jax.random.split(key)
+        z = jnp.zeros((x.shape[0], code))
+        return {"encoder": encoder.init(encoder_key, x), "decoder": decoder.init(decoder_key, z)}
+
+    def encode(params: Params, x: Array) -> Array:
+        return posterior(params, x)[0]
+
+    def decode(params: Params, z: Array) -> Array:
+        return likelihood.mean(decoder.apply(params["decoder"], z))
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Array | None = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
+        mean, log_var = posterior(params, x, encoder_key if train else None)
+        noise = jax.random.normal(noise_key, (samples, *mean.shape))
+        z = mean + jnp.exp(0.5 * log_var) * noise
+        target = x if target is None else target
+        outputs = decoder.apply(
+            params["decoder"], z.reshape(-1, code), key=decoder_key if train else None
+        )
+        targets = jnp.broadcast_to(target, (samples, *target.shape)).reshape(-1, *target.shape[1:])
+        log_probs = likelihood.log_prob(outputs, targets).reshape(samples, -1)
+        distortion = -jnp.mean(log_probs, axis=0)
+        kl = kl_standard_normal_per_dimension(mean, log_var)
+        rate = jnp.sum(kl, axis=-1)
+        terms = {"distortion": distortion, "rate": rate, "negative_elbo": distortion + rate}
+        return Output(distortion + at_step(beta, step) * _felt(kl), terms, z[0])
+
+    def _felt(kl: Float[Array, "b d"]) -> Float[Array, " b"]:
+        if free_bits > 0:
+            # Written for each example, so that the mean over the batch is max(mean, free_bits).
+            kl = jnp.where(jnp.mean(kl, axis=0) > free_bits, kl, free_bits)
+        return jnp.sum(kl, axis=-1)
+
+    def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
+        return decode(params, jax.random.normal(key, (n, code)))
+
+    def log_weight(
+        params: Params, key: PRNGKeyArray, x: Array, *, target: Array | None = None
+    ) -> Array:
+        mean, log_var = posterior(params, x)
+        noise = jax.random.normal(key, mean.shape)
+        z = mean + jnp.exp(0.5 * log_var) * noise
+        outputs = decoder.apply(params["decoder"], z)
+        log_joint = likelihood.log_prob(outputs, x if target is None else target)
+        # The log(2 pi) of the prior and of the posterior cancel.
+        log_ratio = 0.5 * jnp.sum(jnp.square(noise) + log_var - jnp.square(z), axis=-1)
+        return log_joint + log_ratio
+
+    return Autoencoder(init, encode, decode, loss, sample, log_weight)
+
+
+def diagonal_posterior(
+    outputs: Float[Array, "b two_d"],
+) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
+    r"""Means and log-variances of q(z | x) from the outputs of a VAE's encoder.
+
+    The log-variance is bounded by :func:`soft_clip` to (-15, 15); this one bounded value
+    is what is sampled with and what the KL divergence sees.
+
+    Args:
+      outputs: `[b, 2 d]`, what `encoder.apply` returned.
+
+    Returns:
+      means and log-variances, `[b, d]` each, float32.
+
+    Examples:
+      >>> mean, log_var = diagonal_posterior(jnp.array([[1.0, 1e6]]))
+      >>> mean.tolist(), log_var.round(3).tolist()
+      ([[1.0]], [[15.0]])
+    """
+    mean, log_var = jnp.split(outputs.astype(jnp.float32), 2, axis=-1)
+    return mean, soft_clip(log_var, LOG_VAR_BOUND)
+
+
+def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
+    r"""Trains a model on the importance-weighted bound, which is tighter than the ELBO.
+
+    .. math:: L(x) = -\log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)},
+              \qquad z_k \sim q(z \mid x)
+
+    Args:
+      base: a model with a `log_weight`; its own loss, and any weights in it, are not used.
+      samples: K.
+
+    Returns:
+      the same model with this loss. Its terms are `negative_iwae`, the loss, and `negative_elbo`,
+      the mean of the negative log-weights.
+
+    Raises:
+      ValueError: if the model has no `log_weight`, or `samples` is not positive.
+
+    Examples:
+      >>> import jaxae
+      >>> base = vae(jaxae.mlp_encoder(2 * 3), jaxae.mlp_decoder((8, 8, 1)), code=3)
+      >>> model = importance_weighted(base, samples=5)
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> model.loss(model.init(jax.random.key(0), images), jax.random.key(1), images).loss.shape
+      (4,)
+
+    References:
+      Burda, Grosse and Salakhutdinov, `Importance Weighted Autoencoders
+      <https://arxiv.org/abs/1509.00519>`_.
+    """
+    log_weight = _log_weight(base)
+    if samples < 1:
+        raise ValueError(f"the bound needs at least one sample, got {samples}")
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Array | None = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        keys = jax.random.split(key, samples)
+        log_w = jax.vmap(lambda key: log_weight(params, key, x, target=target))(keys)
+        bound = math.log(samples) - logsumexp(log_w, axis=0)
+        terms = {"negative_iwae": bound, "negative_elbo": -jnp.mean(log_w, axis=0)}
+        return Output(bound, terms, base.encode(params, x))
+
+    return base._replace(loss=loss)
+
+
+def importance_nll(
+    model: Autoencoder, params: Params, key: PRNGKeyArray, x: Float[Array, "b ..."], samples: int
+) -> Float[Array, " b"]:
+    r"""An estimate of -log p(x) by importance sampling, in nats; in expectation an upper bound.
+
+    .. math:: -\log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)}
+
+    Memory does not grow with the number of samples: they are drawn a few at a time.
+
+    Args:
+      model: a model with a `log_weight`.
+      params: its parameters.
+      key: for the samples.
+      x: images, `[b, ...]`.
+      samples: K, exactly as many as are drawn for each image.
+
+    Returns:
+      `[b]`.
+
+    Raises:
+      ValueError: if the model has no `log_weight`, or `samples` is not positive.
+
+    Examples:
+      >>> import jaxae
+      >>> model = vae(jaxae.mlp_encoder(2 * 3), jaxae.mlp_decoder((8, 8, 1)), code=3)
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> params = model.init(jax.random.key(0), images)
+      >>> importance_nll(model, params, jax.random.key(1), images, samples=100).shape
+      (4,)
+
+    References:
+      Rezende, Mohamed and Wierstra, `Stochastic Backpropagation <https://arxiv.org/abs/1401.4082>`_,
+      appendix E; Burda, Grosse and Salakhutdinov, `Importance Weighted Autoencoders
+      <https://arxiv.org/abs/1509.00519>`_.
+    """
+    log_weight = _log_weight(model)
+    if samples < 1:
+        raise ValueError(f"the estimate needs at least one sample, got {samples}")
+    # Within a chunk the encoder runs once and the decoder on all draws together.
+    chunk = max(1, min(samples, _CHUNK_ELEMENTS // x.size))
+    chunks = -(-samples // chunk)
+    keys = jax.random.split(key, chunks * chunk).reshape(chunks, chunk)
+    wanted = (jnp.arange(chunks * chunk) < samples).reshape(chunks, chunk, 1)
+
+    def add(total: Array, draw: tuple[Array, Array]) -> tuple[Array, None]:
+        chunk_keys, keep = draw
+        log_w = jax.vmap(lambda key: log_weight(params, key, x))(chunk_keys)
+        log_w = jnp.where(keep, log_w, -jnp.inf)
+        return jnp.logaddexp(total, logsumexp(log_w, axis=0)), None
+
+    total, _ = jax.lax.scan(add, jnp.full(x.shape[0], -jnp.inf), (keys, wanted))
+    return math.log(samples) - total
+
+
+_CHUNK_ELEMENTS = 2**22
+
+
+def _log_weight(model: Autoencoder):
+    if model.log_weight is None:
+        raise ValueError("this model has no posterior to draw from, so log p(x) cannot be estimated")
+    return model.log_weight
