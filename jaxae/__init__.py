@@ -1,6 +1,8 @@
-"""Autoencoders as pure functions in JAX and Flax."""
+"""Autoencoders as pure functions in JAX and Flax.
 
-from jaxae import convolution
+The names below are the library; the modules they come from say what belongs together.
+"""
+
 from jaxae.autoencoder import autoencoder
 from jaxae.base import (
     Autoencoder,
@@ -13,13 +15,17 @@ from jaxae.base import (
     reconstruct,
     soft_clip,
 )
+from jaxae.checkpoint import Checkpoints
+from jaxae.data import Splits, binarize, load
 from jaxae.divergences import (
     kl_diagonal_normal,
     kl_normal,
     kl_standard_normal,
     kl_standard_normal_per_dimension,
 )
+from jaxae.images import Images, from_arrays, is_binary
 from jaxae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, laplace
+from jaxae.metrics import bits_per_dimension, psnr, squared_error
 from jaxae.networks import (
     conv_decoder,
     conv_encoder,
@@ -29,4 +35,24 @@ from jaxae.networks import (
     resnet_decoder,
     resnet_encoder,
 )
-from jaxae.vae import diagonal_posterior, importance_nll, importance_weighted, vae
+from jaxae.training import (
+    Fit,
+    NonFiniteError,
+    TrainState,
+    fit,
+    init_state,
+    make_epoch,
+    make_evaluate,
+    make_step,
+    means,
+    objective,
+)
+from jaxae.vae import (
+    beta_schedule,
+    diagonal_posterior,
+    importance_nll,
+    importance_weighted,
+    vae,
+)
+
+__version__ = "0.1.0"

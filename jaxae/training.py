@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 from jaxae import parallel
 from jaxae.base import Autoencoder, Params, Step, as_float
 from jaxae.checkpoint import Checkpoints, stop_signals
+from jaxae.progress import EpochProgress
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
@@ -260,6 +261,7 @@ def fit(
     devices: Sequence[jax.Device] | None = None,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[dict[str, float]], Any] | None = None,
+    progress: bool = True,
 ) -> Fit:
     """Trains a model.
 
@@ -279,6 +281,8 @@ def fit(
         (Ctrl-C) and SIGTERM then end the epoch, save, and raise `KeyboardInterrupt`.
       on_epoch: called with the record of each epoch, those before a resumption included.
 
+      progress: whether to show it, on standard error.
+
     Returns:
       a :class:`Fit`.
 
@@ -291,7 +295,7 @@ def fit(
       >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
       >>> images = np.zeros((20, 8, 8, 1), np.uint8)
       >>> trained = fit(model, images, optimizer=optax.adam(1e-3), epochs=2, batch_size=10,
-      ...               key=jax.random.key(0))
+      ...               key=jax.random.key(0), progress=False)
       >>> int(trained.state.step)
       4
     """
@@ -316,7 +320,6 @@ def fit(
     for record in history:
         if on_epoch is not None:
             on_epoch(record)
-
     state, best_params = parallel.replicate((state, best.params), mesh)
     best = best._replace(params=best_params)
     data = parallel.replicate(jnp.asarray(images), mesh)
@@ -340,7 +343,10 @@ def fit(
     compiled = epoch.lower(state, train_key, data).compile()
     compile_seconds = time.perf_counter() - started
 
-    with stop_signals(enabled=checkpoints is not None) as stop:
+    with (
+        stop_signals(enabled=checkpoints is not None) as stop,
+        EpochProgress(epochs, shown=progress) as bar,
+    ):
         saved_at = time.perf_counter()
         while not finished():
             # The epoch consumes the state: this is what is left to save if a term goes wrong.
@@ -376,6 +382,7 @@ def fit(
             if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
                 save(state)
                 saved_at = time.perf_counter()
+            bar(record)
             if on_epoch is not None:
                 on_epoch(record)
             if stop and not finished():

@@ -1,0 +1,94 @@
+"""An autoencoder on any images: reconstructions, and what a smaller code costs.
+
+    python -m experiments.autoencoder
+    python -m experiments.autoencoder --dataset mnist --code 16 --run-dir runs/autoencoder-mnist
+    python -m experiments.autoencoder --sweep-code 2 4 8 16 32 --epochs 10
+
+Lectures: h = f(x), r = g(h) with codes of 16 and of 2; half the squared error for real inputs,
+cross-entropy from logits for binary ones; compression, the size of the code against the error.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jaxae
+from experiments import base
+from jaxae import figures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    """Flags of the autoencoder."""
+
+    sweep_code: tuple[int, ...] = ()
+    """Train with each of these codes in turn and draw the error against the size of the code."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains an autoencoder, or one for each code of a sweep, and writes the run folder."""
+    if config.sweep_code:
+        return sweep(config)
+    watch = base.stopwatch()
+    data = base.load(config)
+    shape = data.train.shape[1:]
+    default = "bernoulli" if shape[-1] == 1 else "gaussian"
+    name = config.likelihood or default
+    likelihood = base.likelihood(config, default)
+    base.check_levels(name, likelihood, data.train)
+    encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
+    model = jaxae.autoencoder(encoder, decoder, likelihood)
+    run = base.open_run(config, data, "autoencoder")
+    if run.results is not None:
+        base.report(run, run.results)
+        return run.results
+    fitted = base.fit(config, run, model, data)
+    results: dict[str, Any] = base.evaluate(config, model, fitted, data)
+    results |= base.training_figures(config, fitted)
+    results["seconds"] = float(watch)
+    results["protocol"] = (
+        f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
+    )
+    title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
+    base.figure_reconstructions(
+        run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
+    )
+    run.finish(results)
+    base.report(run, results)
+    return results
+
+
+def sweep(config: Config) -> dict[str, Any]:
+    """One run for each code, in folders of their own below the run folder."""
+    if len(set(config.sweep_code)) != len(config.sweep_code):
+        raise ValueError("--sweep-code names a code twice")
+    if config.code != Config.code:
+        raise ValueError("--sweep-code replaces --code; give one of them")
+    data = base.load(config)
+    run = base.open_run(config, data, "autoencoder")
+    results: dict[str, Any] = {}
+    codes = sorted(config.sweep_code)
+    for code in codes:
+        one = dataclasses.replace(
+            config, code=code, sweep_code=(), run_dir=str(run.directory / f"code-{code}")
+        )
+        found = main(one)
+        results |= {f"code_{code}/{name}": value for name, value in found.items()}
+    errors = [results[f"code_{code}/test/squared_error"] for code in codes]
+    figures.curve(
+        codes,
+        errors,
+        run.figures / "code_against_error.png",
+        title=f"Compression on {Path(config.dataset).name}",
+        xlabel="size of the code",
+        ylabel="squared error of a test image",
+    )
+    results["protocol"] = data.protocol
+    run.finish(results)
+    shown = {f"code {c}: test/squared_error": e for c, e in zip(codes, errors, strict=True)}
+    base.report(run, shown | {"protocol": data.protocol})
+    return results
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

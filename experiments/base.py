@@ -1,0 +1,342 @@
+"""What every experiment shares: its flags, how it gets from them to a trained model, and its report."""
+
+import contextlib
+import dataclasses
+import io
+import math
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import jaxae
+from jaxae import figures
+from jaxae.runs import Run, fingerprint, new_directory
+
+LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretized_logistic", "categorical"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The flags that are common to the experiments."""
+
+    dataset: str = "mnist5k"
+    """mnist5k or digits (no download), any tfds image data set, a folder of images, or an .npy or
+    .npz file."""
+    data_dir: str | None = None
+    """Where tfds data sets are prepared; by default TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    image_size: int | None = None
+    """Crop to the square in the middle and resize it to this many pixels."""
+    binarize: bool = False
+    """Make each pixel black or white, with its grey level as the probability of white: afresh for
+    every training batch, once and for all for validation and test."""
+
+    network: Literal["mlp", "conv", "resnet"] = "mlp"
+    """Fully connected, strided convolutions, or residual blocks."""
+    hidden: tuple[int, ...] | None = None
+    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
+    them. By default 400; 32 64; or 32 64 128."""
+    code: int = 20
+    """Size of the code."""
+    dropout: float = 0.0
+    """Probability that a hidden unit is dropped while training."""
+    likelihood: LikelihoodName | None = None
+    """What the decoder's outputs mean. By default bernoulli (cross-entropy) for one channel; for
+    more, gaussian (squared error) for an autoencoder, discretized_logistic for a VAE on bytes."""
+    scale: float | Literal["learned"] | None = None
+    """Standard deviation of gaussian, or scale of laplace: a number (by default 1, half the squared
+    error), or "learned"."""
+
+    epochs: int = 40
+    """Passes over the training set."""
+    batch_size: int = 128
+    """Examples in a step, over all devices."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """The learning rate falls to zero over the run along a half-cosine, or stays."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay on matrices and kernels, not on biases."""
+    clip_norm: float | None = None
+    """Clip the gradient to this global norm."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation bound."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the networks' inner layers compute in; parameters and losses are always float32."""
+    seed: int = 0
+    """What the run is a function of."""
+    run_dir: str | None = None
+    """Where the run is written; given again, the run goes on from where it stopped. By default a
+    new folder under runs/."""
+
+
+class Data(NamedTuple):
+    """The splits as the model gets them, and what is done to each training batch."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    transform: Callable[[jax.Array, jax.Array], jax.Array] | None
+    protocol: str
+
+
+def load(config: Config) -> Data:
+    """The images, binarised if asked for; `protocol` says in words what the figures are about."""
+    splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
+    train, validation, test = (split.images for split in splits)
+    if config.batch_size > len(train):
+        raise ValueError(
+            f"--batch-size {config.batch_size} is larger than the {len(train)} training examples"
+        )
+    binary = jaxae.is_binary(train)
+    levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
+    transform = None
+    if config.binarize:
+        if binary:
+            raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
+        transform = jaxae.binarize
+        # Fixed, and the same for all seeds, so that figures can be compared.
+        validation, test = (
+            (255 * np.asarray(jaxae.binarize(key, jaxae.as_float(jnp.asarray(x))))).astype(np.uint8)
+            for key, x in zip(jax.random.split(jax.random.key(0)), (validation, test), strict=True)
+        )
+        levels = "dynamically binarised pixels (the test set binarised once, seed 0)"
+    shape = " x ".join(map(str, test.shape[1:]))
+    protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
+    return Data(train, validation, test, transform, protocol)
+
+
+def likelihood(config: Config, default: str) -> jaxae.Likelihood:
+    """The likelihood that the flags name."""
+    name = config.likelihood or default
+    if name in ("gaussian", "laplace"):
+        scale = None if config.scale == "learned" else 1.0 if config.scale is None else config.scale
+        return {"gaussian": jaxae.gaussian, "laplace": jaxae.laplace}[name](scale)
+    if config.scale is not None:
+        raise ValueError(f"--scale goes with gaussian or laplace, not with {name}")
+    plain = {
+        "bernoulli": jaxae.bernoulli,
+        "discretized_logistic": jaxae.discretized_logistic,
+        "categorical": jaxae.categorical,
+    }
+    return plain[name]()
+
+
+def check_levels(name: str, distribution: jaxae.Likelihood, images: np.ndarray) -> None:
+    """Raises if a likelihood over the 256 levels of a byte is asked for on floats."""
+    if distribution.levels == 256 and images.dtype != np.uint8:
+        raise ValueError(f"--likelihood {name} is for bytes, and these images are floats")
+
+
+def networks(
+    config: Config, shape: tuple[int, ...], outputs: int, code_outputs: int
+) -> tuple[jaxae.Network, jaxae.Network]:
+    """Encoder and decoder for images of this shape; the decoder has the encoder's widths reversed.
+
+    Args:
+      config: the flags.
+      shape: of one image.
+      outputs: how many the likelihood wants for each value.
+      code_outputs: what the encoder gives: the code, or twice the code for a VAE.
+    """
+    if config.code < 1:
+        raise ValueError(f"--code must be positive, got {config.code}")
+    defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
+    hidden = defaults[config.network] if config.hidden is None else config.hidden
+    make_encoder, make_decoder = {
+        "mlp": (jaxae.mlp_encoder, jaxae.mlp_decoder),
+        "conv": (jaxae.conv_encoder, jaxae.conv_decoder),
+        "resnet": (jaxae.resnet_encoder, jaxae.resnet_decoder),
+    }[config.network]
+    dtype = jnp.bfloat16 if config.precision == "bfloat16" else jnp.float32
+    encoder = make_encoder(code_outputs, hidden, dropout=config.dropout, dtype=dtype)
+    decoder = make_decoder(
+        shape, hidden[::-1], outputs=outputs, dropout=config.dropout, dtype=dtype
+    )
+    return encoder, decoder
+
+
+def steps(config: Config, data: Data) -> int:
+    """How many updates the run makes."""
+    return config.epochs * (len(data.train) // config.batch_size)
+
+
+def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
+    """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
+    for name in ("epochs", "batch_size"):
+        if getattr(config, name) < 1:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} must be positive, got {getattr(config, name)}")
+    if not 0 < config.learning_rate < math.inf:
+        raise ValueError(f"--learning-rate must be positive, got {config.learning_rate}")
+    if not 0 <= config.weight_decay < math.inf:
+        raise ValueError(f"--weight-decay must not be negative, got {config.weight_decay}")
+    if config.clip_norm is not None and not 0 < config.clip_norm < math.inf:
+        raise ValueError(f"--clip-norm must be positive, got {config.clip_norm}")
+    rate: optax.ScalarOrSchedule = config.learning_rate
+    if config.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(config.learning_rate, steps(config, data))
+    parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
+    if config.weight_decay > 0:
+        matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
+        parts.append(optax.adamw(rate, weight_decay=config.weight_decay, mask=matrices))
+    else:
+        parts.append(optax.adam(rate))
+    return optax.chain(*parts)
+
+
+def open_run(config: Config, data: Data, experiment: str) -> Run:
+    """The run folder, with all that the result depends on in its config.json."""
+    directory = config.run_dir or new_directory(experiment, config.dataset)
+    values = {"experiment": experiment, **dataclasses.asdict(config)}
+    for place in ("run_dir", "data_dir"):  # where things are does not change the result
+        del values[place]
+    return Run(directory, values | {"data": fingerprint(data.train)})
+
+
+def fit(
+    config: Config, run: Run, model: jaxae.Autoencoder, data: Data, *, monitor: str = "loss"
+) -> jaxae.Fit:
+    """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves."""
+    fitted = jaxae.fit(
+        model,
+        data.train,
+        optimizer=optimizer(config, data),
+        epochs=config.epochs,
+        key=jax.random.key(config.seed),
+        batch_size=config.batch_size,
+        validation=data.validation,
+        monitor=monitor,
+        patience=config.patience,
+        transform=data.transform,
+        checkpoints=run.checkpoints,
+        on_epoch=run.log,
+        progress=True,
+    )
+    path = run.figures / "learning_curves.png"
+    title = f"Learning curves on {Path(config.dataset).name}"
+    figures.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
+    return fitted
+
+
+def evaluate(
+    config: Config,
+    model: jaxae.Autoencoder,
+    fitted: jaxae.Fit,
+    data: Data,
+    score: Callable[[Any, jax.Array, jax.Array], Mapping[str, jax.Array]] | None = None,
+) -> dict[str, float]:
+    """The figures of the selected parameters on the test set, which is used here and only here.
+
+    `score` adds to the loss, its terms and the reconstruction error of every image.
+    """
+    step = int(fitted.state.step)
+    shape = data.test.shape[1:]
+
+    def scores(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+        loss_key, score_key = jax.random.split(key)
+        out = model.loss(params, loss_key, x, step=step, train=False)
+        error = jaxae.squared_error(x, jaxae.reconstruct(model, params, x))
+        more = {} if score is None else score(params, score_key, x)
+        return {"loss": out.loss, **out.terms, **more, "squared_error": error}
+
+    # The same draws for every seed of training.
+    test_key = jax.random.key(0)
+    results = jaxae.means(jaxae.make_evaluate(scores)(fitted.params, test_key, data.test), "test/")
+    results["test/mse"] = results["test/squared_error"] / math.prod(shape)
+    results["test/psnr"] = jaxae.psnr(results["test/mse"])
+    return results
+
+
+def training_figures(config: Config, fitted: jaxae.Fit) -> dict[str, float]:
+    """How long it took and how far it went, for results.json."""
+    history = fitted.history
+    images = config.batch_size * history[-1]["step"]
+    return {
+        "validation/loss": history[fitted.best_epoch - 1]["validation/loss"],
+        "best_epoch": fitted.best_epoch,
+        "epochs": len(history),
+        "parameters": sum(p.size for p in jax.tree.leaves(fitted.params)),
+        "images_per_second": images / sum(record["seconds"] for record in history),
+        "compile_seconds": fitted.compile_seconds,
+    }
+
+
+def figure_reconstructions(
+    run: Run, model: jaxae.Autoencoder, params: Any, data: Data, *, title: str
+) -> None:
+    """The first test images over their reconstructions."""
+    shown = np.asarray(jaxae.as_float(jnp.asarray(data.test[:10])))
+    decoded = jax.device_get(jax.jit(lambda x: jaxae.reconstruct(model, params, x))(shown))
+    path = run.figures / "reconstructions.png"
+    figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
+
+
+def report(run: Run, results: Mapping[str, Any]) -> None:
+    """Prints the results as a table, and where the run is."""
+    table = Table(title=str(results.get("protocol", "")), title_justify="left", show_header=False)
+    for name, value in results.items():
+        if name != "protocol":
+            text = f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1e3 else None
+            table.add_row(name, text or (f"{value:,.0f}" if isinstance(value, float) else str(value)))
+    console = Console()
+    console.print(table)
+    console.print(f"run folder: {run.directory}", soft_wrap=True, highlight=False)
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | None) -> None:
+    """Runs an experiment from the command line.
+
+    The exit code is 0; 2, with one line on standard error, for anything the user can mend; 130
+    after an interruption.
+    """
+    try:
+        parsed = _parse(config, doc)
+        main(parsed)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(config, description=doc, config=(tyro.conf.AvoidSubcommands,))
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        # tyro explains itself in a box; what is wrong is in its first lines.
+        lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in errors.getvalue().splitlines()]
+        kept = []
+        for line in lines[1:]:
+            if not line:
+                break
+            kept.append(line)
+        raise ValueError(f"{' '.join(kept) or ' '.join(lines)} (see --help)") from None
+
+
+class stopwatch:  # noqa: N801 (reads as a function)
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __float__(self) -> float:
+        return time.perf_counter() - self._started

@@ -1,0 +1,221 @@
+"""Reading tfds data sets: prepared once, decoded once into one array, memory-mapped from then on."""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from jaxae.datasets.digits import Digits
+from jaxae.datasets.mnist5k import Mnist5k
+from jaxae.images import Images, chunks, first_line, resize
+
+EMBEDDED = {"mnist5k": Mnist5k, "digits": Digits}
+CHUNK = 1024
+
+def names() -> list[str]:
+    """The data sets that tfds knows, and ours."""
+    return sorted({*tfds.list_builders(with_community_datasets=False), *EMBEDDED})
+
+
+def read(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:
+    """The splits `train`, `validation` and `test` of a tfds data set, as far as it has them.
+
+    Raises:
+      ValueError: saying what to install or run, or what is wrong with the images.
+    """
+    logging.set_verbosity(logging.ERROR)
+    builder = _builder(name, data_dir)
+    pictures = [
+        key
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.Image)
+    ]
+    if not pictures:
+        raise ValueError(f"the tfds data set {name!r} has no image")
+    available = list(builder.info.splits)
+    wanted = {s: s for s in ("train", "validation", "test") if s in available}
+    if "train" not in wanted:
+        wanted["train"] = available[0]
+    key = "image" if "image" in pictures else pictures[0]
+    return {
+        split: _decoded(builder, tfds_split, key, image_size)
+        for split, tfds_split in wanted.items()
+    }
+
+
+def _builder(name: str, data_dir: Any) -> Any:
+    """A prepared builder; the embedded sets are prepared on the spot."""
+    home = Path(
+        data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
+    ).expanduser()
+    kwargs = {"file_format": "array_record"}
+    if name in EMBEDDED:
+        builder = tfds.builder(name, data_dir=str(cache_dir() / "tfds"), **kwargs)
+        if not builder.is_prepared():
+            _quietly(builder.download_and_prepare)
+        return builder
+    try:
+        builder = tfds.builder(name, data_dir=str(home), **kwargs)
+        prepared = builder.is_prepared()
+    except Exception as error:
+        raise ValueError(f"tfds cannot open {name!r} in {home}: {first_line(error)}") from error
+    if not prepared:
+        _prepare(name, home)
+        builder = tfds.builder(name, data_dir=str(home), **kwargs)
+    return builder
+
+
+def _prepare(name: str, home: Path) -> None:
+    """Downloads and prepares a data set in a process of its own, so that ours stays without TensorFlow."""
+    problem = f"{name!r} is not prepared in {home}"
+    elsewhere = (
+        "set --data-dir or TFDS_DATA_DIR to a folder that has it, or use "
+        f"{' or '.join(EMBEDDED)}, which need no download"
+    )
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ValueError(
+            f"{problem}, and preparing it needs TensorFlow once: "
+            f"pip install 'jaxae[prepare]'; or {elsewhere}"
+        )
+    print(f"preparing {name} in {home}: once, with a download", file=sys.stderr)
+    code = (
+        "import sys, tensorflow_datasets as tfds; tfds.builder(sys.argv[1], data_dir=sys.argv[2],"
+        " file_format='array_record').download_and_prepare()"
+    )
+    # Without this TensorFlow would take the accelerator away from JAX.
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, name, str(home)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise ValueError(f"{problem}, and preparing it failed ({lines[-1][:200]}); {elsewhere}")
+
+
+def _decoded(builder: Any, split: str, key: str, image_size: int | None) -> Images:
+    """A split as arrays, decoded once and memory-mapped from then on."""
+    files = sorted(Path(builder.data_path).glob(f"*-{split}.*")) + [
+        Path(builder.data_path) / "dataset_info.json"
+    ]
+    stamp = repr([(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files])
+    stamp = hashlib.sha256(f"{stamp} {key} {image_size}".encode()).hexdigest()[:12]
+    beside = Path(builder.data_path) / f"jaxae-{split}-{stamp}"
+    elsewhere = cache_dir() / "decoded" / f"{builder.name}-{split}-{stamp}"
+    for folder in (beside, elsewhere):
+        if (cached := _open_cache(folder)) is not None:
+            return cached
+    folder = beside if os.access(builder.data_path, os.W_OK) else elsewhere
+    try:
+        _write_cache(folder, builder, split, key, image_size)
+    except ValueError as error:
+        raise ValueError(f"{builder.name}: {error}") from error
+    cached = _open_cache(folder)
+    if cached is None:
+        raise ValueError(f"{builder.name}: what was decoded into {folder} cannot be read back")
+    return cached
+
+
+def _open_cache(folder: Path) -> Images | None:
+    try:
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        has_labels = (folder / "labels.npy").exists()
+        labels = np.load(folder / "labels.npy", allow_pickle=False) if has_labels else None
+    except (OSError, ValueError):
+        return None
+    return Images(images, labels)
+
+
+def _write_cache(
+    folder: Path, builder: Any, split: str, key: str, image_size: int | None
+) -> None:
+    source = builder.as_data_source(split=split)
+    classes = [
+        name
+        for name, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    label = "label" if "label" in classes else next(iter(classes), None)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    try:
+        images: np.ndarray | None = None
+        labels: list[int] = []
+        start = 0
+        for rows in _batched(source, CHUNK):
+            part = [np.asarray(row[key]) for row in rows]
+            if image_size is not None:
+                part = [resize(image, image_size) for image in part]
+            for image in part:
+                if image.shape != part[0].shape or (images is not None and image.shape != images.shape[1:]):
+                    raise ValueError("its images have several sizes; give an image size")
+                if image.dtype != np.uint8:
+                    raise ValueError(f"its images are {image.dtype}, not bytes")
+            if images is None:
+                images = np.lib.format.open_memmap(
+                    partial / "images.npy", "w+", np.uint8, (len(source), *part[0].shape)
+                )
+            images[start : start + len(part)] = part
+            start += len(part)
+            if label is not None:
+                labels += [int(row[label]) for row in rows]
+        if images is None:
+            raise ValueError(f"its split {split!r} is empty")
+        if max(int(chunk.max()) for chunk in chunks(images)) == 1:
+            for chunk in chunks(images):  # black and white, such as binarized_mnist
+                chunk *= 255
+        images.flush()
+        if label is not None:
+            np.save(partial / "labels.npy", np.array(labels))
+        if folder.exists():  # unreadable, or another process was first
+            shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def cache_dir() -> Path:
+    """Where the embedded sets are prepared: `JAXAE_CACHE`, or `jaxae` in the user's cache folder.
+
+    Examples:
+      >>> cache_dir().is_absolute()
+      True
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("JAXAE_CACHE") or Path(base) / "jaxae").expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    folder = Path(tempfile.gettempdir()) / f"jaxae-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _batched(source: Any, size: int) -> Iterator[Sequence[Any]]:
+    return (
+        source.__getitems__(range(i, min(i + size, len(source))))
+        for i in range(0, len(source), size)
+    )
+
+
+def _quietly(function: Callable[[], Any]) -> None:
+    """tfds prints its progress on standard output, which is where our results go."""
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(None):
+        function()

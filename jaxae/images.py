@@ -1,0 +1,195 @@
+"""Images as arrays: checked, read from files and folders, resized. Bytes, or floats in [0, 1]."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+class Images(NamedTuple):
+    """Images, `[n, h, w, c]`, bytes or float32 in [0, 1], and their labels, `[n]`, or None."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+
+    def take(self, indices: np.ndarray) -> "Images":
+        """These examples, in this order."""
+        labels = None if self.labels is None else self.labels[indices]
+        return Images(self.images[indices], labels)
+
+
+def from_arrays(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    name: str = "the array",
+    image_size: int | None = None,
+) -> Images:
+    """Checks an array of images and brings it to `[n, h, w, c]`, bytes or float32.
+
+    Booleans, and bytes that are only 0 and 1, become black and white.
+
+    Args:
+      images: `[n, h, w]` or `[n, h, w, c]`; bytes, booleans, or floats in [0, 1].
+      labels: `[n]`, if there are any.
+      name: what the errors call the array.
+      image_size: as in :func:`load`.
+
+    Raises:
+      ValueError: if it is empty, has another shape or type, or is out of range.
+
+    Examples:
+      >>> from_arrays(np.zeros((5, 3, 4), bool)).images.shape
+      (5, 3, 4, 1)
+    """
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4:
+        raise ValueError(
+            f"{name} has shape {images.shape}; images are [n, h, w] or [n, h, w, c]"
+        )
+    if images.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {images.shape}")
+    if images.dtype == bool:
+        images = images.astype(np.uint8)
+    elif np.issubdtype(images.dtype, np.floating):
+        images = images.astype(np.float32, copy=False)
+        for part in chunks(images):
+            if not np.isfinite(part).all():
+                raise ValueError(f"{name} has values that are not finite")
+            if part.min() < 0 or part.max() > 1:
+                raise ValueError(
+                    f"{name} has floats from {images.min():.4g} to {images.max():.4g}; "
+                    "bring them to [0, 1]"
+                )
+    elif images.dtype != np.uint8:
+        raise ValueError(
+            f"{name} has type {images.dtype}; images are uint8, bool, or floats in [0, 1]"
+        )
+    if images.dtype == np.uint8 and max(int(part.max()) for part in chunks(images)) == 1:
+        images = images * np.uint8(255)
+    if labels is not None and labels.shape != images.shape[:1]:
+        raise ValueError(f"{name} has {len(images)} images, but labels of shape {labels.shape}")
+    if image_size is not None:
+        images = np.stack([resize(image, image_size) for image in images])
+    return Images(images, labels)
+
+
+def from_file(path: Path, image_size: int | None) -> Images:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            images, labels = loaded, None
+        elif "images" not in loaded:
+            raise ValueError(f"it has no array 'images', only {', '.join(loaded) or 'nothing'}")
+        else:
+            images = loaded["images"]
+            labels = loaded["labels"] if "labels" in loaded else None
+    except Exception as error:  # zipfile, zlib, struct, header parsing: numpy raises what it likes
+        raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
+    return from_arrays(images, labels, name=str(path), image_size=image_size)
+
+
+def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
+    names = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
+    aliases = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
+    found = {split: names[name] for name, split in aliases.items() if name in names}
+    if "train" not in found:
+        found = {"train": folder}
+    return {split: _read_folder(path, image_size) for split, path in found.items()}
+
+
+def _read_folder(folder: Path, image_size: int | None) -> Images:
+    visible = (
+        p
+        for p in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in p.relative_to(folder).parts)
+    )
+    paths = [p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if not paths:
+        raise ValueError(f"there is no image ({', '.join(sorted(SUFFIXES))}) in {folder}")
+    classes = sorted({p.relative_to(folder).parts[0] for p in paths if p.parent != folder})
+    labels = None
+    if len(classes) > 1 and all(p.parent != folder for p in paths):
+        number = {name: i for i, name in enumerate(classes)}
+        labels = np.array([number[p.relative_to(folder).parts[0]] for p in paths])
+
+    def read(path: Path) -> np.ndarray:
+        array = _read_image(path)
+        return array if image_size is None else resize(array, image_size)
+
+    with ThreadPoolExecutor() as pool:
+        arrays = list(pool.map(read, paths))
+    if any(array.shape[-1] == 3 for array in arrays):
+        arrays = [np.broadcast_to(array, (*array.shape[:2], 3)) for array in arrays]
+    for path, array in zip(paths, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f"{paths[0]} is {describe(arrays[0].shape)} and {path} is {describe(array.shape)}; "
+                "give an image size"
+            )
+    return Images(np.stack(arrays), labels)
+
+
+def _read_image(path: Path) -> np.ndarray:
+    """`[h, w, 1]` or `[h, w, 3]` bytes, upright."""
+    try:
+        with Image.open(path) as image:
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # sixteen bits
+                return (np.asarray(image, np.float64) / 257).round().astype(np.uint8)[..., None]
+            grey = image.mode in ("1", "L", "LA")
+            array = np.asarray(image.convert("L" if grey else "RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as an image: {first_line(error)}") from error
+    return array[..., None] if grey else array
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """The square in the middle of `[h, w, c]`, resized (antialiased) to `[size, size, c]`."""
+    if image.shape[:2] == (size, size):
+        return image
+    mode, high = ("L", 255) if image.dtype == np.uint8 else ("F", 1)
+    channels = [
+        np.asarray(
+            ImageOps.fit(
+                Image.fromarray(np.ascontiguousarray(channel), mode),
+                (size, size),
+                Image.Resampling.BICUBIC,
+            )
+        )
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    return np.clip(np.stack(channels, axis=-1), 0, high)
+
+
+def is_binary(images: np.ndarray) -> bool:
+    """Whether every pixel is black or white.
+
+    Examples:
+      >>> is_binary(np.uint8([0, 255])), is_binary(np.uint8([0, 128]))
+      (True, False)
+    """
+    white = 255 if images.dtype == np.uint8 else 1
+    return all(bool(((part == 0) | (part == white)).all()) for part in chunks(images))
+
+
+def chunks(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of up to 1,024 images, so that a memory-mapped array is read piece by piece."""
+    return (images[i : i + 1024] for i in range(0, len(images), 1024))
+
+
+def describe(shape: Iterable[int]) -> str:
+    return " x ".join(map(str, islice(shape, 3)))
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

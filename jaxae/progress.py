@@ -1,0 +1,77 @@
+"""The progress of a fit: a bar on a terminal or in a notebook, a few lines in a log."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+LINES = 10
+"""How many lines a log gets."""
+
+
+class EpochProgress:
+    """Shows loss, terms, images per second and the time left; called with the record of an epoch.
+
+    Examples:
+      >>> with EpochProgress(epochs=3, shown=False) as progress:
+      ...     progress({"epoch": 1, "train/loss": 2.0, "images_per_second": 10.0})
+    """
+
+    def __init__(self, epochs: int, *, shown: bool = True):
+        self._epochs = epochs
+        self._console = Console(stderr=True, quiet=not shown)
+        self._bar = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[report]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+        )
+        self._live = shown and (self._console.is_terminal or self._console.is_jupyter)
+
+    def __enter__(self) -> "EpochProgress":
+        if self._live:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._epochs, report="compiling")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, record: dict[str, float]) -> None:
+        """Shows the record of an epoch."""
+        epoch = int(record["epoch"])
+        if self._live:
+            self._bar.update(self._task, completed=epoch, report=describe(record))
+        elif epoch % -(-self._epochs // LINES) == 0 or epoch in (1, self._epochs):
+            line = f"epoch {epoch}/{self._epochs}  {describe(record)}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def describe(record: dict[str, float]) -> str:
+    """The record of an epoch in one line.
+
+    Examples:
+      >>> describe({"train/loss": 101.234, "validation/loss": 102.0, "images_per_second": 65000.0})
+      'loss 101.23  validation 102.00  65,000 images/s'
+    """
+    terms = [
+        f"{name.removeprefix('train/')} {value:.2f}"
+        for name, value in sorted(record.items(), key=lambda item: item[0] != "train/loss")
+        if name.startswith("train/")
+    ]
+    if "validation/loss" in record:
+        terms.insert(1, f"validation {record['validation/loss']:.2f}")
+    return "  ".join([*terms, f"{record['images_per_second']:,.0f} images/s"])

@@ -1,0 +1,161 @@
+"""The run folder: what was asked for, what happened, and what came out of it.
+
+    config.json      the configuration, versions, device, commit
+    metrics.jsonl    a line for each epoch
+    checkpoints/     orbax: the latest state and the best parameters
+    figures/*.png
+    results.json     the final figures, flat; its presence means that the run is complete
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxae.checkpoint import Checkpoints
+
+PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class Run:
+    """A run folder, new or to be resumed.
+
+    Args:
+      directory: where; made if need be.
+      config: all that the result depends on, as plain values. A folder that was made with another
+        configuration is refused.
+
+    Raises:
+      ValueError: if the folder belongs to another configuration (saying what differs), holds other
+        files, or cannot be written.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = tempfile.mkdtemp()
+      >>> Run(folder, {"epochs": 2}).finish({"test/loss": 1.5})
+      >>> Run(folder, {"epochs": 2}).results
+      {'test/loss': 1.5}
+    """
+
+    def __init__(self, directory: str | Path, config: Mapping[str, Any]):
+        self.directory = Path(directory).expanduser()
+        config = json.loads(json.dumps(config))
+        path = self.directory / "config.json"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                _check_same(self.directory, json.loads(path.read_text()), config)
+            elif any(self.directory.iterdir()):
+                raise ValueError(
+                    f"{self.directory} has files in it but no config.json, so it is no run folder; "
+                    "take another --run-dir"
+                )
+            else:
+                write_json(path, {"config": config, **environment()})
+        except OSError as error:
+            raise ValueError(f"{self.directory} cannot be a run folder: {error.strerror}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
+            ) from error
+        self.checkpoints = Checkpoints(self.directory / "checkpoints")
+
+    @property
+    def figures(self) -> Path:
+        """The folder for figures."""
+        return self.directory / "figures"
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """The results of a complete run; None while there are none."""
+        path = self.directory / "results.json"
+        try:
+            return json.loads(path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def log(self, record: Mapping[str, float]) -> None:
+        """Adds a line to metrics.jsonl. The first epoch begins the file anew: a run that is resumed
+        logs what it has restored, and then goes on."""
+        mode = "w" if record["epoch"] == 1 else "a"
+        with open(self.directory / "metrics.jsonl", mode) as file:
+            file.write(json.dumps(_plain(record)) + "\n")
+
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Writes results.json."""
+        write_json(self.directory / "results.json", _plain(results))
+
+
+def new_directory(experiment: str, dataset: str) -> Path:
+    """A run folder of its own for a run without a name: `runs/EXPERIMENT-DATASET-TIME`."""
+    stem = f"{experiment}-{Path(dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, count = Path("runs") / stem, 1
+    while path.exists():
+        count += 1
+        path = Path("runs") / f"{stem}-{count}"
+    return path
+
+
+def fingerprint(images: np.ndarray) -> str:
+    """Shape and checksum (of some 64 of the images), to notice that a data set has changed."""
+    some = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
+    return f"{'x'.join(map(str, images.shape))}-{zlib.crc32(some.tobytes()):08x}"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device and commit, for the record."""
+    device = jax.devices()[0]
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    return {
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
+        "commit": commit or None,
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_same(directory: Path, found: Any, config: dict[str, Any]) -> None:
+    before = found.get("config") if isinstance(found, dict) else None
+    if not isinstance(before, dict):
+        raise ValueError(f"{directory / 'config.json'} is not the configuration of a run")
+    names = [*before, *(name for name in config if name not in before)]
+    differences = [
+        f"{name} was {before.get(name)!r} and is {config.get(name)!r}"
+        for name in names
+        if before.get(name) != config.get(name)
+    ]
+    if differences:
+        raise ValueError(
+            f"{directory} belongs to another run: {'; '.join(differences)}; take another --run-dir"
+        )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity and no nan; they become null."""
+    return {
+        name: None if isinstance(v, float) and not math.isfinite(v) else v
+        for name, v in values.items()
+    }
