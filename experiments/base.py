@@ -208,21 +208,23 @@ def fit(
     config: Config, run: Run, model: jaxae.Autoencoder, data: Data, *, monitor: str = "loss"
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves."""
-    fitted = jaxae.fit(
-        model,
-        data.train,
-        optimizer=optimizer(config, data),
-        epochs=config.epochs,
-        key=jax.random.key(config.seed),
-        batch_size=config.batch_size,
-        validation=data.validation,
-        monitor=monitor,
-        patience=config.patience,
-        transform=data.transform,
-        checkpoints=run.checkpoints,
-        on_epoch=run.log,
-        progress=True,
-    )
+    try:
+        fitted = jaxae.fit(
+            model,
+            data.train,
+            optimizer=optimizer(config, data),
+            epochs=config.epochs,
+            key=jax.random.key(config.seed),
+            batch_size=config.batch_size,
+            validation=data.validation,
+            monitor=monitor,
+            patience=config.patience,
+            transform=data.transform,
+            checkpoints=run.checkpoints,
+            on_epoch=run.log,
+        )
+    except jaxae.Interrupted as stop:
+        raise jaxae.Interrupted(f"{stop}; to go on, the same with --run-dir {run.directory}") from None
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
     figures.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
@@ -275,8 +277,10 @@ def training_figures(config: Config, fitted: jaxae.Fit) -> dict[str, float]:
 def figure_reconstructions(
     run: Run, model: jaxae.Autoencoder, params: Any, data: Data, *, title: str
 ) -> None:
-    """The first test images over their reconstructions."""
-    shown = np.asarray(jaxae.as_float(jnp.asarray(data.test[:10])))
+    """Ten test images, spread over the test set, over their reconstructions."""
+    count = min(10, len(data.test))
+    chosen = data.test[np.linspace(0, len(data.test) - 1, count).astype(int)]
+    shown = np.asarray(jaxae.as_float(jnp.asarray(chosen)))
     decoded = jax.device_get(jax.jit(lambda x: jaxae.reconstruct(model, params, x))(shown))
     path = run.figures / "reconstructions.png"
     figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
@@ -284,14 +288,20 @@ def figure_reconstructions(
 
 def report(run: Run, results: Mapping[str, Any]) -> None:
     """Prints the results as a table, and where the run is."""
-    table = Table(title=str(results.get("protocol", "")), title_justify="left", show_header=False)
+    table = Table(show_header=False)
     for name, value in results.items():
         if name != "protocol":
-            text = f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1e3 else None
-            table.add_row(name, text or (f"{value:,.0f}" if isinstance(value, float) else str(value)))
+            table.add_row(name, _number(value))
     console = Console()
     console.print(table)
+    console.print(str(results.get("protocol", "")), soft_wrap=True, highlight=False)
     console.print(f"run folder: {run.directory}", soft_wrap=True, highlight=False)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
+    return str(value)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -309,8 +319,8 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 

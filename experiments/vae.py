@@ -97,9 +97,10 @@ def main(config: Config) -> dict[str, Any]:
 
     def bounds(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         elbo_key, nll_key = jax.random.split(key)
-        terms = vae.loss(params, elbo_key, x, train=False).terms
         nll = jaxae.importance_nll(vae, params, nll_key, x, config.nll_samples)
-        return {**terms, "nll": nll}
+        if trained is vae:
+            return {"nll": nll}
+        return {**vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
 
     results: dict[str, Any] = base.evaluate(config, trained, fitted, data, bounds)
     true_likelihood = likelihood != "bernoulli" or "binar" in data.protocol

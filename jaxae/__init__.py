@@ -37,6 +37,7 @@ from jaxae.networks import (
 )
 from jaxae.training import (
     Fit,
+    Interrupted,
     NonFiniteError,
     TrainState,
     fit,

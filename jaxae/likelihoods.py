@@ -182,7 +182,7 @@ def categorical(levels: int = 256) -> Likelihood:
 
     def mean(logits: Float[Array, "b ... k"]) -> Array:
         value = jnp.arange(levels, dtype=jnp.float32) / (levels - 1)
-        return jnp.sum(jax.nn.softmax(_f32(logits)) * value, axis=-1)
+        return jax.nn.softmax(_f32(logits)) @ value
 
     return Likelihood(log_prob, mean, outputs=levels, levels=levels)
 

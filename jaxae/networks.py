@@ -392,7 +392,7 @@ class _ResNetDecoder(nn.Module):
 def _group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     # Groups of eight channels: a group of one would be constant on a 1 x 1 image.
     groups = x.shape[-1] // 8 if x.shape[-1] % 8 == 0 else 1
-    return nn.GroupNorm(groups, dtype=jnp.float32)(x).astype(x.dtype)
+    return nn.GroupNorm(groups)(x.astype(jnp.float32)).astype(x.dtype)
 
 
 def _dropout(module: Any, x: Array) -> Array:

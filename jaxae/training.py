@@ -65,6 +65,10 @@ class NonFiniteError(ValueError):
     """A loss stopped being finite; the message names the term and the step."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop; everything up to the end of the epoch is saved."""
+
+
 def init_state(
     model: Autoencoder, optimizer: optax.GradientTransformation, key: PRNGKeyArray, x: Array
 ) -> TrainState:
@@ -278,7 +282,7 @@ def fit(
       transform: applied to each training batch, with fresh randomness.
       devices: to train on, all of them when None.
       checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
-        (Ctrl-C) and SIGTERM then end the epoch, save, and raise `KeyboardInterrupt`.
+        (Ctrl-C) and SIGTERM then end the epoch, save, and raise :class:`Interrupted`.
       on_epoch: called with the record of each epoch, those before a resumption included.
 
       progress: whether to show it, on standard error.
@@ -386,7 +390,7 @@ def fit(
             if on_epoch is not None:
                 on_epoch(record)
             if stop and not finished():
-                raise KeyboardInterrupt
+                raise Interrupted(f"saved after epoch {len(history)} of {epochs}")
     return Fit(best.params, state, history, best.epoch, compile_seconds)
 
 

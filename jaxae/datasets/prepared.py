@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,11 @@ def _builder(name: str, data_dir: Any) -> Any:
     ).expanduser()
     kwargs = {"file_format": "array_record"}
     if name in EMBEDDED:
-        builder = tfds.builder(name, data_dir=str(cache_dir() / "tfds"), **kwargs)
+        shelf = cache_dir() / "tfds"
+        builder = tfds.builder(name, data_dir=str(shelf), **kwargs)
         if not builder.is_prepared():
-            _quietly(builder.download_and_prepare)
+            _prepare_embedded(name, shelf, kwargs)
+            builder = tfds.builder(name, data_dir=str(shelf), **kwargs)
         return builder
     try:
         builder = tfds.builder(name, data_dir=str(home), **kwargs)
@@ -74,6 +76,21 @@ def _builder(name: str, data_dir: Any) -> Any:
         _prepare(name, home)
         builder = tfds.builder(name, data_dir=str(home), **kwargs)
     return builder
+
+
+def _prepare_embedded(name: str, shelf: Path, kwargs: dict[str, str]) -> None:
+    """Prepares one of our data sets aside and then moves it into place: another process may be at it."""
+    shelf.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=shelf))
+    tfds.disable_progress_bar()
+    try:
+        # tfds reports on standard output, which is where results go.
+        with contextlib.redirect_stdout(None):
+            tfds.builder(name, data_dir=str(aside), **kwargs).download_and_prepare()
+        with contextlib.suppress(OSError):  # the other process was first
+            os.replace(aside / name, shelf / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _prepare(name: str, home: Path) -> None:
@@ -212,10 +229,3 @@ def _batched(source: Any, size: int) -> Iterator[Sequence[Any]]:
         source.__getitems__(range(i, min(i + size, len(source))))
         for i in range(0, len(source), size)
     )
-
-
-def _quietly(function: Callable[[], Any]) -> None:
-    """tfds prints its progress on standard output, which is where our results go."""
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(None):
-        function()

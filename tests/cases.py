@@ -1,0 +1,112 @@
+"""Every constructor, and a sample of compositions. A new family adds a line and gets all the laws."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import jaxae
+
+SHAPE = (6, 5, 1)
+COLOUR = (7, 5, 3)
+CODE = 3
+
+
+class Case(NamedTuple):
+    """A model, the shape of its images, and what the laws have to know about it."""
+
+    make: Callable[[], jaxae.Autoencoder]
+    shape: tuple[int, ...] = SHAPE
+    coupled: bool = False  # the loss of an example depends on the others of its batch
+    stochastic: bool = True  # the loss depends on the key
+
+
+def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
+    encoder = jaxae.mlp_encoder(CODE * (1 + twice), (16,), **options)
+    return encoder, jaxae.mlp_decoder(shape, (16,), outputs=outputs, **options)
+
+
+def convs(kind: str, shape, outputs: int = 1, *, twice: bool = False, **options):
+    encoder = getattr(jaxae, f"{kind}_encoder")(CODE * (1 + twice), (8, 16), **options)
+    decoder = getattr(jaxae, f"{kind}_decoder")(shape, (16, 8), outputs=outputs, **options)
+    return encoder, decoder
+
+
+def autoencoder(likelihood: jaxae.Likelihood, **options):
+    return jaxae.autoencoder(*mlps(likelihood.outputs, **options), likelihood)
+
+
+def vae(likelihood: jaxae.Likelihood | None = None, **options):
+    likelihood = likelihood or jaxae.bernoulli()
+    return jaxae.vae(*mlps(likelihood.outputs, twice=True), likelihood, code=CODE, **options)
+
+
+def by_hand():
+    """Networks without Flax: a matrix each."""
+
+    def init(rows: int, columns: int):
+        return lambda key, x: {"w": 0.1 * jax.random.normal(key, (rows, columns))}
+
+    def encode(params, x, *, key=None):
+        return x.reshape(x.shape[0], -1) @ params["w"]
+
+    def decode(params, z, *, key=None):
+        return (z @ params["w"]).reshape(-1, 6, 5, 1)
+
+    encoder = jaxae.Network(init(30, 2 * CODE), encode)
+    return jaxae.vae(encoder, jaxae.Network(init(CODE, 30), decode), code=CODE)
+
+
+CASES = {
+    "autoencoder gaussian": Case(
+        lambda: autoencoder(jaxae.gaussian()), stochastic=False
+    ),
+    "autoencoder bernoulli": Case(lambda: autoencoder(jaxae.bernoulli()), stochastic=False),
+    "autoencoder laplace": Case(lambda: autoencoder(jaxae.laplace(0.1)), stochastic=False),
+    "autoencoder learned gaussian": Case(
+        lambda: autoencoder(jaxae.gaussian(None)), stochastic=False
+    ),
+    "autoencoder learned laplace": Case(lambda: autoencoder(jaxae.laplace(None)), stochastic=False),
+    "autoencoder discretized logistic": Case(
+        lambda: autoencoder(jaxae.discretized_logistic()), stochastic=False
+    ),
+    "autoencoder categorical": Case(lambda: autoencoder(jaxae.categorical(8)), stochastic=False),
+    "autoencoder dropout": Case(lambda: autoencoder(jaxae.gaussian(), dropout=0.3)),
+    "autoencoder bfloat16": Case(
+        lambda: autoencoder(jaxae.gaussian(), dtype=jnp.bfloat16), stochastic=False
+    ),
+    "autoencoder conv": Case(
+        lambda: jaxae.autoencoder(*convs("conv", COLOUR)), COLOUR, stochastic=False
+    ),
+    "autoencoder resnet": Case(
+        lambda: jaxae.autoencoder(*convs("resnet", COLOUR)), COLOUR, stochastic=False
+    ),
+    "vae": Case(vae),
+    "vae gaussian": Case(lambda: vae(jaxae.gaussian(0.1))),
+    "vae discretized logistic": Case(lambda: vae(jaxae.discretized_logistic())),
+    "vae beta schedule": Case(
+        lambda: vae(beta=jaxae.beta_schedule(2.0, 100, warm_up=0.5, cycles=2))
+    ),
+    "vae samples": Case(lambda: vae(samples=3)),
+    "vae free bits": Case(lambda: vae(free_bits=0.05), coupled=True),
+    "vae conv": Case(
+        lambda: jaxae.vae(*convs("conv", COLOUR, twice=True, dropout=0.1), code=CODE), COLOUR
+    ),
+    "vae resnet bfloat16": Case(
+        lambda: jaxae.vae(
+            *convs("resnet", COLOUR, 2, twice=True, dtype=jnp.bfloat16),
+            jaxae.discretized_logistic(),
+            code=CODE,
+        ),
+        COLOUR,
+    ),
+    "vae by hand": Case(by_hand),
+    "importance weighted": Case(lambda: jaxae.importance_weighted(vae(), 4)),
+}
+
+
+def images(shape: tuple[int, ...], n: int = 8, seed: int = 0) -> jax.Array:
+    """Smooth random images with 8 levels, in [0, 1]."""
+    low = jax.random.uniform(jax.random.key(seed), (n, 2, 2, shape[-1]))
+    return jnp.round(7 * jax.image.resize(low, (n, *shape), "linear")) / 7

@@ -1,0 +1,64 @@
+"""Figures show images, in the right colours and places, and never logits."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxae import figures
+
+
+def picture(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def count(path, colour):
+    return int((np.abs(picture(path) - colour).max(-1) <= 2).sum())
+
+
+def test_colours_are_those_of_the_images(tmp_path):
+    red = np.zeros((4, 8, 8, 3), np.float32)
+    red[..., 0] = 1
+    blue = np.zeros((4, 8, 8, 3), np.uint8)
+    blue[..., 2] = 255
+    figures.rows({"input": red, "reconstruction": blue}, tmp_path / "a.png", title="rows")
+    shown = picture(tmp_path / "a.png")
+    reds = np.argwhere((np.abs(shown - [255, 0, 0]).max(-1) <= 2))
+    blues = np.argwhere((np.abs(shown - [0, 0, 255]).max(-1) <= 2))
+    assert len(reds) == pytest.approx(len(blues), rel=0.05)
+    assert len(reds) > 0.1 * shown.shape[0] * shown.shape[1]
+    assert reds[:, 0].max() < blues[:, 0].min()  # inputs over reconstructions
+
+
+def test_grey_is_grey(tmp_path):
+    figures.grid(np.full((10, 4, 4, 1), 0.5), tmp_path / "a.png", title="grid", columns=5)
+    assert count(tmp_path / "a.png", [127, 127, 127]) > 1000
+    many = figures.displayable(np.random.default_rng(0).random((2, 3, 3, 5)))
+    assert many.shape == (2, 3, 3, 3)
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan])
+def test_logits_are_refused(tmp_path, bad):
+    images = np.full((2, 3, 3, 1), 0.5)
+    images[0, 0, 0, 0] = bad
+    with pytest.raises(ValueError, match="logits"):
+        figures.grid(images, tmp_path / "a.png", title="no")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 17), (17, 3)])
+def test_any_size(tmp_path, shape):
+    figures.grid(np.zeros((7, *shape, 1)), tmp_path / "a.png", title="grid", columns=3)
+    assert (tmp_path / "a.png").stat().st_size > 500
+
+
+def test_curves(tmp_path):
+    history = [
+        {"epoch": e, "train/loss": 3.0 / e, "train/rate": e, "validation/loss": 4.0 / e}
+        for e in (1, 2, 3)
+    ]
+    path = tmp_path / "figures" / "a.png"
+    figures.learning_curves(history, path, title="curves", best_epoch=3)
+    both = count(path, [31, 119, 180])
+    assert both > 100
+    assert count(path, [255, 127, 14]) > 100
+    figures.learning_curves(history[:1], path, title="one epoch", best_epoch=1)
+    figures.curve([2, 4], [3.0, 1.0], path, title="t", xlabel="x", ylabel="y")

@@ -1,0 +1,109 @@
+"""The run folder."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from jaxae.progress import EpochProgress
+from jaxae.runs import Run, fingerprint, new_directory, write_json
+
+CONFIG = {"epochs": 2, "hidden": (3, 4), "seed": 0}
+
+
+def test_a_new_run(tmp_path):
+    run = Run(tmp_path / "a" / "b", CONFIG)
+    saved = json.loads((run.directory / "config.json").read_text())
+    assert saved["config"] == {"epochs": 2, "hidden": [3, 4], "seed": 0}
+    assert saved["versions"].keys() == {"python", "jax", "flax", "optax", "orbax-checkpoint", "numpy"}
+    assert "cpu" in saved["device"].lower()
+    assert run.results is None
+
+
+def test_the_same_again_and_another(tmp_path):
+    Run(tmp_path, CONFIG)
+    Run(tmp_path, CONFIG)
+    with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 3; take another"):
+        Run(tmp_path, CONFIG | {"epochs": 3})
+    with pytest.raises(ValueError, match="extra was None and is 1"):
+        Run(tmp_path, CONFIG | {"extra": 1})
+    with pytest.raises(ValueError, match="seed was 0 and is None"):
+        Run(tmp_path, {k: v for k, v in CONFIG.items() if k != "seed"})
+
+
+def test_folders_that_are_not_runs(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"no config\.json, so it is no run folder"):
+        Run(tmp_path, CONFIG)
+    with pytest.raises(ValueError, match="cannot be a run folder"):
+        Run(tmp_path / "thesis.tex", CONFIG)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("text", ["", '{"config": {"epo', "[]", '{"config": 3}'])
+def test_a_damaged_configuration(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="damaged|not the configuration"):
+        Run(tmp_path, CONFIG)
+
+
+def test_results_are_strict_json(tmp_path):
+    run = Run(tmp_path, CONFIG)
+    run.finish({"test/loss": 1.5, "test/psnr": math.inf, "protocol": "p", "n": 3})
+    text = (tmp_path / "results.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == run.results
+    assert run.results == {"test/loss": 1.5, "test/psnr": None, "protocol": "p", "n": 3}
+
+
+def test_half_written_results_are_no_results(tmp_path):
+    run = Run(tmp_path, CONFIG)
+    (tmp_path / "results.json").write_text('{"test/lo')
+    assert run.results is None
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": math.nan})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_metrics_have_a_line_for_each_epoch(tmp_path):
+    run = Run(tmp_path, CONFIG)
+    for epoch in (1, 2, 1, 2, 3):  # stopped after two, then resumed
+        run.log({"epoch": epoch, "train/loss": float(epoch)})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_new_folders_have_names_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = set()
+    for _ in range(3):
+        path = new_directory("vae", "some/folder/images.npz")
+        path.mkdir(parents=True)
+        paths.add(path)
+    assert len(paths) == 3
+    assert all(path.parent.name == "runs" and "vae-images-" in path.name for path in paths)
+
+
+def test_a_fingerprint_notices_other_data():
+    images = np.arange(300, dtype=np.uint8).reshape(100, 3, 1, 1)
+    other = images.copy()
+    other[0] += 1
+    assert fingerprint(images) == fingerprint(images.copy())
+    assert len({fingerprint(images), fingerprint(other), fingerprint(images[:99])}) == 3
+
+
+def test_progress_in_a_log_has_ten_lines(capsys):
+    with EpochProgress(epochs=100) as progress:
+        for epoch in range(1, 101):
+            progress({"epoch": epoch, "train/loss": 2.0, "images_per_second": 1e4})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "epoch 100/100  loss 2.00  10,000 images/s"

@@ -1,0 +1,285 @@
+"""Steps, epochs, evaluation and fit."""
+
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxae
+from jaxae import training
+from tests.cases import SHAPE, autoencoder, images, vae
+
+KEY = jax.random.key(0)
+
+
+def fit(model=None, x=None, **options):
+    defaults = {
+        "optimizer": optax.adam(1e-2),
+        "epochs": 3,
+        "key": KEY,
+        "batch_size": 4,
+        "progress": False,
+        "devices": jax.devices()[:1],
+    }
+    x = images(SHAPE, n=13) if x is None else x
+    return jaxae.fit(model or vae(), x, **defaults | options)
+
+
+def recorder():
+    """A model that reports which images it has seen: its loss is their first pixel."""
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        seen = x[:, 0, 0, 0]
+        return jaxae.Output(seen + 0 * params["w"], {}, seen[:, None])
+
+    nothing = lambda *args: None
+    return jaxae.Autoencoder(lambda key, x: {"w": jnp.zeros(())}, nothing, nothing, loss)
+
+
+def test_an_epoch_is_a_fresh_permutation():
+    # The mean of a batch of one is the image itself.
+    model, optimizer = recorder(), optax.sgd(0.0)
+    x = jnp.arange(10.0).reshape(10, 1, 1, 1)
+    state = training.init_state(model, optimizer, KEY, x)
+    epoch = jaxae.make_epoch(model, optimizer, batch_size=1)
+    orders = []
+    for _ in range(2):
+        state, metrics = epoch(state, KEY, x)
+        orders.append(metrics["loss"].tolist())
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    assert orders[0] != orders[1] != list(range(10))
+
+
+def test_examples_left_over_wait_for_the_next_permutation():
+    model, optimizer = recorder(), optax.sgd(0.0)
+    state = training.init_state(model, optimizer, KEY, images(SHAPE))
+    epoch = jaxae.make_epoch(model, optimizer, batch_size=3)
+    state, metrics = epoch(state, KEY, images(SHAPE, n=8))
+    assert metrics["loss"].shape == (2,)
+    assert state.step == 2
+
+
+def test_an_epoch_is_its_steps_and_the_state_is_donated():
+    model, optimizer = vae(), optax.adam(1e-2)
+    x = images(SHAPE, n=8)
+    start = training.init_state(model, optimizer, KEY, x)
+    order_key, step_key = jax.random.split(KEY)
+    order = jax.random.permutation(jax.random.fold_in(order_key, 0), 8)
+    step = jax.jit(jaxae.make_step(model, optimizer))
+    state = start
+    losses = []
+    for i in range(2):
+        state, metrics = step(state, step_key, x[order[4 * i : 4 * i + 4]])
+        losses.append(metrics["loss"])
+    epoch = jaxae.make_epoch(model, optimizer, batch_size=4)
+    after, metrics = epoch(start, KEY, x)
+    np.testing.assert_allclose(metrics["loss"], jnp.stack(losses), rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(after.params), jax.tree.leaves(state.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(start.params))
+
+
+def test_bytes_and_floats_are_the_same_images():
+    levels = np.random.default_rng(0).integers(0, 256, (8, *SHAPE), np.uint8)
+    as_bytes = fit(x=levels).history[-1]["train/loss"]
+    as_floats = fit(x=levels / np.float32(255)).history[-1]["train/loss"]
+    assert as_bytes == pytest.approx(as_floats, rel=1e-5)
+
+
+def test_two_players_see_only_their_own_gradient():
+    """One loss with stop_gradients is two losses: what adversarial models will rely on."""
+
+    def loss(params, code_of, opponent_of):
+        z = params["encoder"] * 2.0
+        generator = opponent_of(params["discriminator"]) * z
+        discriminator = -params["discriminator"] * code_of(z)
+        return generator + discriminator
+
+    stop = jax.lax.stop_gradient
+    params = {"encoder": jnp.float32(3.0), "discriminator": jnp.float32(5.0)}
+    both = jax.grad(loss)(params, stop, stop)
+    assert both["encoder"] == 10.0
+    assert both["discriminator"] == -6.0
+
+
+def test_evaluation_scores_every_example_once():
+    x = jnp.arange(11.0).reshape(11, 1, 1, 1)
+    for batch_size in (1, 3, 11, 64):
+        score = lambda params, key, x: {"value": x[:, 0, 0, 0]}
+        scores = jaxae.make_evaluate(score, batch_size=batch_size)({}, KEY, x)
+        np.testing.assert_array_equal(scores["value"], np.arange(11))
+    with pytest.raises(ValueError, match="no example"):
+        jaxae.make_evaluate(score)({}, KEY, x[:0])
+
+
+def test_a_mean_over_unequal_batches_is_over_the_examples():
+    # Means of batch means would be off: the last batch of four has three examples.
+    values = np.float32(np.random.default_rng(0).normal(size=11))
+    score = lambda params, key, x: {"value": x[:, 0, 0, 0]}
+    scores = jaxae.make_evaluate(score, batch_size=4)({}, KEY, values.reshape(11, 1, 1, 1))
+    assert jaxae.means(scores)["value"] == pytest.approx(values.mean(dtype=np.float64), abs=1e-7)
+
+
+def test_fit_learns_and_keeps_a_record(digits):
+    fitted = fit(
+        autoencoder(jaxae.bernoulli(), shape=(8, 8, 1)),
+        digits.train.images,
+        epochs=5,
+        batch_size=32,
+        validation=digits.validation.images,
+    )
+    assert [record["epoch"] for record in fitted.history] == [1, 2, 3, 4, 5]
+    first, last = fitted.history[0], fitted.history[-1]
+    assert last["train/loss"] < first["train/loss"]
+    assert last["validation/loss"] < first["validation/loss"]
+    assert last["step"] == 5 * (len(digits.train.images) // 32)
+    assert {"train/distortion", "validation/distortion", "images_per_second"} <= last.keys()
+
+
+def test_the_best_epoch_is_kept_and_training_stops():
+    # A learning rate that is far too large after the third epoch.
+    schedule = optax.piecewise_constant_schedule(1e-2, {9: 300.0})
+    options = {"validation": images(SHAPE, n=5, seed=1), "optimizer": optax.adam(schedule)}
+    fitted = fit(autoencoder(jaxae.gaussian()), epochs=12, patience=2, **options)
+    scores = [record["validation/loss"] for record in fitted.history]
+    assert fitted.best_epoch == int(np.argmin(scores)) + 1
+    assert len(fitted.history) == fitted.best_epoch + 2 < 12
+    evaluate = jaxae.make_evaluate(jaxae.objective(autoencoder(jaxae.gaussian())))
+    best = evaluate((fitted.params, 0), KEY, options["validation"])["loss"].mean()
+    assert best == pytest.approx(min(scores), rel=1e-4)
+
+
+def test_without_validation_the_last_parameters_are_kept():
+    fitted = fit()
+    assert fitted.best_epoch == 3
+    for a, b in zip(
+        jax.tree.leaves(fitted.params), jax.tree.leaves(fitted.state.params), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_selection_is_by_the_monitored_score():
+    # With a heavy weight on the rate, the loss and the bound disagree on the best epoch.
+    model = vae(beta=jaxae.beta_schedule(50.0, 30, warm_up=1.0))
+    options = {"validation": images(SHAPE, n=5, seed=1), "epochs": 10}
+    by_loss = fit(model, **options)
+    by_bound = fit(model, monitor="negative_elbo", **options)
+    bounds = [record["validation/negative_elbo"] for record in by_bound.history]
+    assert by_bound.best_epoch == int(np.argmin(bounds)) + 1
+    assert by_loss.best_epoch != by_bound.best_epoch
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"key": jax.random.key(1)},
+        {"optimizer": optax.adam(3e-3)},
+        {"batch_size": 5},
+        {"transform": jaxae.binarize},
+        {"model": vae(beta=0.1)},
+        {"model": vae(samples=4)},
+        {"model": vae(free_bits=1.0)},
+        {"model": vae(jaxae.gaussian(0.5))},
+        {"x": images(SHAPE, n=13, seed=3)},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_every_option_changes_the_result(options):
+    assert fit().history[-1]["train/loss"] != fit(**options).history[-1]["train/loss"]
+
+
+def test_a_run_is_a_function_of_its_key():
+    assert fit().history[-1]["train/loss"] == fit().history[-1]["train/loss"]
+
+
+def test_resuming_is_exact(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    options = {"validation": images(SHAPE, n=5, seed=1)}
+    whole = fit(epochs=6, **options)
+    fit(epochs=2, checkpoints=checkpoints, **options)
+    seen = []
+    resumed = fit(epochs=6, checkpoints=checkpoints, on_epoch=seen.append, **options)
+    assert [record["epoch"] for record in seen] == [1, 2, 3, 4, 5, 6]
+    for a, b in zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(whole.history, resumed.history, strict=True):
+        timing = ("seconds", "images_per_second")
+        assert {k: v for k, v in a.items() if k not in timing} == {
+            k: v for k, v in b.items() if k not in timing
+        }
+    again = fit(epochs=6, checkpoints=checkpoints, **options)
+    assert again.compile_seconds == 0
+    assert again.best_epoch == whole.best_epoch
+
+
+def bomb(at: int):
+    """An autoencoder with a term that is nan from one step on."""
+    base = autoencoder(jaxae.gaussian())
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        value = jnp.where(jnp.asarray(step) >= at, jnp.nan, 0.0) * jnp.ones_like(out.loss)
+        return out.add("bomb", value)
+
+    return base._replace(loss=loss)
+
+
+def test_a_term_that_is_not_finite_stops_the_run_and_the_last_good_state_is_kept(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    with pytest.raises(jaxae.NonFiniteError, match="bomb stopped being finite at step 7"):
+        fit(bomb(at=7), epochs=5, checkpoints=checkpoints)
+    model = autoencoder(jaxae.gaussian())
+    template = training.init_state(model, optax.adam(1e-2), KEY, images(SHAPE))
+    saved = checkpoints.restore(template, template.params)
+    assert saved.state.step == 6  # two epochs of three steps
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved.state))
+    assert len(saved.meta["history"]) == 2
+    good = fit(model, epochs=2)
+    for a, b in zip(jax.tree.leaves(good.state), jax.tree.leaves(saved.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_validation_score_that_is_not_finite_stops_the_run():
+    with pytest.raises(jaxae.NonFiniteError, match="validation/bomb"):
+        # The last step of the epoch is step 2; the validation is at step 3.
+        fit(bomb(at=3), validation=images(SHAPE))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be positive"),
+        ({"batch_size": 0}, "batch size must be positive"),
+        ({"batch_size": 14}, "larger than the 13 training examples"),
+        ({"patience": 0, "validation": images(SHAPE)}, "patience must be positive"),
+        ({"patience": 2}, "needs a validation set"),
+        ({"monitor": "rate!", "validation": images(SHAPE)}, "cannot monitor 'rate!'.*distortion"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(**options)
+
+
+def test_checkpoints_keep_what_json_cannot_say(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    assert checkpoints.restore({}, {}) is None
+    meta = {"best_score": -math.inf, "best_epoch": 1, "history": [{"epoch": 1}]}
+    checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, meta)
+    assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}).meta == meta
+    json.dumps(meta["history"], allow_nan=False)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, {})
+    with pytest.raises(ValueError, match="cannot be restored"):
+        checkpoints.restore({"v": jnp.ones(2)}, {"w": jnp.ones(2)})
+    with pytest.raises(ValueError, match="cannot be restored"):
+        checkpoints.restore({"w": jnp.ones(3)}, {"w": jnp.ones(2)})
