@@ -4,6 +4,8 @@
     python -m experiments.autoencoder --dataset mnist --code 16 --run-dir runs/autoencoder-mnist
     python -m experiments.autoencoder --sweep-code 2 4 8 16 32 --epochs 10
 
+Losses are in nats per image, summed over pixels; the mse is per pixel.
+
 Lectures: h = f(x), r = g(h) with codes of 16 and of 2; half the squared error for real inputs,
 cross-entropy from logits for binary ones; compression, the size of the code against the error.
 """

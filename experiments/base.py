@@ -92,6 +92,10 @@ class Data(NamedTuple):
 
 def load(config: Config) -> Data:
     """The images, binarised if asked for; `protocol` says in words what the figures are about."""
+    for name in ("epochs", "batch_size"):
+        if getattr(config, name) < 1:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} must be positive, got {getattr(config, name)}")
     splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     train, validation, test = (split.images for split in splits)
     if config.batch_size > len(train):
@@ -173,10 +177,6 @@ def steps(config: Config, data: Data) -> int:
 
 def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
-    for name in ("epochs", "batch_size"):
-        if getattr(config, name) < 1:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} must be positive, got {getattr(config, name)}")
     if not 0 < config.learning_rate < math.inf:
         raise ValueError(f"--learning-rate must be positive, got {config.learning_rate}")
     if not 0 <= config.weight_decay < math.inf:

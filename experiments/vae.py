@@ -4,6 +4,8 @@
     python -m experiments.vae --dataset mnist --epochs 20 --run-dir runs/vae-mnist
     python -m experiments.vae --dataset cifar10 --code 128 --hidden 1000
 
+All figures are in nats per image: summed over pixels and latent dimensions, averaged over images.
+
 Lectures: E(z), V(z) and the reparameterisation; the ELBO with L samples; the weight beta; log p(x)
 by importance sampling; samples of digits, faces and CIFAR-10.
 """

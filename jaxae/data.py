@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -80,14 +81,14 @@ def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Each pixel is one with the probability of its grey level: dynamic binarisation.
 
     Examples:
-      >>> binarize(jax.random.key(0), np.float32([0.0, 1.0])).tolist()
+      >>> binarize(jax.random.key(0), jnp.array([0.0, 1.0])).tolist()
       [0.0, 1.0]
 
     References:
       Salakhutdinov and Murray, `On the Quantitative Analysis of Deep Belief Networks
       <https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf>`_.
     """
-    return jax.random.bernoulli(key, x).astype(np.float32)
+    return jax.random.bernoulli(key, x).astype(jnp.float32)
 
 
 def _find(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:

@@ -53,7 +53,7 @@ def grid(images: np.ndarray, path: Path, *, title: str, columns: int = 10) -> No
 
 
 def learning_curves(
-    history: Sequence[Mapping[str, float]], path: Path, *, title: str, best_epoch: int
+    history: Sequence[Mapping[str, float | int]], path: Path, *, title: str, best_epoch: int
 ) -> None:
     """A panel for the loss and for each term: training, validation, and the epoch selected.
 
@@ -86,7 +86,7 @@ def learning_curves(
 
 
 def curve(
-    x: Sequence[float], y: Sequence[float], path: Path, *, title: str, xlabel: str, ylabel: str
+    x: Sequence[float | int], y: Sequence[float], path: Path, *, title: str, xlabel: str, ylabel: str
 ) -> None:
     """One measured curve, its points marked, both axes logarithmic with the points' own values."""
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")

@@ -85,14 +85,18 @@ def from_file(path: Path, image_size: int | None) -> Images:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            images, labels = loaded, None
-        elif "images" not in loaded:
-            raise ValueError(f"it has no array 'images', only {', '.join(loaded) or 'nothing'}")
-        else:
-            images = loaded["images"]
-            labels = loaded["labels"] if "labels" in loaded else None
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            labels = None
+            if isinstance(loaded, np.ndarray):
+                images = loaded
+            elif "images" not in loaded:
+                raise ValueError(f"it has no array 'images', only {', '.join(loaded) or 'nothing'}")
+            else:
+                images = loaded["images"]
+                labels = loaded["labels"] if "labels" in loaded else None
+        if not all(isinstance(array, np.ndarray) for array in (images, labels) if array is not None):
+            raise ValueError("it holds something else than arrays")
     except Exception as error:  # zipfile, zlib, struct, header parsing: numpy raises what it likes
         raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
     return from_arrays(images, labels, name=str(path), image_size=image_size)
@@ -157,18 +161,17 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     """The square in the middle of `[h, w, c]`, resized (antialiased) to `[size, size, c]`."""
     if image.shape[:2] == (size, size):
         return image
+    side = min(image.shape[:2])
+    top, left = ((n - side) // 2 for n in image.shape[:2])
+    square = image[top : top + side, left : left + side]
     mode, high = ("L", 255) if image.dtype == np.uint8 else ("F", 1)
     channels = [
-        np.asarray(
-            ImageOps.fit(
-                Image.fromarray(np.ascontiguousarray(channel), mode),
-                (size, size),
-                Image.Resampling.BICUBIC,
-            )
+        Image.fromarray(np.ascontiguousarray(channel), mode).resize(
+            (size, size), Image.Resampling.BICUBIC
         )
-        for channel in np.moveaxis(image, -1, 0)
+        for channel in np.moveaxis(square, -1, 0)
     ]
-    return np.clip(np.stack(channels, axis=-1), 0, high)
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=-1), 0, high)
 
 
 def is_binary(images: np.ndarray) -> bool:

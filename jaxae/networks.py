@@ -57,7 +57,7 @@ def mlp_encoder(
     code: int,
     hidden: Sequence[int] = (400,),
     *,
-    activation: Activation = nn.relu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
@@ -88,7 +88,7 @@ def mlp_decoder(
     hidden: Sequence[int] = (400,),
     *,
     outputs: int = 1,
-    activation: Activation = nn.relu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
@@ -119,7 +119,7 @@ def conv_encoder(
     code: int,
     channels: Sequence[int] = (32, 64),
     *,
-    activation: Activation = nn.relu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
@@ -150,7 +150,7 @@ def conv_decoder(
     channels: Sequence[int] = (64, 32),
     *,
     outputs: int = 1,
-    activation: Activation = nn.relu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
@@ -186,7 +186,7 @@ def resnet_encoder(
     code: int,
     channels: Sequence[int] = (32, 64, 128),
     *,
-    activation: Activation = nn.silu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
@@ -221,7 +221,7 @@ def resnet_decoder(
     channels: Sequence[int] = (128, 64, 32),
     *,
     outputs: int = 1,
-    activation: Activation = nn.silu,
+    activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:

@@ -1,5 +1,6 @@
 """The progress of a fit: a bar on a terminal or in a notebook, a few lines in a log."""
 
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -48,9 +49,10 @@ class EpochProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._live:
+            self._bar.stop()
 
-    def __call__(self, record: dict[str, float]) -> None:
+    def __call__(self, record: Mapping[str, float | int]) -> None:
         """Shows the record of an epoch."""
         epoch = int(record["epoch"])
         if self._live:
@@ -60,7 +62,7 @@ class EpochProgress:
             self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def describe(record: dict[str, float]) -> str:
+def describe(record: Mapping[str, float | int]) -> str:
     """The record of an epoch in one line.
 
     Examples:

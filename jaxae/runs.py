@@ -84,7 +84,7 @@ class Run:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
-    def log(self, record: Mapping[str, float]) -> None:
+    def log(self, record: Mapping[str, float | int]) -> None:
         """Adds a line to metrics.jsonl. The first epoch begins the file anew: a run that is resumed
         logs what it has restored, and then goes on."""
         mode = "w" if record["epoch"] == 1 else "a"

@@ -27,6 +27,8 @@ Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
 
 Metrics = dict[str, float]
+Record = dict[str, int | float]
+"""What is known of an epoch: its number, the step, times, and the means of losses and terms."""
 
 
 class TrainState(NamedTuple):
@@ -56,7 +58,7 @@ class Fit(NamedTuple):
 
     params: Params
     state: TrainState
-    history: list[dict[str, float]]
+    history: list[Record]
     best_epoch: int
     compile_seconds: float
 
@@ -70,7 +72,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def init_state(
-    model: Autoencoder, optimizer: optax.GradientTransformation, key: PRNGKeyArray, x: Array
+    model: Autoencoder, optimizer: optax.GradientTransformation, key: PRNGKeyArray, x: Array | np.ndarray
 ) -> TrainState:
     """The state before the first step; `x` is a few images, for their shape."""
     params = model.init(key, as_float(x))
@@ -216,7 +218,9 @@ def make_evaluate(
         _, scores = jax.lax.scan(body, None, (jnp.arange(batches), indices))
         return {name: v.reshape(-1)[:n] for name, v in scores.items()}
 
-    def evaluate(params: Params, key: PRNGKeyArray, images: Array) -> dict[str, np.ndarray]:
+    def evaluate(
+        params: Params, key: PRNGKeyArray, images: Array | np.ndarray
+    ) -> dict[str, np.ndarray]:
         if images.shape[0] == 0:
             raise ValueError("there is no example to evaluate")
         return jax.device_get(scan(params, key, images))
@@ -264,7 +268,7 @@ def fit(
     transform: Transform | None = None,
     devices: Sequence[jax.Device] | None = None,
     checkpoints: Checkpoints | None = None,
-    on_epoch: Callable[[dict[str, float]], Any] | None = None,
+    on_epoch: Callable[[Record], Any] | None = None,
     progress: bool = True,
 ) -> Fit:
     """Trains a model.
@@ -316,7 +320,7 @@ def fit(
 
     state = jax.jit(partial(init_state, model, optimizer))(init_key, images[:1])
     best = Best(state.params, math.inf, 0)
-    history: list[dict[str, float]] = []
+    history: list[Record] = []
     if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
         state = saved.state
         best = Best(saved.best, saved.meta["best_score"], saved.meta["best_epoch"])
@@ -325,7 +329,8 @@ def fit(
         if on_epoch is not None:
             on_epoch(record)
     state, best_params = parallel.replicate((state, best.params), mesh)
-    best = best._replace(params=best_params)
+    # Copies: the first epoch consumes the state, and these may be the same buffers.
+    best = best._replace(params=jax.tree.map(jnp.copy, best_params))
     data = parallel.replicate(jnp.asarray(images), mesh)
     held_out = None if validation is None else parallel.replicate(jnp.asarray(validation), mesh)
     evaluate = make_evaluate(objective(model), mesh=mesh)
@@ -360,7 +365,7 @@ def fit(
             values = jax.device_get(metrics)
             seconds = time.perf_counter() - started
             steps = len(values["loss"])
-            record = {
+            record: Record = {
                 "epoch": len(history) + 1,
                 "step": int(state.step),
                 "seconds": seconds,
@@ -381,7 +386,7 @@ def fit(
                 raise
             if held_out is None or score < best.score:
                 params = jax.tree.map(jnp.copy, state.params)
-                best = Best(params, score, int(record["epoch"]))
+                best = Best(params, score, len(history) + 1)
             history.append(record)
             if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
                 save(state)

@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.integrate
 import scipy.stats
@@ -49,7 +50,8 @@ def test_kl_keeps_its_digits_near_the_prior():
     # exp(v) - 1 - v = v**2 / 2 + ...; in float32, exp(1e-4) - 1 - 1e-4 would be off by 100 %.
     value = jaxae.kl_standard_normal(jnp.zeros(1), jnp.array([1e-4]))
     assert float(value) == pytest.approx(0.5 * (1e-8 / 2 + 1e-12 / 6), rel=0.2)
-    random = jaxae.kl_standard_normal(1e-4 * normals(1000, 1), 1e-4 * normals(1000, 1, seed=1))
+    mean, log_var = (jnp.asarray(1e-4 * normals(1000, 1, seed=i), jnp.float32) for i in (0, 1))
+    random = jaxae.kl_standard_normal(mean, log_var)
     assert (random >= 0).all()
 
 
@@ -129,6 +131,20 @@ def test_bernoulli_is_finite_at_any_logit(logit, target):
     value, gradient = jax.value_and_grad(log_prob)(jnp.full((1, 1, 1, 1), logit))
     assert float(value) == pytest.approx(target * logit - max(logit, 0.0))
     assert float(gradient.squeeze()) == pytest.approx(target - (logit > 0))
+
+
+def test_bernoulli_is_optax_and_so_is_its_gradient():
+    def ours(logits, x):
+        return -jaxae.bernoulli().log_prob(logits, x).sum()
+
+    def theirs(logits, x):
+        return optax.sigmoid_binary_cross_entropy(logits, x).sum()
+
+    logits = 30 * OUT
+    for mine, other in zip(
+        jax.value_and_grad(ours)(logits, X), jax.value_and_grad(theirs)(logits, X), strict=True
+    ):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 3.0])
@@ -220,6 +236,13 @@ def test_every_likelihood_is_finite_with_a_finite_gradient(likelihood, size):
     assert mean.dtype == jnp.float32
     assert mean.shape == X.shape
     assert 0 <= mean.min() <= mean.max() <= 1
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS.values(), ids=LIKELIHOODS.keys())
+def test_a_decoder_of_another_shape_is_told_so(likelihood):
+    shape = (5, 4, 4, 2) if likelihood.outputs == 1 else (5, 4, 4, 2, likelihood.outputs)
+    with pytest.raises(ValueError, match=r"the decoder gives \(4, 4, 2.*images of \(4, 3, 2\)"):
+        likelihood.log_prob(jnp.zeros(shape), X)
 
 
 def test_a_likelihood_of_data_that_is_no_image_is_not_clipped():
