@@ -6,7 +6,6 @@ import io
 import math
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -46,6 +45,8 @@ class Config:
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
     them. By default 400; 32 64; or 32 64 128."""
+    gated: bool = False
+    """Give every hidden unit of an mlp a second, linear one to be multiplied with."""
     code: int = 20
     """Size of the code."""
     dropout: float = 0.0
@@ -157,16 +158,20 @@ def networks(
         raise ValueError(f"--code must be positive, got {config.code}")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
     hidden = defaults[config.network] if config.hidden is None else config.hidden
-    make_encoder, make_decoder = {
+    makers: dict[str, tuple[Callable[..., jaxae.Network], Callable[..., jaxae.Network]]] = {
         "mlp": (jaxae.mlp_encoder, jaxae.mlp_decoder),
         "conv": (jaxae.conv_encoder, jaxae.conv_decoder),
         "resnet": (jaxae.resnet_encoder, jaxae.resnet_decoder),
-    }[config.network]
+    }
+    make_encoder, make_decoder = makers[config.network]
     dtype = jnp.bfloat16 if config.precision == "bfloat16" else jnp.float32
-    encoder = make_encoder(code_outputs, hidden, dropout=config.dropout, dtype=dtype)
-    decoder = make_decoder(
-        shape, hidden[::-1], outputs=outputs, dropout=config.dropout, dtype=dtype
-    )
+    options: dict[str, Any] = {"dropout": config.dropout, "dtype": dtype}
+    if config.gated:
+        if config.network != "mlp":
+            raise ValueError(f"--gated goes with --network mlp, not with {config.network}")
+        options["gated"] = True
+    encoder = make_encoder(code_outputs, hidden, **options)
+    decoder = make_decoder(shape, hidden[::-1], outputs=outputs, **options)
     return encoder, decoder
 
 
@@ -224,7 +229,9 @@ def fit(
             on_epoch=run.log,
         )
     except jaxae.Interrupted as stop:
-        raise jaxae.Interrupted(f"{stop}; to go on, the same with --run-dir {run.directory}") from None
+        raise jaxae.Interrupted(
+            f"{stop}; to go on, the same with --run-dir {run.directory}"
+        ) from None
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
     figures.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
@@ -340,13 +347,3 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
                 break
             kept.append(line)
         raise ValueError(f"{' '.join(kept) or ' '.join(lines)} (see --help)") from None
-
-
-class stopwatch:  # noqa: N801 (reads as a function)
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __float__(self) -> float:
-        return time.perf_counter() - self._started

@@ -19,9 +19,7 @@ def conv(
       >>> conv(jnp.ones((1, 5, 4, 1)), jnp.ones((3, 3, 1, 2)), stride=2).shape
       (1, 3, 2, 2)
     """
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), "SAME", dimension_numbers=_LAYOUT
-    )
+    return lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=_LAYOUT)
 
 
 def conv_transpose(

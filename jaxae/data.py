@@ -114,9 +114,7 @@ def _find(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]
     )
 
 
-def _set_aside(
-    data: Images, fraction: float, name: Any, purpose: str
-) -> tuple[Images, Images]:
+def _set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[Images, Images]:
     """Divides a set in two, each class in the same proportion, the same way every time."""
     n = len(data.images)
     count = max(1, round(fraction * n)) if fraction > 0 else 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 GAP = 0.08
 """The space between images, as a part of an image."""
@@ -78,7 +79,7 @@ def learning_curves(
                 axes.plot(epochs, values, style, label=kind, marker=marker)
         axes.axvline(best_epoch, color="0.7", linestyle=":", label="selected")
         axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel="nats per image")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if i == 0:
             axes.legend()
     figure.suptitle(title)
@@ -86,7 +87,13 @@ def learning_curves(
 
 
 def curve(
-    x: Sequence[float | int], y: Sequence[float], path: Path, *, title: str, xlabel: str, ylabel: str
+    x: Sequence[float | int],
+    y: Sequence[float],
+    path: Path,
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
 ) -> None:
     """One measured curve, its points marked, both axes logarithmic with the points' own values."""
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")

@@ -51,9 +51,7 @@ def from_arrays(
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4:
-        raise ValueError(
-            f"{name} has shape {images.shape}; images are [n, h, w] or [n, h, w, c]"
-        )
+        raise ValueError(f"{name} has shape {images.shape}; images are [n, h, w] or [n, h, w, c]")
     if images.size == 0:
         raise ValueError(f"{name} is empty: its shape is {images.shape}")
     if images.dtype == bool:
@@ -82,6 +80,11 @@ def from_arrays(
 
 
 def from_file(path: Path, image_size: int | None) -> Images:
+    """An `.npy` file of images, or an `.npz` file with `images` and perhaps `labels`.
+
+    Raises:
+      ValueError: naming the file and what is wrong with it.
+    """
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     try:
@@ -94,8 +97,10 @@ def from_file(path: Path, image_size: int | None) -> Images:
                 raise ValueError(f"it has no array 'images', only {', '.join(loaded) or 'nothing'}")
             else:
                 images = loaded["images"]
-                labels = loaded["labels"] if "labels" in loaded else None
-        if not all(isinstance(array, np.ndarray) for array in (images, labels) if array is not None):
+                labels = loaded.get("labels")
+        if not all(
+            isinstance(array, np.ndarray) for array in (images, labels) if array is not None
+        ):
             raise ValueError("it holds something else than arrays")
     except Exception as error:  # zipfile, zlib, struct, header parsing: numpy raises what it likes
         raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
@@ -103,6 +108,11 @@ def from_file(path: Path, image_size: int | None) -> Images:
 
 
 def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
+    """A folder of images, or its folders `train`, `validation` and `test`, each by class or not.
+
+    Raises:
+      ValueError: naming an image that cannot be read, or two of different sizes.
+    """
     names = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
     aliases = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
     found = {split: names[name] for name, split in aliases.items() if name in names}
@@ -146,8 +156,8 @@ def _read_folder(folder: Path, image_size: int | None) -> Images:
 def _read_image(path: Path) -> np.ndarray:
     """`[h, w, 1]` or `[h, w, 3]` bytes, upright."""
     try:
-        with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):  # sixteen bits
                 return (np.asarray(image, np.float64) / 257).round().astype(np.uint8)[..., None]
             grey = image.mode in ("1", "L", "LA")
@@ -191,8 +201,10 @@ def chunks(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def describe(shape: Iterable[int]) -> str:
+    """A shape in words, `28 x 28 x 1`."""
     return " x ".join(map(str, islice(shape, 3)))
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, in one line of bounded length."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -140,9 +140,7 @@ def discretized_logistic() -> Likelihood:
         # either tail. At the ends of the range one of the sigmoids is one.
         below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
         inside = below + above + jnp.log(-jnp.expm1(-2 * half / scale))
-        log_mass = jnp.where(
-            target < half, below, jnp.where(target > 1 - half, above, inside)
-        )
+        log_mass = jnp.where(target < half, below, jnp.where(target > 1 - half, above, inside))
         return _sum(log_mass)
 
     def mean(outputs: Float[Array, "b ... 2"]) -> Array:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -48,7 +47,8 @@ def linen(module: nn.Module) -> Network:
 
     def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
         rngs = None if key is None else {"dropout": key}
-        return module.apply({"params": params}, x, rngs=rngs)
+        outputs: Any = module.apply({"params": params}, x, rngs=rngs)
+        return outputs
 
     return Network(init, apply)
 
@@ -57,6 +57,7 @@ def mlp_encoder(
     code: int,
     hidden: Sequence[int] = (400,),
     *,
+    gated: bool = False,
     activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
@@ -66,6 +67,7 @@ def mlp_encoder(
     Args:
       code: size of the output (twice the code of a VAE, which wants means and log-variances).
       hidden: widths of the layers between.
+      gated: multiply each hidden unit by a second, linear one.
       activation: after each of them.
       dropout: probability that a hidden unit is dropped while training.
       dtype: what the hidden layers compute in.
@@ -78,9 +80,12 @@ def mlp_encoder(
       >>> images = jnp.zeros((2, 28, 28, 1))
       >>> encoder.apply(encoder.init(jax.random.key(0), images), images).shape
       (2, 16)
+
+    References:
+      gates: Shazeer, `GLU Variants Improve Transformer <https://arxiv.org/abs/2002.05202>`_.
     """
     _check(dropout, code=code, hidden=hidden)
-    return linen(_MLP(tuple(hidden), code, activation, dropout, dtype))
+    return linen(_MLP(tuple(hidden), code, gated, activation, dropout, dtype))
 
 
 def mlp_decoder(
@@ -88,6 +93,7 @@ def mlp_decoder(
     hidden: Sequence[int] = (400,),
     *,
     outputs: int = 1,
+    gated: bool = False,
     activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
@@ -98,6 +104,7 @@ def mlp_decoder(
       shape: of one image, `(h, w, c)`.
       hidden: widths of the layers between.
       outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      gated: multiply each hidden unit by a second, linear one.
       activation: after each hidden layer.
       dropout: probability that a hidden unit is dropped while training.
       dtype: what the hidden layers compute in.
@@ -111,7 +118,7 @@ def mlp_decoder(
       (2, 28, 28, 1)
     """
     _check(dropout, shape=shape, hidden=hidden, outputs=outputs)
-    mlp = linen(_MLP(tuple(hidden), math.prod(shape) * outputs, activation, dropout, dtype))
+    mlp = linen(_MLP(tuple(hidden), math.prod(shape) * outputs, gated, activation, dropout, dtype))
     return _shaped(mlp, shape, outputs)
 
 
@@ -257,6 +264,7 @@ def resnet_decoder(
 class _MLP(nn.Module):
     hidden: tuple[int, ...]
     features: int
+    gated: bool
     activation: Activation
     dropout: float
     dtype: Any
@@ -265,7 +273,8 @@ class _MLP(nn.Module):
     def __call__(self, x: Float[Array, "b ..."]) -> Float[Array, "b features"]:
         x = x.reshape(x.shape[0], -1)
         for width in self.hidden:
-            x = self.activation(nn.Dense(width, dtype=self.dtype)(x))
+            x = nn.Dense((1 + self.gated) * width, dtype=self.dtype)(x)
+            x = self.activation(x[:, :width]) * (x[:, width:] if self.gated else 1.0)
             x = _dropout(self, x)
         return nn.Dense(self.features)(x.astype(jnp.float32))
 

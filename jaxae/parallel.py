@@ -22,9 +22,7 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
       1
     """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh(
-        (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
-    )
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicate(tree: Tree, mesh: Mesh) -> Tree:

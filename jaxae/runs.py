@@ -1,10 +1,10 @@
 """The run folder: what was asked for, what happened, and what came out of it.
 
-    config.json      the configuration, versions, device, commit
-    metrics.jsonl    a line for each epoch
-    checkpoints/     orbax: the latest state and the best parameters
-    figures/*.png
-    results.json     the final figures, flat; its presence means that the run is complete
+config.json      the configuration, versions, device, commit
+metrics.jsonl    a line for each epoch
+checkpoints/     orbax: the latest state and the best parameters
+figures/*.png
+results.json     the final figures, flat; its presence means that the run is complete
 """
 
 import json
@@ -49,21 +49,23 @@ class Run:
 
     def __init__(self, directory: str | Path, config: Mapping[str, Any]):
         self.directory = Path(directory).expanduser()
-        config = json.loads(json.dumps(config))
+        plain = json.loads(json.dumps(config))
         path = self.directory / "config.json"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                _check_same(self.directory, json.loads(path.read_text()), config)
+                _check_same(self.directory, json.loads(path.read_text()), plain)
             elif any(self.directory.iterdir()):
                 raise ValueError(
                     f"{self.directory} has files in it but no config.json, so it is no run folder; "
                     "take another --run-dir"
                 )
             else:
-                write_json(path, {"config": config, **environment()})
+                write_json(path, {"config": plain, **environment()})
         except OSError as error:
-            raise ValueError(f"{self.directory} cannot be a run folder: {error.strerror}") from error
+            raise ValueError(
+                f"{self.directory} cannot be a run folder: {error.strerror}"
+            ) from error
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
@@ -86,7 +88,8 @@ class Run:
 
     def log(self, record: Mapping[str, float | int]) -> None:
         """Adds a line to metrics.jsonl. The first epoch begins the file anew: a run that is resumed
-        logs what it has restored, and then goes on."""
+        logs what it has restored, and then goes on.
+        """
         mode = "w" if record["epoch"] == 1 else "a"
         with open(self.directory / "metrics.jsonl", mode) as file:
             file.write(json.dumps(_plain(record)) + "\n")

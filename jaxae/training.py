@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
+from jax.stages import Wrapped
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from jaxae import parallel
@@ -72,7 +73,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 def init_state(
-    model: Autoencoder, optimizer: optax.GradientTransformation, key: PRNGKeyArray, x: Array | np.ndarray
+    model: Autoencoder,
+    optimizer: optax.GradientTransformation,
+    key: PRNGKeyArray,
+    x: Array | np.ndarray,
 ) -> TrainState:
     """The state before the first step; `x` is a few images, for their shape."""
     params = model.init(key, as_float(x))
@@ -108,9 +112,7 @@ def make_step(
       (1, ['distortion', 'loss'])
     """
 
-    def step(
-        state: TrainState, key: PRNGKeyArray, x: Array
-    ) -> tuple[TrainState, dict[str, Array]]:
+    def step(state: TrainState, key: PRNGKeyArray, x: Array) -> tuple[TrainState, dict[str, Array]]:
         transform_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
         x = as_float(x)
         if transform is not None:
@@ -136,7 +138,7 @@ def make_epoch(
     *,
     transform: Transform | None = None,
     mesh: Mesh | None = None,
-) -> Callable[[TrainState, PRNGKeyArray, Array], tuple[TrainState, dict[str, Array]]]:
+) -> Wrapped:
     """A whole epoch as one compiled program: a permutation, and a scan over its batches.
 
     Args:
@@ -178,7 +180,7 @@ def make_evaluate(
     *,
     batch_size: int = 256,
     mesh: Mesh | None = None,
-) -> Callable[[Params, PRNGKeyArray, Array], dict[str, np.ndarray]]:
+) -> Callable[[Params, PRNGKeyArray, Array | np.ndarray], dict[str, np.ndarray]]:
     """Scores every example exactly once, whatever the batch size.
 
     Args:
@@ -325,9 +327,9 @@ def fit(
         state = saved.state
         best = Best(saved.best, saved.meta["best_score"], saved.meta["best_epoch"])
         history = saved.meta["history"]
-    for record in history:
+    for earlier in history:
         if on_epoch is not None:
-            on_epoch(record)
+            on_epoch(earlier)
     state, best_params = parallel.replicate((state, best.params), mesh)
     # Copies: the first epoch consumes the state, and these may be the same buffers.
     best = best._replace(params=jax.tree.map(jnp.copy, best_params))

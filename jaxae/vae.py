@@ -84,9 +84,7 @@ def vae(
     if not 0 <= free_bits < math.inf:
         raise ValueError(f"free_bits must be finite and not negative, got {free_bits}")
 
-    def posterior(
-        params: Params, x: Array, key: PRNGKeyArray | None = None
-    ) -> tuple[Array, Array]:
+    def posterior(params: Params, x: Array, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
         outputs = encoder.apply(params["encoder"], x, key=key)
         if outputs.shape[1:] != (2 * code,):
             raise ValueError(
@@ -329,5 +327,7 @@ _CHUNK_ELEMENTS = 2**22
 
 def _log_weight(model: Autoencoder):
     if model.log_weight is None:
-        raise ValueError("this model has no posterior to draw from, so log p(x) cannot be estimated")
+        raise ValueError(
+            "this model has no posterior to draw from, so log p(x) cannot be estimated"
+        )
     return model.log_weight

@@ -59,9 +59,7 @@ def by_hand():
 
 
 CASES = {
-    "autoencoder gaussian": Case(
-        lambda: autoencoder(jaxae.gaussian()), stochastic=False
-    ),
+    "autoencoder gaussian": Case(lambda: autoencoder(jaxae.gaussian()), stochastic=False),
     "autoencoder bernoulli": Case(lambda: autoencoder(jaxae.bernoulli()), stochastic=False),
     "autoencoder laplace": Case(lambda: autoencoder(jaxae.laplace(0.1)), stochastic=False),
     "autoencoder learned gaussian": Case(
@@ -73,6 +71,7 @@ CASES = {
     ),
     "autoencoder categorical": Case(lambda: autoencoder(jaxae.categorical(8)), stochastic=False),
     "autoencoder dropout": Case(lambda: autoencoder(jaxae.gaussian(), dropout=0.3)),
+    "autoencoder gated": Case(lambda: autoencoder(jaxae.gaussian(), gated=True), stochastic=False),
     "autoencoder bfloat16": Case(
         lambda: autoencoder(jaxae.gaussian(), dtype=jnp.bfloat16), stochastic=False
     ),

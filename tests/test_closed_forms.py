@@ -183,9 +183,7 @@ def test_discretized_logistic_is_the_mass_of_the_bin():
     lower = np.where(X < 1e-3, -np.inf, np.asarray(X, np.float64) - 1 / 510)
     law = scipy.stats.logistic(TWO[..., 0], scale)
     expected = total(np.log(law.cdf(upper) - law.cdf(lower)))
-    np.testing.assert_allclose(
-        jaxae.discretized_logistic().log_prob(TWO, X), expected, rtol=1e-4
-    )
+    np.testing.assert_allclose(jaxae.discretized_logistic().log_prob(TWO, X), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("location", [-0.5, 0.0, 0.3, 1.0, 2.0])

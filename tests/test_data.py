@@ -285,7 +285,9 @@ def test_an_unknown_name_is_answered_with_near_ones():
 
 def test_a_set_that_is_not_prepared_without_tensorflow(tmp_path, monkeypatch):
     monkeypatch.setattr(prepared.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"'mnist' is not prepared.*jaxae\[prepare\].*TFDS_DATA_DIR"):
+    with pytest.raises(
+        ValueError, match=r"'mnist' is not prepared.*jaxae\[prepare\].*TFDS_DATA_DIR"
+    ):
         jaxae.load("mnist", data_dir=tmp_path)
 
 

@@ -22,8 +22,8 @@ def test_colours_are_those_of_the_images(tmp_path):
     blue[..., 2] = 255
     figures.rows({"input": red, "reconstruction": blue}, tmp_path / "a.png", title="rows")
     shown = picture(tmp_path / "a.png")
-    reds = np.argwhere((np.abs(shown - [255, 0, 0]).max(-1) <= 2))
-    blues = np.argwhere((np.abs(shown - [0, 0, 255]).max(-1) <= 2))
+    reds = np.argwhere(np.abs(shown - [255, 0, 0]).max(-1) <= 2)
+    blues = np.argwhere(np.abs(shown - [0, 0, 255]).max(-1) <= 2)
     assert len(reds) == pytest.approx(len(blues), rel=0.05)
     assert len(reds) > 0.1 * shown.shape[0] * shown.shape[1]
     assert reds[:, 0].max() < blues[:, 0].min()  # inputs over reconstructions

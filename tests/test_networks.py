@@ -37,7 +37,9 @@ def test_dropout_is_on_with_a_key_and_off_without(kind):
     encoder, _ = pair(kind, (4, 4, 1), dropout=0.5)
     x = jax.random.uniform(KEY, (2, 4, 4, 1))
     params = encoder.init(KEY, x)
-    apply = lambda seed: encoder.apply(params, x, key=None if seed is None else jax.random.key(seed))
+    apply = lambda seed: encoder.apply(
+        params, x, key=None if seed is None else jax.random.key(seed)
+    )
     np.testing.assert_array_equal(apply(None), apply(None))
     np.testing.assert_array_equal(apply(1), apply(1))
     assert not np.allclose(apply(1), apply(2))
@@ -56,6 +58,16 @@ def test_the_precision_is_that_of_the_bodies_only(kind):
     assert half.apply(params, x).dtype == jnp.float32
     difference = jnp.abs(half.apply(params, x) - full.apply(params, x)).max()
     assert 0 < difference < 0.1
+
+
+def test_a_gated_layer_is_a_product():
+    encoder = jaxae.mlp_encoder(2, (3,), gated=True, activation=jnp.tanh)
+    x = jax.random.normal(KEY, (5, 4))
+    params = encoder.init(KEY, x)
+    first, last = params["Dense_0"], params["Dense_1"]
+    a, b = jnp.split(x @ first["kernel"] + first["bias"], 2, axis=-1)
+    expected = (jnp.tanh(a) * b) @ last["kernel"] + last["bias"]
+    np.testing.assert_allclose(encoder.apply(params, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_state_besides_parameters_is_refused():
@@ -89,7 +101,10 @@ def test_convolution_is_scipy(stride, size, shape):
     expected = np.stack(
         [
             [
-                sum(scipy.signal.correlate2d(image[..., i], kernel[..., i, o], "valid") for i in range(3))
+                sum(
+                    scipy.signal.correlate2d(image[..., i], kernel[..., i, o], "valid")
+                    for i in range(3)
+                )
                 for o in range(2)
             ]
             for image in padded

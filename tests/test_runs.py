@@ -16,7 +16,14 @@ def test_a_new_run(tmp_path):
     run = Run(tmp_path / "a" / "b", CONFIG)
     saved = json.loads((run.directory / "config.json").read_text())
     assert saved["config"] == {"epochs": 2, "hidden": [3, 4], "seed": 0}
-    assert saved["versions"].keys() == {"python", "jax", "flax", "optax", "orbax-checkpoint", "numpy"}
+    assert saved["versions"].keys() == {
+        "python",
+        "jax",
+        "flax",
+        "optax",
+        "orbax-checkpoint",
+        "numpy",
+    }
     assert "cpu" in saved["device"].lower()
     assert run.results is None
 

@@ -5,3 +5,4 @@ Importing this package registers them with tfds: `tfds.builder("mnist5k")` then 
 
 from jaxae.datasets.prepared import EMBEDDED
 
+__all__ = ["EMBEDDED"]

@@ -23,6 +23,7 @@ from jaxae.images import Images, chunks, first_line, resize
 EMBEDDED = {"mnist5k": Mnist5k, "digits": Digits}
 CHUNK = 1024
 
+
 def names() -> list[str]:
     """The data sets that tfds knows, and ours."""
     return sorted({*tfds.list_builders(with_community_datasets=False), *EMBEDDED})
@@ -156,9 +157,7 @@ def _open_cache(folder: Path) -> Images | None:
     return Images(images, labels)
 
 
-def _write_cache(
-    folder: Path, builder: Any, split: str, key: str, image_size: int | None
-) -> None:
+def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: int | None) -> None:
     source = builder.as_data_source(split=split)
     classes = [
         name
@@ -169,7 +168,7 @@ def _write_cache(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        images: np.ndarray | None = None
+        images: np.memmap | None = None
         labels: list[int] = []
         start = 0
         for rows in _batched(source, CHUNK):
@@ -177,7 +176,9 @@ def _write_cache(
             if image_size is not None:
                 part = [resize(image, image_size) for image in part]
             for image in part:
-                if image.shape != part[0].shape or (images is not None and image.shape != images.shape[1:]):
+                if image.shape != part[0].shape or (
+                    images is not None and image.shape != images.shape[1:]
+                ):
                     raise ValueError("its images have several sizes; give an image size")
                 if image.dtype != np.uint8:
                     raise ValueError(f"its images are {image.dtype}, not bytes")
