@@ -42,23 +42,24 @@ def main(config: Config) -> dict[str, Any]:
     encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
     model = jaxae.autoencoder(encoder, decoder, likelihood)
     run = base.open_run(config, data, "autoencoder")
-    if run.results is not None:
-        base.report(run, run.results)
-        return run.results
-    fitted = base.fit(config, run, model, data)
-    results: dict[str, Any] = base.evaluate(config, model, fitted, data)
-    results |= base.training_figures(config, fitted)
-    results["seconds"] = time.perf_counter() - started
-    results["protocol"] = (
-        f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
-    )
-    title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
-    base.figure_reconstructions(
-        run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
-    )
-    run.finish(results)
-    base.report(run, results)
-    return results
+    with base.resumable(run):
+        if run.results is not None:
+            base.report(run, run.results)
+            return run.results
+        fitted = base.fit(config, run, model, data)
+        results: dict[str, Any] = base.evaluate(model, fitted, data)
+        results |= base.training_figures(config, fitted)
+        results["protocol"] = (
+            f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
+        )
+        title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
+        base.figure_reconstructions(
+            run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
+        )
+        results["seconds"] = time.perf_counter() - started
+        run.finish(results)
+        base.report(run, results)
+        return results
 
 
 def sweep(config: Config) -> dict[str, Any]:
@@ -68,14 +69,15 @@ def sweep(config: Config) -> dict[str, Any]:
     if config.code != Config.code:
         raise ValueError("--sweep-code replaces --code; give one of them")
     data = base.load(config)
-    run = base.open_run(config, data, "autoencoder")
-    results: dict[str, Any] = {}
     codes = sorted(config.sweep_code)
     for code in codes:
-        one = dataclasses.replace(
-            config, code=code, sweep_code=(), run_dir=str(run.directory / f"code-{code}")
-        )
-        found = main(one)
+        base.networks(config, data.train.shape[1:], 1, code)  # raises for a code of zero
+    run = base.open_run(config, data, "autoencoder")
+    results: dict[str, Any] = {}
+    for code in codes:
+        folder = str(run.directory / f"code-{code}")
+        with base.resumable(run):
+            found = main(dataclasses.replace(config, code=code, sweep_code=(), run_dir=folder))
         results |= {f"code_{code}/{name}": value for name, value in found.items()}
     errors = [results[f"code_{code}/test/squared_error"] for code in codes]
     figures.curve(

@@ -5,8 +5,9 @@ import dataclasses
 import io
 import math
 import re
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -19,8 +20,14 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from jaxae import figures
+from jaxae import figures, parallel
 from jaxae.runs import Run, fingerprint, new_directory
+
+MAX_IMAGE_SIZE = 4096
+
+# The test set is binarised and scored with the same draws for every run, and not with those that
+# a run of any seed trains with.
+BINARIZE_SEED, TEST_SEED, SAMPLE_SEED = 1_618_033_988, 2_718_281_828, 3_141_592_653
 
 LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretized_logistic", "categorical"]
 
@@ -53,7 +60,8 @@ class Config:
     """Probability that a hidden unit is dropped while training."""
     likelihood: LikelihoodName | None = None
     """What the decoder's outputs mean. By default bernoulli (cross-entropy) for one channel; for
-    more, gaussian (squared error) for an autoencoder, discretized_logistic for a VAE on bytes."""
+    more, gaussian (squared error) for an autoencoder, and for a VAE discretized_logistic (bytes) or
+    gaussian with a learned scale (floats)."""
     scale: float | Literal["learned"] | None = None
     """Standard deviation of gaussian, or scale of laplace: a number (by default 1, half the squared
     error), or "learned"."""
@@ -88,17 +96,36 @@ class Data(NamedTuple):
     validation: np.ndarray
     test: np.ndarray
     transform: Callable[[jax.Array, jax.Array], jax.Array] | None
+    binary: bool
     protocol: str
+
+
+def check(config: Config) -> None:
+    """Raises for a flag that is out of range, before anything is read or written."""
+    for name in ("epochs", "batch_size", "code", "patience", "image_size"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+    for name in ("learning_rate", "clip_norm"):
+        value = getattr(config, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+    if not 0 <= config.weight_decay < math.inf:
+        raise ValueError(f"--weight-decay must not be negative, got {config.weight_decay}")
+    if not 0 <= config.seed < 2**32:
+        raise ValueError(f"--seed must be in [0, 2**32), got {config.seed}")
+    if config.image_size is not None and config.image_size > MAX_IMAGE_SIZE:
+        raise ValueError(f"--image-size must be at most {MAX_IMAGE_SIZE}, got {config.image_size}")
+    parallel.check_divides(config.batch_size, parallel.data_mesh())
 
 
 def load(config: Config) -> Data:
     """The images, binarised if asked for; `protocol` says in words what the figures are about."""
-    for name in ("epochs", "batch_size"):
-        if getattr(config, name) < 1:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} must be positive, got {getattr(config, name)}")
+    check(config)
     splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     train, validation, test = (split.images for split in splits)
+    if config.code > (values := math.prod(train.shape[1:])):
+        raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
     if config.batch_size > len(train):
         raise ValueError(
             f"--batch-size {config.batch_size} is larger than the {len(train)} training examples"
@@ -110,15 +137,16 @@ def load(config: Config) -> Data:
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
         transform = jaxae.binarize
+        keys = jax.random.split(jax.random.key(BINARIZE_SEED))
         # Fixed, and the same for all seeds, so that figures can be compared.
         validation, test = (
             (255 * np.asarray(jaxae.binarize(key, jaxae.as_float(jnp.asarray(x))))).astype(np.uint8)
-            for key, x in zip(jax.random.split(jax.random.key(0)), (validation, test), strict=True)
+            for key, x in zip(keys, (validation, test), strict=True)
         )
-        levels = "dynamically binarised pixels (the test set binarised once, seed 0)"
+        levels = "dynamically binarised pixels (the test set binarised once)"
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
-    return Data(train, validation, test, transform, protocol)
+    return Data(train, validation, test, transform, binary or config.binarize, protocol)
 
 
 def likelihood(config: Config, default: str) -> jaxae.Likelihood:
@@ -154,8 +182,6 @@ def networks(
       outputs: how many the likelihood wants for each value.
       code_outputs: what the encoder gives: the code, or twice the code for a VAE.
     """
-    if config.code < 1:
-        raise ValueError(f"--code must be positive, got {config.code}")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
     hidden = defaults[config.network] if config.hidden is None else config.hidden
     makers: dict[str, tuple[Callable[..., jaxae.Network], Callable[..., jaxae.Network]]] = {
@@ -182,12 +208,6 @@ def steps(config: Config, data: Data) -> int:
 
 def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
-    if not 0 < config.learning_rate < math.inf:
-        raise ValueError(f"--learning-rate must be positive, got {config.learning_rate}")
-    if not 0 <= config.weight_decay < math.inf:
-        raise ValueError(f"--weight-decay must not be negative, got {config.weight_decay}")
-    if config.clip_norm is not None and not 0 < config.clip_norm < math.inf:
-        raise ValueError(f"--clip-norm must be positive, got {config.clip_norm}")
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.schedule == "cosine":
         rate = optax.cosine_decay_schedule(config.learning_rate, steps(config, data))
@@ -209,29 +229,35 @@ def open_run(config: Config, data: Data, experiment: str) -> Run:
     return Run(directory, values | {"data": fingerprint(data.train)})
 
 
+@contextlib.contextmanager
+def resumable(run: Run) -> Iterator[None]:
+    """Around all that happens in a run: an interruption says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
+        where = shlex.quote(str(run.directory))
+        raise jaxae.Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
+
+
 def fit(
     config: Config, run: Run, model: jaxae.Autoencoder, data: Data, *, monitor: str = "loss"
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves."""
-    try:
-        fitted = jaxae.fit(
-            model,
-            data.train,
-            optimizer=optimizer(config, data),
-            epochs=config.epochs,
-            key=jax.random.key(config.seed),
-            batch_size=config.batch_size,
-            validation=data.validation,
-            monitor=monitor,
-            patience=config.patience,
-            transform=data.transform,
-            checkpoints=run.checkpoints,
-            on_epoch=run.log,
-        )
-    except jaxae.Interrupted as stop:
-        raise jaxae.Interrupted(
-            f"{stop}; to go on, the same with --run-dir {run.directory}"
-        ) from None
+    fitted = jaxae.fit(
+        model,
+        data.train,
+        optimizer=optimizer(config, data),
+        epochs=config.epochs,
+        key=jax.random.key(config.seed),
+        batch_size=config.batch_size,
+        validation=data.validation,
+        monitor=monitor,
+        patience=config.patience,
+        transform=data.transform,
+        checkpoints=run.checkpoints,
+        on_epoch=run.log,
+    )
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
     figures.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
@@ -239,11 +265,11 @@ def fit(
 
 
 def evaluate(
-    config: Config,
     model: jaxae.Autoencoder,
     fitted: jaxae.Fit,
     data: Data,
     score: Callable[[Any, jax.Array, jax.Array], Mapping[str, jax.Array]] | None = None,
+    batch_size: int = 256,
 ) -> dict[str, float]:
     """The figures of the selected parameters on the test set, which is used here and only here.
 
@@ -259,9 +285,9 @@ def evaluate(
         more = {} if score is None else score(params, score_key, x)
         return {"loss": out.loss, **out.terms, **more, "squared_error": error}
 
-    # The same draws for every seed of training.
-    test_key = jax.random.key(0)
-    results = jaxae.means(jaxae.make_evaluate(scores)(fitted.params, test_key, data.test), "test/")
+    evaluator = jaxae.make_evaluate(scores, batch_size=batch_size, mesh=parallel.data_mesh())
+    test_scores = evaluator(fitted.params, jax.random.key(TEST_SEED), data.test)
+    results = jaxae.means(test_scores, "test/")
     results["test/mse"] = results["test/squared_error"] / math.prod(shape)
     results["test/psnr"] = jaxae.psnr(results["test/mse"])
     return results
@@ -323,8 +349,13 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
     try:
         parsed = _parse(config, doc)
         main(parsed)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError, jax.errors.JaxRuntimeError) as error:
+        message = " ".join(str(error).split())
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
+            message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
+        elif isinstance(error, jax.errors.JaxRuntimeError):
+            raise
+        print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as stop:
         print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)

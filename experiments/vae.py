@@ -11,8 +11,10 @@ by importance sampling; samples of digits, faces and CIFAR-10.
 """
 
 import dataclasses
+import math
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,6 +22,7 @@ import numpy as np
 import jaxae
 from experiments import base
 from jaxae import figures
+from jaxae.runs import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,17 @@ class Config(base.Config):
     """Importance samples for each test image in the estimate of its log p(x)."""
 
 
-def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> tuple[Any, Any, str]:
-    """The VAE, what it is trained as, and the name of its likelihood.
+class Model(NamedTuple):
+    """A VAE, the objective it is trained with, and its likelihood with its name."""
+
+    vae: jaxae.Autoencoder
+    trained: jaxae.Autoencoder
+    likelihood: jaxae.Likelihood
+    name: str
+
+
+def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Model:
+    """The model that the flags ask for.
 
     Args:
       config: the flags.
@@ -52,11 +64,10 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> tup
       steps: updates in the run, for the schedule of beta.
     """
     default = "bernoulli" if shape[-1] == 1 else "discretized_logistic"
-    if dtype != np.uint8 and shape[-1] > 1:
+    if shape[-1] > 1 and dtype != np.uint8:
         default = "gaussian"
         if config.likelihood is None and config.scale is None:
             config = dataclasses.replace(config, scale="learned")
-    name = config.likelihood or default
     likelihood = base.likelihood(config, default)
     if config.importance_weighted:
         if (config.beta, config.warm_up, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
@@ -81,7 +92,7 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> tup
         free_bits=config.free_bits,
     )
     trained = jaxae.importance_weighted(vae, config.samples) if config.importance_weighted else vae
-    return vae, trained, name
+    return Model(vae, trained, likelihood, config.likelihood or default)
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -89,44 +100,62 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     data = base.load(config)
     shape = data.train.shape[1:]
-    vae, trained, likelihood = build(config, shape, data.train.dtype, base.steps(config, data))
-    discrete = base.likelihood(config, likelihood).levels
-    base.check_levels(likelihood, base.likelihood(config, likelihood), data.train)
+    model = build(config, shape, data.train.dtype, base.steps(config, data))
+    base.check_levels(model.name, model.likelihood, data.train)
     run = base.open_run(config, data, "vae")
-    if run.results is not None:
-        base.report(run, run.results)
-        return run.results
-    fitted = base.fit(config, run, trained, data, monitor="negative_elbo")
+    with base.resumable(run):
+        if run.results is not None:
+            base.report(run, run.results)
+            return run.results
+        fitted = base.fit(config, run, model.trained, data, monitor="negative_elbo")
+        results = evaluate(config, model, fitted, data)
+        results |= base.training_figures(config, fitted)
+        draw(config, run, model.vae, fitted, data)
+        results["seconds"] = time.perf_counter() - started
+        run.finish(results)
+        base.report(run, results)
+        return results
+
+
+def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -> dict[str, Any]:
+    """Bounds, the importance-sampled NLL, and in words what they are comparable with."""
+    values = math.prod(data.test.shape[1:])
+    # A batch of images, and of the outputs for one draw of each, in bounded memory.
+    batch_size = max(8, min(256, 2**26 // (values * model.likelihood.outputs)))
+    chunk = max(1, 2**22 // (batch_size * values * model.likelihood.outputs))
 
     def bounds(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         elbo_key, nll_key = jax.random.split(key)
-        nll = jaxae.importance_nll(vae, params, nll_key, x, config.nll_samples)
-        if trained is vae:
+        nll = jaxae.importance_nll(model.vae, params, nll_key, x, config.nll_samples, chunk=chunk)
+        if model.trained is model.vae:
             return {"nll": nll}
-        return {**vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
+        return {**model.vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
 
-    results: dict[str, Any] = base.evaluate(config, trained, fitted, data, bounds)
-    true_likelihood = likelihood != "bernoulli" or "binar" in data.protocol
-    if discrete and true_likelihood:
-        bits = jaxae.bits_per_dimension(results["test/nll"], int(np.prod(shape)))
-        results["test/bits_per_dimension"] = bits
-    note = "" if true_likelihood else ", a cross-entropy and no NLL to compare with others"
-    results |= base.training_figures(config, fitted)
-    results["seconds"] = time.perf_counter() - started
+    results: dict[str, Any] = base.evaluate(model.trained, fitted, data, bounds, batch_size)
+    cross_entropy = model.name == "bernoulli" and not data.binary
+    if model.likelihood.levels and not cross_entropy:
+        results["test/bits_per_dimension"] = jaxae.bits_per_dimension(results["test/nll"], values)
+    note = ", a cross-entropy and no NLL to compare with others" if cross_entropy else ""
     results["protocol"] = (
-        f"{data.protocol}; {likelihood} likelihood{note}; nats per image; "
+        f"{data.protocol}; {model.name} likelihood{note}; nats per image; "
         f"nll with {config.nll_samples} importance samples"
     )
-    title = f"VAE on {config.dataset}, code {config.code}"
+    return results
+
+
+def draw(
+    config: Config, run: Run, vae: jaxae.Autoencoder, fitted: jaxae.Fit, data: base.Data
+) -> None:
+    """Reconstructions and samples."""
+    title = f"VAE on {Path(config.dataset).name}, code {config.code}"
     base.figure_reconstructions(
         run, vae, fitted.params, data, title=f"{title}: test images and their reconstructions"
     )
-    samples = jax.jit(vae.sample, static_argnums=2)(fitted.params, jax.random.key(config.seed), 60)
+    assert vae.sample is not None
+    sample = jax.jit(vae.sample, static_argnums=2)
+    images = np.asarray(sample(fitted.params, jax.random.key(base.SAMPLE_SEED), 60))
     path = run.figures / "samples.png"
-    figures.grid(np.asarray(samples), path, title=f"{title}: decoded draws from the prior")
-    run.finish(results)
-    base.report(run, results)
-    return results
+    figures.grid(images, path, title=f"{title}: decoded draws from the prior")
 
 
 if __name__ == "__main__":

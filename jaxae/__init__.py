@@ -42,11 +42,11 @@ from jaxae.training import (
     TrainState,
     fit,
     init_state,
+    loss_scores,
     make_epoch,
     make_evaluate,
     make_step,
     means,
-    objective,
 )
 from jaxae.vae import (
     beta_schedule,
@@ -94,6 +94,7 @@ __all__ = [
     "laplace",
     "linen",
     "load",
+    "loss_scores",
     "make_epoch",
     "make_evaluate",
     "make_step",
@@ -101,7 +102,6 @@ __all__ = [
     "merge",
     "mlp_decoder",
     "mlp_encoder",
-    "objective",
     "psnr",
     "reconstruct",
     "resnet_decoder",

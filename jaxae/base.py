@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Integer, PRNGKeyArray, Shaped
 
 Params: TypeAlias = Any
 Step: TypeAlias = int | Integer[Array, ""]
@@ -168,9 +168,12 @@ def reconstruct(model: Autoencoder, params: Params, x: Float[Array, "b ..."]) ->
 
 
 def as_float(
-    images: UInt8[Array | np.ndarray, "*b"] | Float[Array | np.ndarray, "*b"],
+    images: Shaped[Array | np.ndarray, "*b"],
 ) -> Float[Array, "*b"]:
     """Images as float32 in [0, 1]: bytes are divided by 255, floats are taken as they are.
+
+    Raises:
+      ValueError: if they are of another type.
 
     Examples:
       >>> as_float(jnp.array([0, 255], jnp.uint8)).tolist()
@@ -179,6 +182,8 @@ def as_float(
     images = jnp.asarray(images)
     if images.dtype == jnp.uint8:
         return images.astype(jnp.float32) / 255
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(f"images are bytes (uint8) or floats, not {images.dtype}")
     return images.astype(jnp.float32)
 
 

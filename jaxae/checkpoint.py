@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +117,7 @@ def stop_signals(enabled: bool) -> Iterator[Stop]:
 
     def handle(number: int, frame: Any) -> None:
         stop.asked = True
+        print("stopping after this epoch; Ctrl-C again to stop now", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -127,12 +129,10 @@ def stop_signals(enabled: bool) -> Iterator[Stop]:
 
 
 def _finite(meta: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no infinity: the score of a run without validation is written as null.
+    # JSON has no infinity, which is the best score of a run before its first, or without, validation.
     score = meta.get("best_score", 0.0)
-    return meta if math.isfinite(score) else meta | {"best_score": None}
+    return meta if math.isfinite(score) else meta | {"best_score": str(score)}
 
 
 def _infinite(meta: dict[str, Any]) -> dict[str, Any]:
-    if "best_score" in meta and meta["best_score"] is None:
-        return meta | {"best_score": -math.inf}
-    return meta
+    return meta | {"best_score": float(meta["best_score"])} if "best_score" in meta else meta

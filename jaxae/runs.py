@@ -7,6 +7,7 @@ figures/*.png
 results.json     the final figures, flat; its presence means that the run is complete
 """
 
+import contextlib
 import json
 import math
 import os
@@ -22,6 +23,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxae import __version__
 from jaxae.checkpoint import Checkpoints
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -55,7 +57,7 @@ class Run:
             self.directory.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 _check_same(self.directory, json.loads(path.read_text()), plain)
-            elif any(self.directory.iterdir()):
+            elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
                 raise ValueError(
                     f"{self.directory} has files in it but no config.json, so it is no run folder; "
                     "take another --run-dir"
@@ -118,13 +120,16 @@ def fingerprint(images: np.ndarray) -> str:
 def environment() -> dict[str, Any]:
     """Versions, device and commit, for the record."""
     device = jax.devices()[0]
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        commit = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
+    root = Path(__file__).parent.parent
+    commit = ""
+    if (root / ".git").exists():  # else the commit would be that of another project, or none
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+            commit = done.stdout.strip()
     return {
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version(), "jaxae": __version__}
+        | {p: version(p) for p in PACKAGES},
         "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
         "commit": commit or None,
     }

@@ -230,7 +230,7 @@ def make_evaluate(
     return evaluate
 
 
-def objective(
+def loss_scores(
     model: Autoencoder,
 ) -> Callable[[tuple[Params, Step], PRNGKeyArray, Array], dict[str, Array]]:
     """A score for :func:`make_evaluate`: the loss and its terms, without dropout.
@@ -315,12 +315,20 @@ def fit(
         raise ValueError(f"patience must be positive, got {patience}")
     if patience is not None and validation is None:
         raise ValueError("patience needs a validation set")
+    if validation is not None and validation.shape[0] == 0:
+        raise ValueError("the validation set is empty")
     check_batch_size(batch_size, images.shape[0])
     mesh = parallel.data_mesh(devices)
     parallel.check_divides(batch_size, mesh)
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
     state = jax.jit(partial(init_state, model, optimizer))(init_key, images[:1])
+    score = loss_scores(model)
+    if validation is not None:
+        at = (state.params, state.step)
+        names = jax.eval_shape(score, at, validation_key, as_float(images[:1])).keys()
+        if monitor not in names:
+            raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
     best = Best(state.params, math.inf, 0)
     history: list[Record] = []
     if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
@@ -335,7 +343,7 @@ def fit(
     best = best._replace(params=jax.tree.map(jnp.copy, best_params))
     data = parallel.replicate(jnp.asarray(images), mesh)
     held_out = None if validation is None else parallel.replicate(jnp.asarray(validation), mesh)
-    evaluate = make_evaluate(objective(model), mesh=mesh)
+    evaluate = make_evaluate(score, mesh=mesh)
 
     def save(state: TrainState) -> None:
         if checkpoints is not None:
@@ -346,57 +354,59 @@ def fit(
         waited = len(history) - best.epoch
         return len(history) >= epochs or (patience is not None and waited >= patience)
 
-    compile_seconds = 0.0
     if finished():
-        return Fit(best.params, state, history, best.epoch, compile_seconds)
-    started = time.perf_counter()
-    epoch = make_epoch(model, optimizer, batch_size, transform=transform, mesh=mesh)
-    compiled = epoch.lower(state, train_key, data).compile()
-    compile_seconds = time.perf_counter() - started
-
+        return Fit(best.params, state, history, best.epoch, compile_seconds=0.0)
     with (
         stop_signals(enabled=checkpoints is not None) as stop,
         EpochProgress(epochs, shown=progress) as bar,
     ):
+        started = time.perf_counter()
+        epoch = make_epoch(model, optimizer, batch_size, transform=transform, mesh=mesh)
+        compiled = epoch.lower(state, train_key, data).compile()
+        compile_seconds = time.perf_counter() - started
         saved_at = time.perf_counter()
         while not finished():
-            # The epoch consumes the state: this is what is left to save if a term goes wrong.
+            # The epoch consumes the state: this is what is left to save if something goes wrong.
             good = jax.tree.map(jnp.copy, state)
             started = time.perf_counter()
-            state, metrics = compiled(state, train_key, data)
-            values = jax.device_get(metrics)
+            try:
+                state, metrics = compiled(state, train_key, data)
+                values = jax.device_get(metrics)
+            except KeyboardInterrupt:
+                save(good)
+                raise Interrupted(f"saved after epoch {len(history)} of {epochs}") from None
             seconds = time.perf_counter() - started
-            steps = len(values["loss"])
             record: Record = {
                 "epoch": len(history) + 1,
                 "step": int(state.step),
                 "seconds": seconds,
-                "images_per_second": steps * batch_size / seconds,
+                "images_per_second": len(values["loss"]) * batch_size / seconds,
                 **means(values, "train/"),
             }
+            monitored = -math.inf
             try:
                 _check_finite(values, int(good.step))
-                score = -math.inf
+                if not _all_finite(state.params):
+                    raise NonFiniteError(f"the parameters {_STOPPED} {int(good.step)} or later")
                 if held_out is not None:
                     at = (state.params, state.step)
                     scores = means(evaluate(at, validation_key, held_out), "validation/")
                     _check_finite(scores, int(state.step))
                     record |= scores
-                    score = _monitored(scores, monitor)
+                    monitored = scores[f"validation/{monitor}"]
             except NonFiniteError:
                 save(good)
                 raise
-            if held_out is None or score < best.score:
-                params = jax.tree.map(jnp.copy, state.params)
-                best = Best(params, score, len(history) + 1)
             history.append(record)
+            if held_out is None or monitored < best.score:
+                best = Best(jax.tree.map(jnp.copy, state.params), monitored, len(history))
             if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
                 save(state)
                 saved_at = time.perf_counter()
             bar(record)
             if on_epoch is not None:
                 on_epoch(record)
-            if stop and not finished():
+            if stop:
                 raise Interrupted(f"saved after epoch {len(history)} of {epochs}")
     return Fit(best.params, state, history, best.epoch, compile_seconds)
 
@@ -420,12 +430,9 @@ def check_batch_size(batch_size: int, n: int) -> None:
         raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
 
 
-def _monitored(scores: Metrics, monitor: str) -> float:
-    try:
-        return scores[f"validation/{monitor}"]
-    except KeyError:
-        names = ", ".join(name.removeprefix("validation/") for name in scores)
-        raise ValueError(f"cannot monitor {monitor!r}; the model has {names}") from None
+@jax.jit
+def _all_finite(tree: Params) -> Array:
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
 def _check_finite(values: Mapping[str, Float[np.ndarray, "*steps"] | float], step: int) -> None:
@@ -437,6 +444,9 @@ def _check_finite(values: Mapping[str, Float[np.ndarray, "*steps"] | float], ste
         names = [name for name, i in bad.items() if i == first]
         terms = [name for name in names if not name.endswith("loss")] or names
         raise NonFiniteError(
-            f"{', '.join(terms)} stopped being finite at step {step + first}; "
+            f"{', '.join(terms)} {_STOPPED} {step + first}; "
             "try a smaller learning rate or gradient clipping"
         )
+
+
+_STOPPED = "stopped being finite at step"

@@ -205,12 +205,12 @@ def beta_schedule(beta: float, steps: int, *, warm_up: float = 0.0, cycles: int 
         raise ValueError(f"the warm-up is a part of the run, in [0, 1], got {warm_up}")
     if cycles < 1:
         raise ValueError(f"the number of cycles must be positive, got {cycles}")
+    if not 0 <= beta < math.inf:
+        raise ValueError(f"beta must be finite and not negative, got {beta}")
     if warm_up == 0:
         if cycles > 1:
             raise ValueError("cycles of beta need a warm-up in each of them")
         return beta
-    if not 0 <= beta < math.inf:
-        raise ValueError(f"beta must be finite and not negative, got {beta}")
     length = steps / cycles
     rise = optax.linear_schedule(0.0, beta, max(1, round(warm_up * length)))
     starts = [round(length * cycle) for cycle in range(1, cycles)]
@@ -269,7 +269,13 @@ def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
 
 
 def importance_nll(
-    model: Autoencoder, params: Params, key: PRNGKeyArray, x: Float[Array, "b ..."], samples: int
+    model: Autoencoder,
+    params: Params,
+    key: PRNGKeyArray,
+    x: Float[Array, "b ..."],
+    samples: int,
+    *,
+    chunk: int | None = None,
 ) -> Float[Array, " b"]:
     r"""An estimate of -log p(x) by importance sampling, in nats; in expectation an upper bound.
 
@@ -283,6 +289,8 @@ def importance_nll(
       key: for the samples.
       x: images, `[b, ...]`.
       samples: K, exactly as many as are drawn for each image.
+      chunk: how many are drawn together; when None, as many as make four million pixels, which is
+        too many where the likelihood has hundreds of outputs for each.
 
     Returns:
       `[b]`.
@@ -307,7 +315,7 @@ def importance_nll(
     if samples < 1:
         raise ValueError(f"the estimate needs at least one sample, got {samples}")
     # Within a chunk the encoder runs once and the decoder on all draws together.
-    chunk = max(1, min(samples, _CHUNK_ELEMENTS // x.size))
+    chunk = max(1, min(samples, 2**22 // x.size if chunk is None else chunk))
     chunks = -(-samples // chunk)
     keys = jax.random.split(key, chunks * chunk).reshape(chunks, chunk)
     wanted = (jnp.arange(chunks * chunk) < samples).reshape(chunks, chunk, 1)
@@ -320,9 +328,6 @@ def importance_nll(
 
     total, _ = jax.lax.scan(add, jnp.full(x.shape[0], -jnp.inf), (keys, wanted))
     return math.log(samples) - total
-
-
-_CHUNK_ELEMENTS = 2**22
 
 
 def _log_weight(model: Autoencoder):

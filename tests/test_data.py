@@ -299,6 +299,53 @@ def test_a_set_that_cannot_be_downloaded(tmp_path, monkeypatch):
         jaxae.load("mnist", data_dir=tmp_path)
 
 
+# tfds data sets of other shapes than ours
+
+
+@pytest.fixture
+def only_test(tmp_path):
+    """A tfds data set with a test split only, and images of two sizes."""
+    import tensorflow_datasets as tfds
+
+    class OnlyTest(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"photo": tfds.features.Image(shape=(None, None, 3)), "id": np.int64}
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"test": self._generate_examples()}
+
+        def _generate_examples(self):
+            for i in range(40):
+                image = Image.new("RGB", (8 + i % 2, 8), (i, 0, 0))
+                yield i, {"photo": image, "id": i}
+
+    OnlyTest(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_set_without_a_training_split_is_divided(only_test):
+    with pytest.raises(ValueError, match="only_test: its images have several sizes"):
+        jaxae.load("only_test", data_dir=only_test)
+    splits = jaxae.load("only_test", data_dir=only_test, image_size=8)
+    assert [len(split.images) for split in splits] == [32, 4, 4]
+    reds = [int(image[0, 0, 0]) for split in splits for image in split.images]
+    assert sorted(reds) == list(range(40))
+    assert splits.train.labels is None
+
+
+def test_a_set_prepared_as_tfrecord_says_so(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ValueError("File format is already set to FileFormat.TFRECORD. Got ARRAY_RECORD")
+
+    monkeypatch.setattr(prepared.tfds, "builder", refuse)
+    with pytest.raises(ValueError, match="tfrecord, which only TensorFlow reads"):
+        jaxae.load("mnist", data_dir=tmp_path)
+
+
 # The cache
 
 

@@ -173,7 +173,7 @@ def test_two_steps_and_two_more_are_four(model, x, tmp_path):
 
 def test_evaluation_does_not_depend_on_padding(case, model, params):
     x = images(case.shape, n=10)
-    score = jaxae.objective(model)
+    score = jaxae.loss_scores(model)
     evaluate = jaxae.make_evaluate(score, batch_size=4)
     four = evaluate((params, 0), KEY, x)
     assert {v.shape for v in four.values()} == {(10,)}

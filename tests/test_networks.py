@@ -29,7 +29,7 @@ def test_any_shape(kind, shape, outputs):
     z = jax.eval_shape(encoder.apply, params, x)
     assert z.shape == (2, 3)
     out = jax.eval_shape(decoder.apply, jax.eval_shape(decoder.init, KEY, z), z)
-    assert out.shape == (2, *shape) if outputs == 1 else (2, *shape, outputs)
+    assert out.shape == ((2, *shape) if outputs == 1 else (2, *shape, outputs))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,7 +57,6 @@ def test_faces_are_cropped_and_resized():
     need("celeb_a")
     splits = jaxae.load("celeb_a", image_size=16)
     assert {split.images.shape[1:] for split in splits} == {(16, 16, 3)}
-    # Faces are lighter in the middle than hair and background at the top corners, and reddish.
+    # The middle of an aligned face is skin.
     mean = splits.test.images.mean(0)
-    assert mean[6:10, 6:10].mean() > mean[:3, :3].mean() - 20
     assert mean[6:10, 6:10, 0].mean() > mean[6:10, 6:10, 2].mean() + 20

@@ -148,7 +148,7 @@ def test_the_best_epoch_is_kept_and_training_stops():
     scores = [record["validation/loss"] for record in fitted.history]
     assert fitted.best_epoch == int(np.argmin(scores)) + 1
     assert len(fitted.history) == fitted.best_epoch + 2 < 12
-    evaluate = jaxae.make_evaluate(jaxae.objective(autoencoder(jaxae.gaussian())))
+    evaluate = jaxae.make_evaluate(jaxae.loss_scores(autoencoder(jaxae.gaussian())))
     best = evaluate((fitted.params, 0), KEY, options["validation"])["loss"].mean()
     assert best == pytest.approx(min(scores), rel=1e-4)
 
@@ -247,6 +247,26 @@ def test_a_term_that_is_not_finite_stops_the_run_and_the_last_good_state_is_kept
         np.testing.assert_array_equal(a, b)
 
 
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
+    """The gradient is nan at the last step of an epoch, where every loss is still finite."""
+    base = autoencoder(jaxae.gaussian())
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        wanted = jnp.asarray(step) == 5
+        zero = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(params)) * 0
+        root = jnp.sqrt(jnp.where(wanted, zero, 1.0)) - 1.0  # its slope at zero is infinite
+        return out._replace(loss=out.loss + root)
+
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    with pytest.raises(jaxae.NonFiniteError, match="the parameters stopped being finite"):
+        fit(base._replace(loss=loss), epochs=5, checkpoints=checkpoints)
+    template = training.init_state(base, optax.adam(1e-2), KEY, images(SHAPE))
+    saved = checkpoints.restore(template, template.params)
+    assert saved.state.step == 3
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved.state))
+
+
 def test_a_validation_score_that_is_not_finite_stops_the_run():
     with pytest.raises(jaxae.NonFiniteError, match="validation/bomb"):
         # The last step of the epoch is step 2; the validation is at step 3.
@@ -261,6 +281,8 @@ def test_a_validation_score_that_is_not_finite_stops_the_run():
         ({"batch_size": 14}, "larger than the 13 training examples"),
         ({"patience": 0, "validation": images(SHAPE)}, "patience must be positive"),
         ({"patience": 2}, "needs a validation set"),
+        ({"validation": images(SHAPE)[:0]}, "validation set is empty"),
+        ({"x": np.zeros((13, *SHAPE), np.int32)}, "bytes .uint8. or floats, not int32"),
         ({"monitor": "rate!", "validation": images(SHAPE)}, "cannot monitor 'rate!'.*distortion"),
     ],
 )
@@ -269,10 +291,11 @@ def test_bad_options(options, message):
         fit(**options)
 
 
-def test_checkpoints_keep_what_json_cannot_say(tmp_path):
+@pytest.mark.parametrize("score", [math.inf, -math.inf, 1.5])
+def test_checkpoints_keep_what_json_cannot_say(tmp_path, score):
     checkpoints = jaxae.Checkpoints(tmp_path)
     assert checkpoints.restore({}, {}) is None
-    meta = {"best_score": -math.inf, "best_epoch": 1, "history": [{"epoch": 1}]}
+    meta = {"best_score": score, "best_epoch": 1, "history": [{"epoch": 1}]}
     checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, meta)
     assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}).meta == meta
     json.dumps(meta["history"], allow_nan=False)

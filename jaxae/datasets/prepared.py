@@ -47,7 +47,9 @@ def read(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:
     available = list(builder.info.splits)
     wanted = {s: s for s in ("train", "validation", "test") if s in available}
     if "train" not in wanted:
-        wanted["train"] = available[0]
+        # Another split, if there is one; else what there is, to be divided.
+        others = [s for s in available if s not in wanted]
+        wanted = wanted | {"train": others[0]} if others else {"train": available[0]}
     key = "image" if "image" in pictures else pictures[0]
     return {
         split: _decoded(builder, tfds_split, key, image_size)
@@ -61,17 +63,22 @@ def _builder(name: str, data_dir: Any) -> Any:
         data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
     ).expanduser()
     kwargs = {"file_format": "array_record"}
-    if name in EMBEDDED:
+    if name.split(":")[0] in EMBEDDED:
         shelf = cache_dir() / "tfds"
         builder = tfds.builder(name, data_dir=str(shelf), **kwargs)
         if not builder.is_prepared():
-            _prepare_embedded(name, shelf, kwargs)
+            _prepare_embedded(name.split(":")[0], shelf, kwargs)
             builder = tfds.builder(name, data_dir=str(shelf), **kwargs)
         return builder
     try:
         builder = tfds.builder(name, data_dir=str(home), **kwargs)
         prepared = builder.is_prepared()
     except Exception as error:
+        if "TFRECORD" in str(error).upper():
+            raise ValueError(
+                f"{name!r} in {home} is in tfds's format tfrecord, which only TensorFlow reads; "
+                "give another --data-dir, where it is prepared again as array_record"
+            ) from error
         raise ValueError(f"tfds cannot open {name!r} in {home}: {first_line(error)}") from error
     if not prepared:
         _prepare(name, home)
@@ -88,8 +95,10 @@ def _prepare_embedded(name: str, shelf: Path, kwargs: dict[str, str]) -> None:
         # tfds reports on standard output, which is where results go.
         with contextlib.redirect_stdout(None):
             tfds.builder(name, data_dir=str(aside), **kwargs).download_and_prepare()
-        with contextlib.suppress(OSError):  # the other process was first
-            os.replace(aside / name, shelf / name)
+        (shelf / name).mkdir(exist_ok=True)
+        for version in (aside / name).iterdir():
+            with contextlib.suppress(OSError):  # the other process was first
+                os.replace(version, shelf / name / version.name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -198,9 +207,14 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
         images.flush()
         if label is not None:
             np.save(partial / "labels.npy", np.array(labels))
-        if folder.exists():  # unreadable, or another process was first
-            shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        if _open_cache(folder) is not None:  # another process was first
+            return
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there
+        try:
+            os.replace(partial, folder)
+        except OSError:
+            if _open_cache(folder) is None:
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
