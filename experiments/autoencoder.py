@@ -48,7 +48,7 @@ def main(config: Config) -> dict[str, Any]:
             return run.results
         fitted = base.fit(config, run, model, data)
         results: dict[str, Any] = base.evaluate(model, fitted, data)
-        results |= base.training_figures(config, fitted)
+        results |= base.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
         )

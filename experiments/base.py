@@ -68,8 +68,8 @@ class Config:
 
     epochs: int = 40
     """Passes over the training set."""
-    batch_size: int = 128
-    """Examples in a step, over all devices."""
+    batch_size: int | None = None
+    """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -96,6 +96,7 @@ class Data(NamedTuple):
     validation: np.ndarray
     test: np.ndarray
     transform: Callable[[jax.Array, jax.Array], jax.Array] | None
+    batch_size: int
     binary: bool
     protocol: str
 
@@ -116,7 +117,8 @@ def check(config: Config) -> None:
         raise ValueError(f"--seed must be in [0, 2**32), got {config.seed}")
     if config.image_size is not None and config.image_size > MAX_IMAGE_SIZE:
         raise ValueError(f"--image-size must be at most {MAX_IMAGE_SIZE}, got {config.image_size}")
-    parallel.check_divides(config.batch_size, parallel.data_mesh())
+    if config.batch_size is not None:
+        parallel.check_divides(config.batch_size, parallel.data_mesh())
 
 
 def load(config: Config) -> Data:
@@ -126,9 +128,13 @@ def load(config: Config) -> Data:
     train, validation, test = (split.images for split in splits)
     if config.code > (values := math.prod(train.shape[1:])):
         raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
-    if config.batch_size > len(train):
+    batch_size = config.batch_size
+    if batch_size is None:
+        devices = parallel.data_mesh().size
+        batch_size = max(1, min(128, len(train)) // devices) * devices
+    if batch_size > len(train):
         raise ValueError(
-            f"--batch-size {config.batch_size} is larger than the {len(train)} training examples"
+            f"--batch-size {batch_size} is larger than the {len(train)} training examples"
         )
     binary = jaxae.is_binary(train)
     levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
@@ -146,7 +152,7 @@ def load(config: Config) -> Data:
         levels = "dynamically binarised pixels (the test set binarised once)"
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
-    return Data(train, validation, test, transform, binary or config.binarize, protocol)
+    return Data(train, validation, test, transform, batch_size, binary or config.binarize, protocol)
 
 
 def likelihood(config: Config, default: str) -> jaxae.Likelihood:
@@ -203,7 +209,7 @@ def networks(
 
 def steps(config: Config, data: Data) -> int:
     """How many updates the run makes."""
-    return config.epochs * (len(data.train) // config.batch_size)
+    return config.epochs * (len(data.train) // data.batch_size)
 
 
 def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
@@ -250,7 +256,7 @@ def fit(
         optimizer=optimizer(config, data),
         epochs=config.epochs,
         key=jax.random.key(config.seed),
-        batch_size=config.batch_size,
+        batch_size=data.batch_size,
         validation=data.validation,
         monitor=monitor,
         patience=config.patience,
@@ -293,10 +299,10 @@ def evaluate(
     return results
 
 
-def training_figures(config: Config, fitted: jaxae.Fit) -> dict[str, float]:
+def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:
     """How long it took and how far it went, for results.json."""
     history = fitted.history
-    images = config.batch_size * history[-1]["step"]
+    images = data.batch_size * history[-1]["step"]
     return {
         "validation/loss": history[fitted.best_epoch - 1]["validation/loss"],
         "best_epoch": fitted.best_epoch,

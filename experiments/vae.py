@@ -109,7 +109,7 @@ def main(config: Config) -> dict[str, Any]:
             return run.results
         fitted = base.fit(config, run, model.trained, data, monitor="negative_elbo")
         results = evaluate(config, model, fitted, data)
-        results |= base.training_figures(config, fitted)
+        results |= base.training_figures(data, fitted)
         draw(config, run, model.vae, fitted, data)
         results["seconds"] = time.perf_counter() - started
         run.finish(results)

@@ -229,10 +229,9 @@ def test_a_folder_of_images(tmp_path):
     (tmp_path / "images").mkdir()
     for i, image in enumerate(jaxae.load("digits").test.images[:60]):
         Image.fromarray(image[..., 0]).save(tmp_path / "images" / f"{i}.png")
-    results = autoencoder.main(
-        config(autoencoder, tmp_path, dataset=str(tmp_path / "images"), batch_size=8)
-    )
+    results = autoencoder.main(config(autoencoder, tmp_path, dataset=str(tmp_path / "images")))
     assert "6 test images" in results["protocol"]
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["step"] == 1
 
 
 def test_a_sweep_of_codes(tmp_path):
