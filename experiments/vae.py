@@ -107,7 +107,9 @@ def main(config: Config) -> dict[str, Any]:
         if run.results is not None:
             base.report(run, run.results)
             return run.results
-        fitted = base.fit(config, run, model.trained, data, monitor="negative_elbo")
+        # What is selected by has no weights in it: a bound on -log p(x) whatever beta is.
+        bound = "negative_iwae" if config.importance_weighted else "negative_elbo"
+        fitted = base.fit(config, run, model.trained, data, monitor=bound)
         results = evaluate(config, model, fitted, data)
         results |= base.training_figures(data, fitted)
         draw(config, run, model.vae, fitted, data)
