@@ -66,7 +66,7 @@ class Config:
     """Standard deviation of gaussian, or scale of laplace: a number (by default 1, half the squared
     error), or "learned"."""
 
-    epochs: int = 40
+    epochs: int = 100
     """Passes over the training set."""
     batch_size: int | None = None
     """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""

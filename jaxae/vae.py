@@ -115,7 +115,8 @@ def vae(
     ) -> Output:
         noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
         mean, log_var = posterior(params, x, encoder_key if train else None)
-        noise = jax.random.normal(noise_key, (samples, *mean.shape))
+        # Drawn example by example: what an example gets does not depend on how many follow it.
+        noise = jax.random.normal(noise_key, (mean.shape[0], samples, code)).swapaxes(0, 1)
         z = mean + jnp.exp(0.5 * log_var) * noise
         target = x if target is None else target
         outputs = decoder.apply(
