@@ -79,7 +79,7 @@ def test_the_results_are_those_of_the_selected_parameters(tmp_path):
     c = config(autoencoder, tmp_path, likelihood="gaussian")
     results = autoencoder.main(c)
     model = jaxae.autoencoder(*base.networks(c, (8, 8, 1), 1, 4), jaxae.gaussian())
-    x = jaxae.load("digits").test.images / np.float32(255)
+    x = jaxae.as_float(jaxae.load("digits").test.images)
     optimizer = base.optimizer(c, base.load(c))
     template = jaxae.init_state(model, optimizer, jax.random.key(0), x[:1])
     checkpoints = jaxae.Checkpoints(tmp_path / "run" / "checkpoints")
