@@ -70,7 +70,7 @@ class Config:
     """Passes over the training set."""
     batch_size: int | None = None
     """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Of Adam, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate falls to zero over the run along a half-cosine, or stays."""
