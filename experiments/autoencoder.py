@@ -28,19 +28,24 @@ class Config(base.Config):
     """Train with each of these codes in turn and draw the error against the size of the code."""
 
 
-def main(config: Config) -> dict[str, Any]:
-    """Trains an autoencoder, or one for each code of a sweep, and writes the run folder."""
-    if config.sweep_code:
-        return sweep(config)
-    started = time.perf_counter()
-    data = base.load(config)
+def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
+    """The model that the flags ask for, and the name of its likelihood."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
     name = config.likelihood or default
     likelihood = base.likelihood(config, default)
     base.check_levels(name, likelihood, data.train)
     encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
-    model = jaxae.autoencoder(encoder, decoder, likelihood)
+    return jaxae.autoencoder(encoder, decoder, likelihood), name
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains an autoencoder, or one for each code of a sweep, and writes the run folder."""
+    if config.sweep_code:
+        return sweep(config)
+    started = time.perf_counter()
+    data = base.load(config)
+    model, name = build(config, data)
     run = base.open_run(config, data, "autoencoder")
     with base.resumable(run):
         if run.results is not None:
@@ -68,10 +73,11 @@ def sweep(config: Config) -> dict[str, Any]:
         raise ValueError("--sweep-code names a code twice")
     if config.code != Config.code:
         raise ValueError("--sweep-code replaces --code; give one of them")
-    data = base.load(config)
     codes = sorted(config.sweep_code)
+    # Everything that may be refused is, before there is a folder.
+    data = base.load(dataclasses.replace(config, code=codes[-1]))
     for code in codes:
-        base.networks(config, data.train.shape[1:], 1, code)  # raises for a code of zero
+        build(dataclasses.replace(config, code=code), data)
     run = base.open_run(config, data, "autoencoder")
     results: dict[str, Any] = {}
     for code in codes:

@@ -174,9 +174,9 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     side = min(image.shape[:2])
     top, left = ((n - side) // 2 for n in image.shape[:2])
     square = image[top : top + side, left : left + side]
-    mode, high = ("L", 255) if image.dtype == np.uint8 else ("F", 1)
+    high = 255 if image.dtype == np.uint8 else 1
     channels = [
-        Image.fromarray(np.ascontiguousarray(channel), mode).resize(
+        Image.fromarray(np.ascontiguousarray(channel)).resize(
             (size, size), Image.Resampling.BICUBIC
         )
         for channel in np.moveaxis(square, -1, 0)

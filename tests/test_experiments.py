@@ -295,6 +295,8 @@ BAD_AUTOENCODER = {
     "two codes": ["--sweep-code", "2", "4", "--code", "8"],
     "a code twice": ["--sweep-code", "2", "2"],
     "a code of zero": ["--sweep-code", "0", "2"],
+    "a sweep beyond the image": ["--sweep-code", "2", "65"],
+    "a scale that a sweep does not use": ["--sweep-code", "2", "4", "--scale", "2"],
 }
 
 

@@ -90,22 +90,6 @@ def test_bytes_and_floats_are_the_same_images():
     assert as_bytes == pytest.approx(as_floats, rel=1e-5)
 
 
-def test_two_players_see_only_their_own_gradient():
-    """One loss with stop_gradients is two losses: what adversarial models will rely on."""
-
-    def loss(params, code_of, opponent_of):
-        z = params["encoder"] * 2.0
-        generator = opponent_of(params["discriminator"]) * z
-        discriminator = -params["discriminator"] * code_of(z)
-        return generator + discriminator
-
-    stop = jax.lax.stop_gradient
-    params = {"encoder": jnp.float32(3.0), "discriminator": jnp.float32(5.0)}
-    both = jax.grad(loss)(params, stop, stop)
-    assert both["encoder"] == 10.0
-    assert both["discriminator"] == -6.0
-
-
 def test_evaluation_scores_every_example_once():
     x = jnp.arange(11.0).reshape(11, 1, 1, 1)
     for batch_size in (1, 3, 11, 64):

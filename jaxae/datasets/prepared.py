@@ -125,6 +125,7 @@ def _prepare(name: str, home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, name, str(home)],
         env=environment,
+        stdout=subprocess.DEVNULL,  # results go to ours
         stderr=subprocess.PIPE,
         text=True,
     )
