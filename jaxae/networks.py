@@ -294,8 +294,8 @@ class _Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         function = convolution.conv_transpose if self.transpose else convolution.conv
-        x = function(x.astype(self.dtype), kernel.astype(self.dtype), stride=self.stride)
-        return x + bias.astype(self.dtype)
+        x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
+        return function(x, kernel, bias, stride=self.stride)
 
 
 class _ConvEncoder(nn.Module):
