@@ -18,7 +18,10 @@ rows and one matrix product, with the batch innermost:
 * consecutive layers cancel each other's transposition, element-wise layers between included.
 """
 
-from functools import partial
+import itertools
+import math
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -92,8 +95,7 @@ def conv_transpose(
     _check(x, kernel, bias, stride)
     (_, h, w, _), (kh, kw, _, _) = x.shape, kernel.shape
     geometry = _Geometry((stride * h, stride * w), (kh, kw), (h, w), stride)
-    reversed_kernel = kernel[::-1, ::-1].swapaxes(2, 3)
-    y = _adjoint_p.bind(x[None], reversed_kernel[None], geometry=geometry)[0]
+    y = _adjoint_p.bind(x[None], _reverse_p.bind(kernel)[None], geometry=geometry)[0]
     return _add_bias(y, bias)
 
 
@@ -144,6 +146,10 @@ ad.defbilinear(
     lambda k, x, y, geometry: _conv_p.bind(x, k, geometry=geometry),
 )
 
+# The kernel of the adjoint: `[..., kh, kw, i, o]` to `[..., kh, kw, o, i]`, its own inverse.
+_reverse_p = Primitive("jaxae_conv_reverse")
+ad.deflinear2(_reverse_p, lambda k, _: [_reverse_p.bind(k)])
+
 
 # On any platform: lax.conv_general_dilated and its transposes.
 
@@ -168,47 +174,40 @@ def _lax_kernel(x: Array, y: Array, geometry: _Geometry) -> Array:
     return jax.linear_transpose(lambda k: _lax_conv(x, k, geometry), k)(y)[0]
 
 
+def _reverse(k: Array) -> Array:
+    return k[..., ::-1, ::-1, :, :].swapaxes(-1, -2)
+
+
 # On CPU: columns [channels h w, b], gathered and multiplied.
 
 
 def _cpu_conv(x: Array, k: Array, geometry: _Geometry) -> Array:
     *_, o = k.shape
-    rows = k.transpose(3, 2, 0, 1).reshape(o, -1)
-    y = _dot(rows, _patches(_to_columns(x), x.shape, geometry), (1, 0))
+    y = _dot(_alone(jnp.transpose)(k.reshape(-1, o)), _patches(_to_columns(x), x.shape, geometry), (1, 0))
     return _from_columns(y, (x.shape[0], *geometry.output, o))
 
 
 def _cpu_kernel(x: Array, y: Array, geometry: _Geometry) -> Array:
-    c, o = x.shape[3], y.shape[3]
     k = _dot(_patches(_to_columns(x), x.shape, geometry), _to_columns(y), (1, 1))
-    return k.reshape(c, *geometry.kernel, o).transpose(1, 2, 0, 3)
+    return k.reshape(*geometry.kernel, x.shape[3], y.shape[3])
 
 
 def _cpu_adjoint(y: Array, k: Array, geometry: _Geometry) -> Array:
-    # Pixel s u + r - low is the sum over m of y[u - m] k[s m + r]: a convolution of y without
-    # stride that gives the s x s pixels of a block as channels, which are then interleaved.
-    kh, kw, c, o = k.shape
-    s, low = geometry.stride, geometry.low
-    taps = (-(-kh // s), -(-kw // s))
-    first = tuple(n // s for n in low)
-    blocks = tuple(
-        (n - 1 + p) // s - u + 1 for n, p, u in zip(geometry.image, low, first, strict=True)
-    )
-    before = tuple(m - 1 - u for m, u in zip(taps, first, strict=True))
-    k = jnp.pad(k, ((0, taps[0] * s - kh), (0, taps[1] * s - kw), (0, 0), (0, 0)))
-    k = k.reshape(taps[0], s, taps[1], s, c, o)[::-1, :, ::-1]
-    rows = k.transpose(1, 3, 4, 5, 0, 2).reshape(s * s * c, -1)
-    windows = [
-        _windows(n, m, u, 1, b)
-        for n, m, u, b in zip(geometry.output, taps, blocks, before, strict=True)
+    b, c, (h, w) = y.shape[0], k.shape[2], geometry.image
+    patches = _dot(k.reshape(-1, k.shape[3]), _to_columns(y), (1, 0)).reshape(-1, b)
+    # A pixel is the sum of what every tap that reads it says: taps r, r + stride, ...
+    taps = [
+        [_readers(n, k, m, geometry.stride, low, t) for t in range(-(-k // geometry.stride))]
+        for n, k, m, low in zip(*geometry[:3], geometry.low, strict=True)
     ]
-    x = _dot(rows, _gather(_to_columns(y), y.shape, windows), (1, 0))
-    if (s, blocks) != (1, geometry.image):
-        (ph, pw) = (np.arange(n) + p for n, p in zip(geometry.image, low, strict=True))
-        channel = ((ph % s)[:, None] * s + pw % s) * c + np.arange(c)[:, None, None]
-        row = (channel * blocks[0] + (ph // s - first[0])[:, None]) * blocks[1]
-        x = _take(x.reshape(-1, y.shape[0]), row + pw // s - first[1])
-    return _from_columns(x, (y.shape[0], *geometry.image, c))
+    channel = np.arange(c)[:, None, None]
+    kw, (oh, ow) = geometry.kernel[1], geometry.output
+    terms = []
+    for (i, di), (j, dj) in itertools.product(*taps):
+        i, di = i[:, None], di[:, None]
+        row = (((i * kw + j) * c + channel) * oh + di) * ow + dj
+        terms.append(np.where((i < 0) | (j < 0), -1, row))
+    return _from_columns(_take(patches, *terms), (b, h, w, c))
 
 
 def _dot(a: Array, b: Array, contract: tuple[int, int]) -> Array:
@@ -226,40 +225,57 @@ def _from_columns(x: Array, shape: tuple[int, ...]) -> Float[Array, "b h w c"]:
     return x.reshape(c, h, w, b).transpose(3, 1, 2, 0)
 
 
-def _windows(size: int, kernel: int, output: int, stride: int, low: int) -> np.ndarray:
+def _pixels(size: int, kernel: int, output: int, stride: int, low: int) -> np.ndarray:
     """The pixel that tap `a` of output `i` reads, `[kernel, output]`; -1 where there is none."""
     pixel = stride * np.arange(output) + np.arange(kernel)[:, None] - low
     return np.where((pixel >= 0) & (pixel < size), pixel, -1)
 
 
+def _readers(
+    size: int, kernel: int, output: int, stride: int, low: int, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `n`-th tap that reads each pixel, -1 where there is none, and of which output it is."""
+    tap = (np.arange(size) + low) % stride + n * stride
+    i = (np.arange(size) + low) // stride - n
+    return np.where((tap < kernel) & (i >= 0) & (i < output), tap, -1), i
+
+
 def _patches(columns: Array, shape: tuple[int, ...], geometry: _Geometry) -> Array:
-    sizes = zip(*geometry[:3], geometry.low, strict=True)
-    windows = [_windows(n, k, m, geometry.stride, low) for n, k, m, low in sizes]
-    return _gather(columns, shape, windows)
-
-
-def _gather(columns: Array, shape: tuple[int, ...], windows: list[np.ndarray]) -> Array:
-    """The patches of images `[b, h, w, c]` as `[c kh kw, oh ow b]`."""
+    """What each tap reads of images `[b, h, w, c]` for each output: `[kh kw c, oh ow b]`."""
     b, h, w, c = shape
-    i, j = windows[0][:, None, :, None], windows[1][None, :, None, :]
-    pixel = np.where((i < 0) | (j < 0), -1, i * w + j)
-    channel = np.arange(c)[:, None, None, None, None]
-    rows = np.where(pixel < 0, -1, channel * (h * w) + pixel)
-    return _take(columns.reshape(-1, b), rows).reshape(c * i.shape[0] * j.shape[1], -1)
+    i, j = (
+        _pixels(n, k, m, geometry.stride, low)
+        for n, k, m, low in zip(*geometry[:3], geometry.low, strict=True)
+    )
+    i, j = i[:, None, None, :, None], j[None, :, None, None, :]
+    row = (np.arange(c)[:, None, None] * h + i) * w + j
+    taps = math.prod(geometry.kernel) * c
+    return _take(columns.reshape(-1, b), np.where((i < 0) | (j < 0), -1, row)).reshape(taps, -1)
 
 
-def _take(matrix: Float[Array, "m b"], rows: np.ndarray) -> Array:
-    """The rows of a matrix, and zeros for row -1: the only way in which pixels move."""
-    rows = np.where(rows < 0, matrix.shape[0], rows).astype(np.int32).reshape(-1)
-    # Not to be fused with its neighbours: XLA would compute them again for each tap, and loses
-    # vectorisation over the batch.
-    with set_xla_metadata(inlineable="false"):
-        return _take_rows(matrix, rows)
+def _take(matrix: Float[Array, "m b"], *rows: np.ndarray) -> Array:
+    """The rows of a matrix, and zeros for row -1; the sum of them where there are several."""
+    index = [np.where(i < 0, matrix.shape[0], i).astype(np.int32).reshape(-1) for i in rows]
+    return _alone(_take_rows)(matrix, index)
 
 
-@jax.jit
-def _take_rows(matrix: Array, rows: Array) -> Array:
-    return matrix.at[rows].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+def _take_rows(matrix: Array, rows: list[Array]) -> Array:
+    get = {"mode": "fill", "fill_value": 0, "wrap_negative_indices": False}
+    return reduce(jnp.add, [matrix.at[i].get(**get) for i in rows])
+
+
+# Not to be fused with their neighbours (an optimizer's update, an activation): XLA on CPU would
+# compute those again for each tap, and loses vectorisation over the batch.
+
+
+def _alone(function: Callable[..., Array]) -> Callable[..., Array]:
+    compiled = jax.jit(function)
+
+    def call(*args: Any) -> Array:
+        with set_xla_metadata(inlineable="false"):
+            return compiled(*args)
+
+    return call
 
 
 # What JAX wants to know of a primitive: its type, how it is mapped, how it is lowered and run.
@@ -326,6 +342,21 @@ def _define(primitive: Primitive, roles: str, lax_map: Any, cpu_map: Any) -> Non
     )
 
 
+def _abstract_reverse(k: Any) -> Any:
+    return k.update(shape=(*k.shape[:-2], k.shape[-1], k.shape[-2]))
+
+
+def _batch_reverse(arrays: Any, dims: Any) -> Any:
+    return _reverse_p.bind(jnp.moveaxis(arrays[0], dims[0], 0)), 0
+
+
+_reverse_p.def_impl(jax.jit(_reverse_p.bind))
+_reverse_p.def_abstract_eval(_abstract_reverse)
+batching.primitive_batchers[_reverse_p] = _batch_reverse
+mlir.register_lowering(_reverse_p, mlir.lower_fun(_reverse, multiple_results=False))
+mlir.register_lowering(
+    _reverse_p, mlir.lower_fun(_alone(_reverse), multiple_results=False), platform="cpu"
+)
 _define(_conv_p, "xky", _lax_conv, _cpu_conv)
 _define(_adjoint_p, "ykx", _lax_adjoint, _cpu_adjoint)
 _define(_kernel_p, "xyk", _lax_kernel, _cpu_kernel)
