@@ -1,9 +1,9 @@
-"""Convolutions over images as pure functions: the one place that decides how they are computed.
+r"""Convolutions over images as pure functions: the one place that decides how they are computed.
 
 Images are `[b, h, w, c]`, kernels `[height, width, in, out]`, and the padding is "SAME".
 
 A strided convolution is bilinear in its images `x` and its kernel `k`, and the number
-:math:`\\langle y, x * k\\rangle` is linear in each of `x`, `k` and `y`. Its three derivatives are
+:math:`\langle y, x * k\rangle` is linear in each of `x`, `k` and `y`. Its three derivatives are
 the convolution, its adjoint (the transposed convolution) and the kernel's gradient; the
 derivatives of each of them are the other two. So three primitives are closed under
 differentiation, forward and reverse, to any order.
@@ -95,7 +95,7 @@ def conv_transpose(
     _check(x, kernel, bias, stride)
     (_, h, w, _), (kh, kw, _, _) = x.shape, kernel.shape
     geometry = _Geometry((stride * h, stride * w), (kh, kw), (h, w), stride)
-    y = _adjoint_p.bind(x[None], _reverse_p.bind(kernel)[None], geometry=geometry)[0]
+    y = _adjoint_p.bind(x[None], _reverse_p.bind(kernel[None]), geometry=geometry)[0]
     return _add_bias(y, bias)
 
 
@@ -111,16 +111,7 @@ def _check(x: Array, kernel: Array, bias: Array | None, stride: int) -> None:
 
 
 def _add_bias(y: Float[Array, "b h w o"], bias: Float[Array, " o"] | None) -> Array:
-    def columns(y: Array, bias: Array) -> Array:
-        # A product with ones, whose derivative is a product too: a sum would make XLA on CPU
-        # transpose the images back.
-        b, h, w, o = y.shape
-        ones = jnp.ones((1, h * w * b), y.dtype)
-        return _from_columns(_to_columns(y) + bias[:, None] @ ones, (b, h, w, o))
-
-    if bias is None:
-        return y
-    return lax.platform_dependent(y, bias, cpu=columns, default=lambda y, bias: y + bias)
+    return y if bias is None else y + _spread_p.bind(bias[None], size=y.shape[:3])[0]
 
 
 # The three maps. With a leading axis of independent problems: x is [n, b, *image, c], k is
@@ -146,9 +137,15 @@ ad.defbilinear(
     lambda k, x, y, geometry: _conv_p.bind(x, k, geometry=geometry),
 )
 
-# The kernel of the adjoint: `[..., kh, kw, i, o]` to `[..., kh, kw, o, i]`, its own inverse.
+# The kernel of the adjoint, `[n, kh, kw, i, o]` to `[n, kh, kw, o, i]`, its own inverse.
 _reverse_p = Primitive("jaxae_conv_reverse")
+# A bias [n, o] at every pixel, [n, *size, o], and the sum over the pixels.
+_spread_p = Primitive("jaxae_conv_spread")
+_sum_p = Primitive("jaxae_conv_sum")
+
 ad.deflinear2(_reverse_p, lambda k, _: [_reverse_p.bind(k)])
+ad.deflinear2(_spread_p, lambda y, _, size: [_sum_p.bind(y, size=size)])
+ad.deflinear2(_sum_p, lambda bias, _, size: [_spread_p.bind(bias, size=size)])
 
 
 # On any platform: lax.conv_general_dilated and its transposes.
@@ -175,7 +172,16 @@ def _lax_kernel(x: Array, y: Array, geometry: _Geometry) -> Array:
 
 
 def _reverse(k: Array) -> Array:
-    return k[..., ::-1, ::-1, :, :].swapaxes(-1, -2)
+    return k[::-1, ::-1].swapaxes(2, 3)
+
+
+def _spread(bias: Array, size: tuple[int, int, int]) -> Array:
+    return jnp.broadcast_to(bias, (*size, *bias.shape))
+
+
+def _sum(y: Array, size: tuple[int, int, int]) -> Array:
+    del size
+    return jnp.sum(y, (0, 1, 2))
 
 
 # On CPU: columns [channels h w, b], gathered and multiplied.
@@ -183,7 +189,9 @@ def _reverse(k: Array) -> Array:
 
 def _cpu_conv(x: Array, k: Array, geometry: _Geometry) -> Array:
     *_, o = k.shape
-    y = _dot(_alone(jnp.transpose)(k.reshape(-1, o)), _patches(_to_columns(x), x.shape, geometry), (1, 0))
+    y = _dot(
+        _alone(jnp.transpose)(k.reshape(-1, o)), _patches(_to_columns(x), x.shape, geometry), (1, 0)
+    )
     return _from_columns(y, (x.shape[0], *geometry.output, o))
 
 
@@ -208,6 +216,11 @@ def _cpu_adjoint(y: Array, k: Array, geometry: _Geometry) -> Array:
         row = (((i * kw + j) * c + channel) * oh + di) * ow + dj
         terms.append(np.where((i < 0) | (j < 0), -1, row))
     return _from_columns(_take(patches, *terms), (b, h, w, c))
+
+
+def _cpu_sum(y: Array, size: tuple[int, int, int]) -> Array:
+    # XLA would transpose the images back to sum them.
+    return _dot(_to_columns(y), jnp.ones((math.prod(size), 1), y.dtype), (1, 0))[:, 0]
 
 
 def _dot(a: Array, b: Array, contract: tuple[int, int]) -> Array:
@@ -255,6 +268,8 @@ def _patches(columns: Array, shape: tuple[int, ...], geometry: _Geometry) -> Arr
 
 def _take(matrix: Float[Array, "m b"], *rows: np.ndarray) -> Array:
     """The rows of a matrix, and zeros for row -1; the sum of them where there are several."""
+    if len(rows) == 1 and np.array_equal(rows[0].reshape(-1), np.arange(matrix.shape[0])):
+        return matrix
     index = [np.where(i < 0, matrix.shape[0], i).astype(np.int32).reshape(-1) for i in rows]
     return _alone(_take_rows)(matrix, index)
 
@@ -280,83 +295,72 @@ def _alone(function: Callable[..., Array]) -> Callable[..., Array]:
 
 # What JAX wants to know of a primitive: its type, how it is mapped, how it is lowered and run.
 
-# Where the images, the channels in and the channels out of each array are.
-_AXES = {"x": {"b": 1, "c": 4}, "k": {"c": 3, "o": 4}, "y": {"b": 1, "o": 4}}
 
-
-def _define(primitive: Primitive, roles: str, lax_map: Any, cpu_map: Any) -> None:
-    """Teaches JAX a map from the arrays `roles[0]` and `roles[1]` to the array `roles[2]`."""
-    first, second, out = roles
-
-    def abstract_eval(a: Any, b: Any, *, geometry: _Geometry) -> Any:
-        n = a.shape[0]
-        size = {
-            label: array.shape[axis]
-            for array, role in ((a, first), (b, second))
-            for label, axis in _AXES[role].items()
-        }
-        shapes = {
-            "x": lambda: (n, size["b"], *geometry.image, size["c"]),
-            "k": lambda: (n, *geometry.kernel, size["c"], size["o"]),
-            "y": lambda: (n, size["b"], *geometry.output, size["o"]),
-        }
-        return a.update(shape=shapes[out](), weak_type=False)
+def _define_bilinear(primitive: Primitive, roles: str, lax_map: Any, cpu_map: Any) -> None:
+    """Defines a map from the arrays `roles[0]` and `roles[1]` to the array `roles[2]`."""
+    # Where the images, the channels in and the channels out of each array are.
+    axes = {"x": {"b": 1, "c": 4}, "k": {"c": 3, "o": 4}, "y": {"b": 1, "o": 4}}
+    first, second, out = (axes[role] for role in roles)
 
     def batch(arrays: Any, dims: Any, *, geometry: _Geometry) -> Any:
-        if None not in dims:  # independent problems: one more leading axis
-            a, b = (jnp.moveaxis(x, dim, 0) for x, dim in zip(arrays, dims, strict=True))
-            lead = a.shape[:2]
-            a, b = (x.reshape(-1, *x.shape[2:]) for x in (a, b))
-            result = primitive.bind(a, b, geometry=geometry)
-            return result.reshape(*lead, *result.shape[1:]), 0
+        if None not in dims:
+            return _more_problems(partial(primitive.bind, geometry=geometry), arrays, dims)
         # One problem with more images, or more channels: along the axis that is not summed over.
-        which = 0 if dims[1] is None else 1
-        label = next(label for label in _AXES[roles[which]] if label in _AXES[out])
-        axis, out_axis = _AXES[roles[which]][label], _AXES[out][label]
-        mapped = jnp.moveaxis(arrays[which], dims[which], axis)
-        n = mapped.shape[axis]
-        shape = (*mapped.shape[:axis], -1, *mapped.shape[axis + 2 :])
-        operands = [*arrays]
-        operands[which] = mapped.reshape(shape)
-        result = primitive.bind(*operands, geometry=geometry)
-        shape = (*result.shape[:out_axis], n, -1, *result.shape[out_axis + 1 :])
-        return result.reshape(shape), out_axis
+        i, own = (0, first) if dims[1] is None else (1, second)
+        (label,) = own.keys() & out.keys()
+        axis = own[label]
+        x = jnp.moveaxis(arrays[i], dims[i], axis)
+        merged = x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
+        operands = (merged, arrays[1]) if i == 0 else (arrays[0], merged)
+        y = primitive.bind(*operands, geometry=geometry)
+        before, after = y.shape[: out[label]], y.shape[out[label] + 1 :]
+        return y.reshape(*before, x.shape[axis], -1, *after), out[label]
 
-    def lower_lax(a: Array, b: Array, *, geometry: _Geometry) -> Array:
-        if a.shape[0] == 1:
-            return lax_map(a[0], b[0], geometry)[None]
-        return jax.vmap(partial(lax_map, geometry=geometry))(a, b)
-
-    def lower_cpu(a: Array, b: Array, *, geometry: _Geometry) -> Array:
-        if a.shape[0] == 1:
-            return cpu_map(a[0], b[0], geometry)[None]
-        return lax.map(lambda pair: cpu_map(*pair, geometry), (a, b))
-
-    compiled = jax.jit(primitive.bind, static_argnames="geometry")
-    primitive.def_impl(compiled)
-    primitive.def_abstract_eval(abstract_eval)
+    _define(primitive, lax_map, cpu_map)
     batching.primitive_batchers[primitive] = batch
-    mlir.register_lowering(primitive, mlir.lower_fun(lower_lax, multiple_results=False))
-    mlir.register_lowering(
-        primitive, mlir.lower_fun(lower_cpu, multiple_results=False), platform="cpu"
-    )
 
 
-def _abstract_reverse(k: Any) -> Any:
-    return k.update(shape=(*k.shape[:-2], k.shape[-1], k.shape[-2]))
+def _define_linear(primitive: Primitive, lax_map: Any, cpu_map: Any) -> None:
+    def batch(arrays: Any, dims: Any, **parameters: Any) -> Any:
+        return _more_problems(partial(primitive.bind, **parameters), arrays, dims)
+
+    _define(primitive, lax_map, cpu_map)
+    batching.primitive_batchers[primitive] = batch
 
 
-def _batch_reverse(arrays: Any, dims: Any) -> Any:
-    return _reverse_p.bind(jnp.moveaxis(arrays[0], dims[0], 0)), 0
+def _more_problems(bind: Callable[..., Array], arrays: Any, dims: Any) -> tuple[Array, int]:
+    """Merges a mapped axis of all arrays with the leading axis of independent problems."""
+    arrays = [jnp.moveaxis(x, dim, 0) for x, dim in zip(arrays, dims, strict=True)]
+    y = bind(*(x.reshape(-1, *x.shape[2:]) for x in arrays))
+    return y.reshape(*arrays[0].shape[:2], *y.shape[1:]), 0
 
 
-_reverse_p.def_impl(jax.jit(_reverse_p.bind))
-_reverse_p.def_abstract_eval(_abstract_reverse)
-batching.primitive_batchers[_reverse_p] = _batch_reverse
-mlir.register_lowering(_reverse_p, mlir.lower_fun(_reverse, multiple_results=False))
-mlir.register_lowering(
-    _reverse_p, mlir.lower_fun(_alone(_reverse), multiple_results=False), platform="cpu"
-)
-_define(_conv_p, "xky", _lax_conv, _cpu_conv)
-_define(_adjoint_p, "ykx", _lax_adjoint, _cpu_adjoint)
-_define(_kernel_p, "xyk", _lax_kernel, _cpu_kernel)
+def _define(primitive: Primitive, lax_map: Any, cpu_map: Any) -> None:
+    def lower_lax(*arrays: Array, **parameters: Any) -> Array:
+        if arrays[0].shape[0] == 1:
+            return lax_map(*(x[0] for x in arrays), **parameters)[None]
+        return jax.vmap(partial(lax_map, **parameters))(*arrays)
+
+    def lower_cpu(*arrays: Array, **parameters: Any) -> Array:
+        if arrays[0].shape[0] == 1:
+            return cpu_map(*(x[0] for x in arrays), **parameters)[None]
+        return lax.map(lambda problem: cpu_map(*problem, **parameters), arrays)
+
+    def abstract_eval(*arrays: Any, **parameters: Any) -> Any:
+        structs = (jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays)
+        y = jax.eval_shape(partial(lower_lax, **parameters), *structs)
+        return arrays[0].update(shape=y.shape, dtype=y.dtype, weak_type=False)
+
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames=("geometry", "size")))
+    primitive.def_abstract_eval(abstract_eval)
+    rule = partial(mlir.lower_fun, multiple_results=False)
+    mlir.register_lowering(primitive, rule(lower_lax))
+    mlir.register_lowering(primitive, rule(lower_cpu), platform="cpu")
+
+
+_define_bilinear(_conv_p, "xky", _lax_conv, _cpu_conv)
+_define_bilinear(_adjoint_p, "ykx", _lax_adjoint, _cpu_adjoint)
+_define_bilinear(_kernel_p, "xyk", _lax_kernel, _cpu_kernel)
+_define_linear(_reverse_p, _reverse, _alone(_reverse))
+_define_linear(_spread_p, _spread, _spread)
+_define_linear(_sum_p, _sum, _cpu_sum)
