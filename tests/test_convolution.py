@@ -37,7 +37,7 @@ def arguments(h, w, kernel, batch=3, c=2, o=5, dtype=jnp.float32):
 
 def close(actual, expected, rtol=1e-4):
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-            assert a.shape == b.shape
+        assert a.shape == b.shape
         assert a.dtype == b.dtype
         a, b = (np.asarray(x, np.float64) for x in (a, b))
         np.testing.assert_allclose(a, b, rtol=0, atol=rtol * max(np.abs(b).max(), 1e-3))
