@@ -25,6 +25,7 @@ from jaxae.divergences import (
 )
 from jaxae.images import Images, from_arrays, is_binary
 from jaxae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, laplace
+from jaxae.many import ManyFits, fit_many
 from jaxae.metrics import bits_per_dimension, psnr, squared_error
 from jaxae.networks import (
     conv_decoder,
@@ -63,6 +64,7 @@ __all__ = [
     "Images",
     "Interrupted",
     "Likelihood",
+    "ManyFits",
     "Network",
     "NonFiniteError",
     "Output",
@@ -81,6 +83,7 @@ __all__ = [
     "diagonal_posterior",
     "discretized_logistic",
     "fit",
+    "fit_many",
     "from_arrays",
     "gaussian",
     "importance_nll",

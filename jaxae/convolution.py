@@ -275,8 +275,10 @@ def _take(matrix: Float[Array, "m b"], *rows: np.ndarray) -> Array:
 
 
 def _take_rows(matrix: Array, rows: list[Array]) -> Array:
-    get = {"mode": "fill", "fill_value": 0, "wrap_negative_indices": False}
-    return reduce(jnp.add, [matrix.at[i].get(**get) for i in rows])
+    def take(i: Array) -> Array:
+        return matrix.at[i].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+
+    return reduce(jnp.add, map(take, rows))
 
 
 # Not to be fused with their neighbours (an optimizer's update, an activation): XLA on CPU would

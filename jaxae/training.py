@@ -21,11 +21,15 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from jaxae import parallel
 from jaxae.base import Autoencoder, Params, Step, as_float
+from jaxae.cache import keep_programs
 from jaxae.checkpoint import Checkpoints, stop_signals
 from jaxae.progress import EpochProgress
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
+
+Score = Callable[[Params, PRNGKeyArray, Array], Mapping[str, Array]]
+"""What is known of each example of a batch, `(params, key, x) -> {name: [b]}`."""
 
 Metrics = dict[str, float]
 Record = dict[str, int | float]
@@ -166,17 +170,25 @@ def make_epoch(
         n = images.shape[0]
         check_batch_size(batch_size, n)
         order_key, step_key = jax.random.split(key)
-        order = jax.random.permutation(jax.random.fold_in(order_key, state.step), n)
+        # One sort of 32 random bits: jax.random.permutation sorts twice, so that not even the order
+        # of two examples that draw the same bits is fixed.
+        order = jnp.argsort(jax.random.bits(jax.random.fold_in(order_key, state.step), (n,)))
         batches = order[: n // batch_size * batch_size].reshape(-1, batch_size)
         if mesh is not None:
             batches = parallel.split_last_axis(batches, mesh)
-        return jax.lax.scan(lambda state, i: step(state, step_key, images[i]), state, batches)
+        rows = images.reshape(n, -1)  # XLA on CPU copies rows faster than images
+
+        def body(state: TrainState, index: Array) -> tuple[TrainState, dict[str, Array]]:
+            x = rows.at[index].get(mode="promise_in_bounds")
+            return step(state, step_key, x.reshape(batch_size, *images.shape[1:]))
+
+        return jax.lax.scan(body, state, batches)
 
     return epoch
 
 
 def make_evaluate(
-    score: Callable[[Params, PRNGKeyArray, Array], Mapping[str, Array]],
+    score: Score,
     *,
     batch_size: int = 256,
     mesh: Mesh | None = None,
@@ -199,8 +211,23 @@ def make_evaluate(
       >>> brightness({}, jax.random.key(0), images)["mean"].tolist()
       [0.0, 1.0, 2.0]
     """
+    scan = jax.jit(make_scores(score, batch_size=batch_size, mesh=mesh))
 
-    @jax.jit
+    def evaluate(
+        params: Params, key: PRNGKeyArray, images: Array | np.ndarray
+    ) -> dict[str, np.ndarray]:
+        if images.shape[0] == 0:
+            raise ValueError("there is no example to evaluate")
+        return jax.device_get(scan(params, key, images))
+
+    return evaluate
+
+
+def make_scores(
+    score: Score, *, batch_size: int = 256, mesh: Mesh | None = None
+) -> Callable[[Params, PRNGKeyArray, Array], dict[str, Array]]:
+    """:func:`make_evaluate` as a pure function, for use inside `jit`."""
+
     def scan(params: Params, key: PRNGKeyArray, images: Array) -> dict[str, Array]:
         n = images.shape[0]
         size = min(batch_size, n)
@@ -220,14 +247,7 @@ def make_evaluate(
         _, scores = jax.lax.scan(body, None, (jnp.arange(batches), indices))
         return {name: v.reshape(-1)[:n] for name, v in scores.items()}
 
-    def evaluate(
-        params: Params, key: PRNGKeyArray, images: Array | np.ndarray
-    ) -> dict[str, np.ndarray]:
-        if images.shape[0] == 0:
-            raise ValueError("there is no example to evaluate")
-        return jax.device_get(scan(params, key, images))
-
-    return evaluate
+    return scan
 
 
 def loss_scores(
@@ -320,6 +340,7 @@ def fit(
     check_batch_size(batch_size, images.shape[0])
     mesh = parallel.data_mesh(devices)
     parallel.check_divides(batch_size, mesh)
+    keep_programs()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
     state = jax.jit(partial(init_state, model, optimizer))(init_key, images[:1])
@@ -362,7 +383,9 @@ def fit(
     ):
         started = time.perf_counter()
         epoch = make_epoch(model, optimizer, batch_size, transform=transform, mesh=mesh)
-        compiled = epoch.lower(state, train_key, data).compile()
+        compiled = epoch.lower(state, train_key, data).compile(
+            compiler_options(mesh.devices.flat[0])
+        )
         compile_seconds = time.perf_counter() - started
         saved_at = time.perf_counter()
         while not finished():
@@ -412,6 +435,11 @@ def fit(
 
 
 SAVE_EVERY_SECONDS = 20.0
+
+
+def compiler_options(device: jax.Device) -> dict[str, Any]:
+    """What XLA should know of a device: on CPU, to use the widest registers there are."""
+    return {"xla_cpu_prefer_vector_width": 512} if device.platform == "cpu" else {}
 
 
 class Best(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import jaxae
+from jaxae import cache
 from jaxae import data as data_module
 from jaxae.datasets import prepared
 
@@ -372,7 +373,7 @@ def test_what_was_decoded_is_read_back_and_mended(tmp_path, monkeypatch):
 def test_a_cache_folder_that_cannot_be_made(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("JAXAE_CACHE", str(tmp_path / "file" / "cache"))
-    folder = prepared.cache_dir()
+    folder = cache.cache_dir()
     assert folder.is_dir()
     assert os.access(folder, os.W_OK)
 

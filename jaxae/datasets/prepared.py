@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
+from jaxae.cache import cache_dir
 from jaxae.datasets.digits import Digits
 from jaxae.datasets.mnist5k import Mnist5k
 from jaxae.images import Images, chunks, first_line, resize
@@ -218,26 +219,6 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def cache_dir() -> Path:
-    """Where the embedded sets are prepared: `JAXAE_CACHE`, or `jaxae` in the user's cache folder.
-
-    Examples:
-      >>> cache_dir().is_absolute()
-      True
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("JAXAE_CACHE") or Path(base) / "jaxae").expanduser().absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    folder = Path(tempfile.gettempdir()) / f"jaxae-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _batched(source: Any, size: int) -> Iterator[Sequence[Any]]:
