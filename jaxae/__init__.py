@@ -16,6 +16,7 @@ from jaxae.base import (
     soft_clip,
 )
 from jaxae.checkpoint import Checkpoints
+from jaxae.contractive import contractive, squared_jacobian_norm
 from jaxae.data import Splits, binarize, load
 from jaxae.divergences import (
     kl_diagonal_normal,
@@ -78,6 +79,7 @@ __all__ = [
     "binarize",
     "bits_per_dimension",
     "categorical",
+    "contractive",
     "conv_decoder",
     "conv_encoder",
     "diagonal_posterior",
@@ -111,6 +113,7 @@ __all__ = [
     "resnet_encoder",
     "soft_clip",
     "squared_error",
+    "squared_jacobian_norm",
     "vae",
 ]
 

@@ -101,6 +101,14 @@ CASES = {
         COLOUR,
     ),
     "vae by hand": Case(by_hand),
+    "contractive": Case(
+        lambda: jaxae.contractive(autoencoder(jaxae.gaussian()), 1e-3), stochastic=False
+    ),
+    "contractive conv reverse": Case(
+        lambda: jaxae.contractive(jaxae.autoencoder(*convs("conv", SHAPE)), 1e-3, mode="reverse"),
+        stochastic=False,
+    ),
+    "contractive vae": Case(lambda: jaxae.contractive(vae(), 1e-3)),
     "importance weighted": Case(lambda: jaxae.importance_weighted(vae(), 4)),
 }
 
