@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 import jaxae
-from benchmarks.workloads import MODES, Workload
+from benchmarks.workloads import IMPORTANCE_SAMPLES, MODES, Workload
 
 
 class Sigmoids(nn.Module):
@@ -25,6 +25,7 @@ class Sigmoids(nn.Module):
 
 
 def model(workload: Workload, name: str) -> jaxae.Autoencoder:
+    """The model of a workload."""
     kind, shape, widths, code = workload.kind, workload.shape, workload.widths, workload.code
     if kind == "conv_vae":
         encoder = jaxae.conv_encoder(2 * code, widths, activation=nn.relu)
@@ -35,12 +36,13 @@ def model(workload: Workload, name: str) -> jaxae.Autoencoder:
         decoder = jaxae.mlp_decoder(shape, widths[::-1], activation=nn.sigmoid)
         base = jaxae.autoencoder(encoder, decoder, jaxae.bernoulli())
         return jaxae.contractive(base, 0.1, mode=MODES[name])
-    twice = 2 if kind == "mlp_vae" else 1
+    twice = 1 if kind == "deep_ae" else 2
     encoder = jaxae.mlp_encoder(twice * code, widths, activation=nn.relu)
     decoder = jaxae.mlp_decoder(shape, widths[::-1], activation=nn.relu)
     if kind == "deep_ae":
         return jaxae.autoencoder(encoder, decoder, jaxae.bernoulli())
-    return jaxae.vae(encoder, decoder, code=code)
+    vae = jaxae.vae(encoder, decoder, code=code)
+    return jaxae.importance_weighted(vae, IMPORTANCE_SAMPLES) if kind == "iwae" else vae
 
 
 def trainer(workload: Workload, name: str, images: np.ndarray) -> Callable[[], float]:

@@ -32,6 +32,7 @@ TARGETS = {
     "conv-vae-64": 1.0,
     "contractive-wide": 3.0,
     "contractive-deep": 3.0,
+    "contractive-deep-reverse": 3.0,
 }
 PYTHAE_TARGET, PEAK_TARGET, COLD_TARGET, CACHED_TARGET = 3.5, 0.75, 5.0, 1.5
 
@@ -70,7 +71,7 @@ class Contender:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if "-v" not in sys.argv else None,
+            stderr=subprocess.PIPE,
             text=True,
         )
         self.speeds: list[float] = []
@@ -144,12 +145,16 @@ def compare(row: str, rounds: int, verdict: Verdict) -> dict[str, Any]:
 
 
 def judge(row: str, workload: Workload, figures: dict[str, Any], verdict: Verdict) -> None:
+    """Compares the medians with what was asked of them."""
     own = figures["jaxae"]["median"]
     torch = [f["median"] for name, f in figures.items() if name.startswith("torch")]
     if torch:
-        ratio, target = own / max(torch), TARGETS[row]
+        ratio, target = own / max(torch), TARGETS.get(row)
         title = f"{workload.title}, to the best torch variant"
-        verdict.add(title, ratio, f"at least {target}", met=ratio >= target)
+        if target is None:
+            print(f"  {ratio:.2f} to the best torch variant")
+        else:
+            verdict.add(title, ratio, f"at least {target}", met=ratio >= target)
     if "pythae" in figures:
         ratio = own / figures["pythae"]["median"]
         verdict.add(
@@ -202,6 +207,8 @@ def starts(rounds: int, verdict: Verdict) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str | int]:
+    """Where and with what the figures were measured."""
+
     def of(package: str) -> str:
         try:
             return version(package)
@@ -234,6 +241,7 @@ def machine() -> dict[str, str | int]:
 
 
 def main(config: Config) -> None:
+    """Times the rows, prints them, and keeps them as JSON."""
     rows: Sequence[str] = config.rows or [*WORKLOADS, "start"]
     if unknown := [row for row in rows if row not in (*WORKLOADS, "start")]:
         print(f"no row {unknown[0]!r}; there are {', '.join([*WORKLOADS, 'start'])}")

@@ -28,6 +28,7 @@ def main(contender: str, name: str) -> None:
 
 
 def trainer(contender: str, name: str) -> Callable[[], float]:
+    """What a contender does when it is told to run; it returns its speed."""
     if contender == "matmul":
         return matmul()
     workload = WORKLOADS[name]

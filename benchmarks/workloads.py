@@ -10,7 +10,7 @@ class Workload(NamedTuple):
     """A model to train.
 
     Attributes:
-      kind: "mlp_vae", "deep_ae", "conv_vae" or "contractive".
+      kind: "mlp_vae", "deep_ae", "conv_vae", "iwae" or "contractive".
       shape: of an image.
       widths: of the hidden layers of the encoder, or the channels of its convolutions.
       code: size of the code.
@@ -66,17 +66,30 @@ WORKLOADS = {
         "conv VAE 64 x 64 x 3, batch 64",
         "conv_vae", (64, 64, 3), (64, 128, 256, 512), 64, 64, 640, BOTH_LAYOUTS,
     ),
+    "iwae": Workload(
+        "IWAE k = 50, 784-400-20, batch 128",
+        "iwae", (28, 28, 1), (400,), 20, 128, 1280, TORCH,
+    ),
     "contractive-wide": Workload(
         "contractive 784-1000, forward",
         "contractive", (28, 28, 1), (), 1000, 128, 256, ("torch-func",),
     ),
     "contractive-deep": Workload(
+        "contractive 784-512-256-32, forward",
+        "contractive", (28, 28, 1), (512, 256), 32, 128, 256, ("torch-func",),
+    ),
+    "contractive-deep-reverse": Workload(
         "contractive 784-512-256-32, reverse",
         "contractive", (28, 28, 1), (512, 256), 32, 128, 1280, ("torch-func",),
     ),
 }  # fmt: skip
 
-MODES = {"contractive-wide": "forward", "contractive-deep": "reverse"}
+IMPORTANCE_SAMPLES = 50
+MODES = {
+    "contractive-wide": "forward",
+    "contractive-deep": "forward",
+    "contractive-deep-reverse": "reverse",
+}
 
 
 def data(workload: Workload) -> np.ndarray:

@@ -4,6 +4,7 @@ Every random number is a function of (key, step): no generator has state, so tha
 stopped and resumed draws the same permutations and the same noise as one that was not.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -437,9 +438,29 @@ def fit(
 SAVE_EVERY_SECONDS = 20.0
 
 
+@functools.cache
 def compiler_options(device: jax.Device) -> dict[str, Any]:
-    """What XLA should know of a device: on CPU, to use the widest registers there are."""
-    return {"xla_cpu_prefer_vector_width": 512} if device.platform == "cpu" else {}
+    """What XLA should know of a device, of the options that this version of it has.
+
+    On CPU, to use the widest registers there are, and to leave only single matrix products to
+    YNNPACK: its sums are up to ten times slower than XLA's own (benchmarks/README.md).
+    """
+    if device.platform != "cpu":
+        return {}
+    options = {
+        "xla_cpu_prefer_vector_width": 512,
+        "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
+    }
+    return {name: value for name, value in options.items() if _is_known({name: value})}
+
+
+def _is_known(options: dict[str, Any]) -> bool:
+    empty = jax.jit(lambda: None).lower()
+    try:
+        empty.compile(options)
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 class Best(NamedTuple):
