@@ -39,7 +39,7 @@ def keep_programs() -> None:
         # A program for one processor may not run on another that shares the home folder.
         folder = cache_dir() / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:8]
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.005)
 
 
 def _processor() -> str:
