@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import chex
 import jax
@@ -25,6 +25,8 @@ from jaxae.base import Autoencoder, Params, Step, as_float
 from jaxae.cache import keep_programs
 from jaxae.checkpoint import Checkpoints, stop_signals
 from jaxae.progress import EpochProgress
+
+Tree = TypeVar("Tree")
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
@@ -362,7 +364,7 @@ def fit(
             on_epoch(earlier)
     state, best_params = parallel.replicate((state, best.params), mesh)
     # Copies: the first epoch consumes the state, and these may be the same buffers.
-    best = best._replace(params=jax.tree.map(jnp.copy, best_params))
+    best = best._replace(params=_copy(best_params))
     data = parallel.replicate(jnp.asarray(images), mesh)
     held_out = None if validation is None else parallel.replicate(jnp.asarray(validation), mesh)
     evaluate = make_evaluate(score, mesh=mesh)
@@ -391,7 +393,7 @@ def fit(
         saved_at = time.perf_counter()
         while not finished():
             # The epoch consumes the state: this is what is left to save if something goes wrong.
-            good = jax.tree.map(jnp.copy, state)
+            good = _copy(state)
             started = time.perf_counter()
             try:
                 state, metrics = compiled(state, train_key, data)
@@ -423,7 +425,7 @@ def fit(
                 raise
             history.append(record)
             if held_out is None or monitored < best.score:
-                best = Best(jax.tree.map(jnp.copy, state.params), monitored, len(history))
+                best = Best(_copy(state.params), monitored, len(history))
             if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
                 save(state)
                 saved_at = time.perf_counter()
@@ -477,6 +479,11 @@ def check_batch_size(batch_size: int, n: int) -> None:
         raise ValueError(f"the batch size must be positive, got {batch_size}")
     if batch_size > n:
         raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
+
+
+@jax.jit
+def _copy(tree: Tree) -> Tree:
+    return jax.tree.map(jnp.copy, tree)
 
 
 @jax.jit
