@@ -1,6 +1,7 @@
 """Convolutions: the numbers, derivatives and maps of `lax.conv_general_dilated`, on any platform."""
 
 import jax
+import jax.experimental
 import jax.export
 import jax.numpy as jnp
 import numpy as np
@@ -76,12 +77,15 @@ def test_numbers_and_derivatives_of_lax(name, h, w, kernel, stride, batch):
             jax.grad(lambda *a: jnp.sum(jnp.sin(gradient(*a)[0])), (0, 1, 2))(*args),
         )
 
-    close(jax.jit(lambda: results(OURS[name]))(), jax.jit(lambda: results(LAX[name]))())
+    # Not lax under jit: XLA of jax 0.7.2 folds convolutions of constants into wrong numbers.
+    close(jax.jit(lambda: results(OURS[name]))(), results(LAX[name]))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_are_finite_differences(name):
-    with jax.enable_x64(True):
+    # Its name moved between the versions of jax that the tests run on.
+    enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+    with enable_x64(True):
         args = arguments(3, 4, (3, 3), 2, dtype=jnp.float64)
         check_grads(
             lambda *a: OURS[name](*map(jnp.asarray, a), stride=2),
@@ -135,7 +139,7 @@ def test_maps(name, axes):
             jax.grad(lambda *a: jnp.sum(jax.vmap(total, axes)(*a)), (0, 1, 2))(*many),
         )
 
-    close(jax.jit(lambda: results(OURS))(), jax.jit(lambda: results(LAX))())
+    close(jax.jit(lambda: results(OURS))(), results(LAX))
 
 
 @pytest.mark.parametrize("name", NAMES)
