@@ -84,7 +84,7 @@ def test_numbers_and_derivatives_of_lax(name, h, w, kernel, stride, batch):
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_are_finite_differences(name):
     # Its name moved between the versions of jax that the tests run on.
-    enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+    enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
     with enable_x64(True):
         args = arguments(3, 4, (3, 3), 2, dtype=jnp.float64)
         check_grads(
