@@ -445,7 +445,7 @@ def compiler_options(device: jax.Device) -> dict[str, Any]:
     """What XLA should know of a device, of the options that this version of it has.
 
     On CPU, to use the widest registers there are, and to leave only single matrix products to
-    YNNPACK: its sums are up to ten times slower than XLA's own (benchmarks/README.md).
+    YNNPACK: its sums over a middle axis are far slower than XLA's own (benchmarks/README.md).
     """
     if device.platform != "cpu":
         return {}
