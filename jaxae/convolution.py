@@ -281,11 +281,11 @@ def _take_rows(matrix: Array, rows: list[Array]) -> Array:
     return reduce(jnp.add, map(take, rows))
 
 
-# Not to be fused with their neighbours (an optimizer's update, an activation): XLA on CPU would
-# compute those again for each tap, and loses vectorisation over the batch.
-
-
 def _alone(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A call that XLA on CPU does not fuse with its neighbours (an activation, an optimizer).
+
+    It would compute those again for each tap, and loses vectorisation over the batch.
+    """
     compiled = jax.jit(function)
 
     def call(*args: Any) -> Array:

@@ -36,7 +36,8 @@ class ManyFits(NamedTuple):
       params: the parameters with the best validation score (the last ones without validation).
       state: the state after the last epoch.
       history: of each metric, a value for each epoch, `[models, epochs]`.
-      best_epoch: the epochs that `params` are from.
+      best_epoch: the epochs that `params` are from; 0, and the first parameters, for a model whose
+        validation score was never finite.
     """
 
     params: Params
@@ -105,8 +106,6 @@ def fit_many(
     if epochs < 1:
         raise ValueError(f"epochs must be positive, got {epochs}")
     check_batch_size(batch_size, images.shape[0])
-    keep_programs()
-
     if validation is not None and validation.shape[0] == 0:
         raise ValueError("the validation set is empty")
     keep_programs()
@@ -132,6 +131,10 @@ def fit_many(
     compiled = partial(jax.jit, compiler_options=options)
     state, train_keys, validation_keys = compiled(_each(start))((keys, values), data[:1])
     run, score = compiled(_each(epoch)), compiled(_each(evaluate))
+    if held_out is not None:
+        names = jax.eval_shape(score, (state, validation_keys, values), held_out).keys()
+        if monitor not in names:
+            raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
     best, best_score, best_epoch = state.params, np.full(n, np.inf), np.zeros(n, int)
     history: list[dict[str, np.ndarray]] = []
     with EpochProgress(epochs, shown=progress) as bar:
@@ -143,9 +146,6 @@ def fit_many(
             monitored = np.full(n, -number)  # without validation, the last is the best
             if held_out is not None:
                 scores = jax.device_get(score((state, validation_keys, values), held_out))
-                if monitor not in scores:
-                    names = ", ".join(scores)
-                    raise ValueError(f"cannot monitor {monitor!r}; the model has {names}")
                 record |= {f"validation/{name}": v for name, v in scores.items()}
                 monitored = scores[monitor]
             if not np.isfinite(record["train/loss"]).any():

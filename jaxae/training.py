@@ -214,7 +214,9 @@ def make_evaluate(
       >>> brightness({}, jax.random.key(0), images)["mean"].tolist()
       [0.0, 1.0, 2.0]
     """
-    scan = jax.jit(make_scores(score, batch_size=batch_size, mesh=mesh))
+    device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
+    scores = make_scores(score, batch_size=batch_size, mesh=mesh)
+    scan = jax.jit(scores, compiler_options=compiler_options(device))
 
     def evaluate(
         params: Params, key: PRNGKeyArray, images: Array | np.ndarray

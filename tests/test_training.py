@@ -292,3 +292,16 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         checkpoints.restore({"v": jnp.ones(2)}, {"w": jnp.ones(2)})
     with pytest.raises(ValueError, match="cannot be restored"):
         checkpoints.restore({"w": jnp.ones(3)}, {"w": jnp.ones(2)})
+
+
+def test_compiler_options_are_those_that_this_xla_knows():
+    cpu = jax.devices("cpu")[0]
+    assert training.compiler_options(cpu)["xla_cpu_prefer_vector_width"] == 512
+    assert not training._is_known({"xla_cpu_no_such_option": 1})
+
+    class Accelerator:
+        platform = "gpu"
+
+    untyped = getattr(training.compiler_options, "__wrapped__", training.compiler_options)
+    untyped = getattr(untyped, "__wrapped__", untyped)  # without the checker of the tests
+    assert untyped(Accelerator()) == {}
