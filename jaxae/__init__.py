@@ -3,6 +3,7 @@
 The names below are the library; the modules they come from say what belongs together.
 """
 
+from jaxae import corruptions
 from jaxae.autoencoder import autoencoder
 from jaxae.base import (
     Autoencoder,
@@ -18,6 +19,7 @@ from jaxae.base import (
 from jaxae.checkpoint import Checkpoints
 from jaxae.contractive import contractive, squared_jacobian_norm
 from jaxae.data import Splits, binarize, load
+from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
 from jaxae.divergences import (
     kl_diagonal_normal,
     kl_normal,
@@ -26,9 +28,12 @@ from jaxae.divergences import (
 )
 from jaxae.images import Images, from_arrays, is_binary
 from jaxae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, laplace
+from jaxae.linear import PrincipalComponents, linear_autoencoder, pca, principal_components
+from jaxae.logistic_pca import logistic_pca
 from jaxae.many import ManyFits, fit_many
-from jaxae.metrics import bits_per_dimension, psnr, squared_error
+from jaxae.metrics import bits_per_dimension, psnr, squared_error, ssim
 from jaxae.networks import (
+    activate,
     conv_decoder,
     conv_encoder,
     linen,
@@ -36,7 +41,12 @@ from jaxae.networks import (
     mlp_encoder,
     resnet_decoder,
     resnet_encoder,
+    unet_decoder,
+    unet_encoder,
 )
+from jaxae.probes import classifier, linear_probe, neighbour_probe
+from jaxae.sparse import l1, rate_divergence, sparse, top_k
+from jaxae.tied import tied_autoencoder
 from jaxae.training import (
     Fit,
     Interrupted,
@@ -65,12 +75,15 @@ __all__ = [
     "Images",
     "Interrupted",
     "Likelihood",
+    "LinearDenoiser",
     "ManyFits",
     "Network",
     "NonFiniteError",
     "Output",
+    "PrincipalComponents",
     "Splits",
     "TrainState",
+    "activate",
     "as_float",
     "at_step",
     "autoencoder",
@@ -79,9 +92,12 @@ __all__ = [
     "binarize",
     "bits_per_dimension",
     "categorical",
+    "classifier",
     "contractive",
     "conv_decoder",
     "conv_encoder",
+    "corruptions",
+    "denoising",
     "diagonal_posterior",
     "discretized_logistic",
     "fit",
@@ -96,9 +112,14 @@ __all__ = [
     "kl_normal",
     "kl_standard_normal",
     "kl_standard_normal_per_dimension",
+    "l1",
     "laplace",
+    "linear_autoencoder",
+    "linear_denoiser",
+    "linear_probe",
     "linen",
     "load",
+    "logistic_pca",
     "loss_scores",
     "make_epoch",
     "make_evaluate",
@@ -107,13 +128,23 @@ __all__ = [
     "merge",
     "mlp_decoder",
     "mlp_encoder",
+    "neighbour_probe",
+    "pca",
+    "principal_components",
     "psnr",
+    "rate_divergence",
     "reconstruct",
     "resnet_decoder",
     "resnet_encoder",
     "soft_clip",
+    "sparse",
     "squared_error",
     "squared_jacobian_norm",
+    "ssim",
+    "tied_autoencoder",
+    "top_k",
+    "unet_decoder",
+    "unet_encoder",
     "vae",
 ]
 

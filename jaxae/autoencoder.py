@@ -1,5 +1,7 @@
 """The autoencoder: h = f(x), r = g(h), trained to make r describe x."""
 
+from collections.abc import Callable
+
 import jax
 from jaxtyping import Array, PRNGKeyArray
 
@@ -45,11 +47,32 @@ def autoencoder(
         z = encoder.apply(params, x)
         return {"encoder": params, "decoder": decoder.init(decoder_key, z)}
 
-    def encode(params: Params, x: Array) -> Array:
-        return encoder.apply(params["encoder"], x)
+    def encode(params: Params, x: Array, key: PRNGKeyArray | None = None) -> Array:
+        return encoder.apply(params["encoder"], x, key=key)
+
+    def outputs(params: Params, z: Array, key: PRNGKeyArray | None = None) -> Array:
+        return decoder.apply(params["decoder"], z, key=key)
+
+    return from_functions(init, encode, outputs, likelihood)
+
+
+def from_functions(
+    init: Callable[[PRNGKeyArray, Array], Params],
+    encode: Callable[[Params, Array, PRNGKeyArray | None], Array],
+    outputs: Callable[[Params, Array, PRNGKeyArray | None], Array],
+    likelihood: Likelihood,
+) -> Autoencoder:
+    """The same from functions of all the parameters, where encoder and decoder share some of them.
+
+    Args:
+      init: `(key, x) -> params`.
+      encode: `(params, x, key) -> z`; the key is None where there is no dropout.
+      outputs: `(params, z, key) -> outputs`, those that the likelihood wants.
+      likelihood: what the outputs mean.
+    """
 
     def decode(params: Params, z: Array) -> Array:
-        return likelihood.mean(decoder.apply(params["decoder"], z))
+        return likelihood.mean(outputs(params, z, None))
 
     def loss(
         params: Params,
@@ -61,9 +84,9 @@ def autoencoder(
         train: bool = True,
     ) -> Output:
         encoder_key, decoder_key = jax.random.split(key) if train else (None, None)
-        z = encoder.apply(params["encoder"], x, key=encoder_key)
-        outputs = decoder.apply(params["decoder"], z, key=decoder_key)
-        distortion = -likelihood.log_prob(outputs, x if target is None else target)
+        z = encode(params, x, encoder_key)
+        target = x if target is None else target
+        distortion = -likelihood.log_prob(outputs(params, z, decoder_key), target)
         return Output(distortion, {"distortion": distortion}, z)
 
-    return Autoencoder(init, encode, decode, loss)
+    return Autoencoder(init, lambda params, x: encode(params, x, None), decode, loss)

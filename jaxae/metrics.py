@@ -37,6 +37,68 @@ def psnr(mse: float) -> float:
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
+def ssim(
+    x: Float[Array, "b h w c"], y: Float[Array, "b h w c"], *, sigma: float = 1.5
+) -> Float[Array, " b"]:
+    r"""The structural similarity of images in [0, 1], at most 1, which equal images have.
+
+    .. math:: \frac{(2 \mu_x \mu_y + c_1)(2 \sigma_{xy} + c_2)}
+              {(\mu_x^2 + \mu_y^2 + c_1)(\sigma_x^2 + \sigma_y^2 + c_2)},
+              \qquad c_1 = 0.01^2, \quad c_2 = 0.03^2
+
+    Means, variances and covariance are those in a Gaussian window of radius 3.5 sigma around each
+    pixel (11 x 11 for sigma 1.5), and the result is the mean over all windows that lie inside the
+    image, and over channels.
+
+    Args:
+      x: images.
+      y: others.
+      sigma: of the window, in pixels.
+
+    Returns:
+      `[b]`.
+
+    Raises:
+      ValueError: if the window does not fit into the images.
+
+    Examples:
+      >>> x = jnp.linspace(0, 1, 144).reshape(1, 12, 12, 1)
+      >>> [round(float(ssim(x, y)[0]), 2) for y in (x, 1 - x)]
+      [1.0, 0.43]
+
+    References:
+      Wang et al., `Image Quality Assessment: From Error Visibility to Structural Similarity
+      <https://doi.org/10.1109/TIP.2003.819861>`_.
+    """
+    radius = int(3.5 * sigma + 0.5)
+    if min(x.shape[1:3]) < 2 * radius + 1:
+        raise ValueError(
+            f"the window of {2 * radius + 1} pixels does not fit into images of "
+            f"{x.shape[1]} x {x.shape[2]}"
+        )
+    offsets = jnp.arange(-radius, radius + 1)
+    window = jnp.exp(-0.5 * jnp.square(offsets / sigma))
+    window = window / jnp.sum(window)
+
+    def blur(images: Array) -> Array:
+        # Along each axis, the rows of a matrix are the window in all its places.
+        for axis in (1, 2):
+            n = images.shape[axis]
+            place = jnp.arange(n)[None, :] - jnp.arange(n - 2 * radius)[:, None]
+            inside = (place >= 0) & (place < len(window))
+            matrix = jnp.where(inside, window[jnp.clip(place, 0, len(window) - 1)], 0)
+            images = jnp.moveaxis(jnp.tensordot(matrix, images, (1, axis)), 0, axis)
+        return images
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    covariance = blur(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return jnp.mean(similarity, axis=(1, 2, 3))
+
+
 def bits_per_dimension(nats: float, values: int) -> float:
     """Nats for an image of so many values as bits per value; for discrete likelihoods only.
 

@@ -5,6 +5,7 @@ likelihood, `[b, h, w, c]`, or `[b, h, w, c, outputs]` where it wants several fo
 Parameters and the last layer are float32; `dtype` is what the layers before it compute in.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ def linen(module: nn.Module) -> Network:
         statistics, for one): a network here is a function of its parameters and its input.
 
     Examples:
+      >>> import jax
       >>> network = linen(nn.Dense(3))
       >>> params = network.init(jax.random.key(0), jnp.ones((2, 5)))
       >>> network.apply(params, jnp.ones((2, 5))).shape
@@ -51,6 +53,26 @@ def linen(module: nn.Module) -> Network:
         return outputs
 
     return Network(init, apply)
+
+
+def activate(network: Network, function: Activation) -> Network:
+    """A network with one more function at its end.
+
+    A sigmoid after an encoder gives codes in (0, 1); after a decoder, images in (0, 1) for
+    `gaussian()`.
+
+    Examples:
+      >>> import jax
+      >>> encoder = activate(mlp_encoder(3), jax.nn.sigmoid)
+      >>> images = jnp.zeros((2, 8, 8, 1))
+      >>> encoder.apply(encoder.init(jax.random.key(0), images), images).tolist()[0]
+      [0.5, 0.5, 0.5]
+    """
+
+    def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
+        return function(network.apply(params, x, key=key))
+
+    return Network(network.init, apply)
 
 
 def mlp_encoder(
@@ -76,6 +98,7 @@ def mlp_encoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> encoder = mlp_encoder(16)
       >>> images = jnp.zeros((2, 28, 28, 1))
       >>> encoder.apply(encoder.init(jax.random.key(0), images), images).shape
@@ -113,6 +136,7 @@ def mlp_decoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> decoder = mlp_decoder((28, 28, 1))
       >>> decoder.apply(decoder.init(jax.random.key(0), jnp.zeros((2, 16))), jnp.zeros((2, 16))).shape
       (2, 28, 28, 1)
@@ -143,6 +167,7 @@ def conv_encoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> encoder = conv_encoder(16)
       >>> images = jnp.zeros((2, 17, 30, 3))
       >>> encoder.apply(encoder.init(jax.random.key(0), images), images).shape
@@ -178,6 +203,7 @@ def conv_decoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> decoder = conv_decoder((17, 30, 3))
       >>> decoder.apply(decoder.init(jax.random.key(0), jnp.zeros((2, 16))), jnp.zeros((2, 16))).shape
       (2, 17, 30, 3)
@@ -210,6 +236,7 @@ def resnet_encoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> encoder = resnet_encoder(16, channels=(8, 16))
       >>> images = jnp.zeros((2, 9, 7, 3))
       >>> encoder.apply(encoder.init(jax.random.key(0), images), images).shape
@@ -246,6 +273,7 @@ def resnet_decoder(
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
 
     Examples:
+      >>> import jax
       >>> decoder = resnet_decoder((9, 7, 3), channels=(16, 8))
       >>> decoder.apply(decoder.init(jax.random.key(0), jnp.zeros((2, 16))), jnp.zeros((2, 16))).shape
       (2, 9, 7, 3)
@@ -256,6 +284,86 @@ def resnet_decoder(
     """
     _check(dropout, shape=shape, channels=channels, outputs=outputs)
     module = _ResNetDecoder(
+        tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
+    )
+    return _shaped(linen(module), shape, outputs)
+
+
+def unet_encoder(
+    channels: Sequence[int] = (48, 96, 192),
+    *,
+    activation: Activation = nn.gelu,
+    dropout: float = 0.0,
+    dtype: Any = jnp.float32,
+) -> Network:
+    """The descending half of a U-Net: its code is the features at every depth, one after the other.
+
+    A code is thus larger than the image (for 28 x 28 and the default channels, 17,184 values): this
+    is for making one image out of another, where nothing has to be squeezed. Between depths a
+    strided convolution halves the image, and a residual block follows.
+
+    Args:
+      channels: at each depth; the first is at half the image's size.
+      activation: before each convolution but the first.
+      dropout: probability that a feature is dropped inside a block while training.
+      dtype: what the convolutions compute in.
+
+    Raises:
+      ValueError: if a size is not positive or the dropout rate is not in [0, 1).
+
+    Examples:
+      >>> import jax
+      >>> encoder, decoder = unet_encoder((4, 8)), unet_decoder((9, 7, 3), (8, 4))
+      >>> images = jnp.zeros((2, 9, 7, 3))
+      >>> z = encoder.apply(encoder.init(jax.random.key(0), images), images)
+      >>> decoder.apply(decoder.init(jax.random.key(1), z), z).shape
+      (2, 9, 7, 3)
+
+    References:
+      Ronneberger, Fischer and Brox, `U-Net <https://arxiv.org/abs/1505.04597>`_.
+    """
+    _check(dropout, channels=channels)
+    return linen(_UNetEncoder(tuple(channels), activation, dropout, dtype))
+
+
+def unet_decoder(
+    shape: Sequence[int],
+    channels: Sequence[int] = (192, 96, 48),
+    *,
+    outputs: int = 1,
+    activation: Activation = nn.gelu,
+    dropout: float = 0.0,
+    dtype: Any = jnp.float32,
+) -> Network:
+    """The ascending half of a U-Net, from a code of :func:`unet_encoder`.
+
+    The deepest features go through transposed convolutions; at each depth those of the encoder are
+    added.
+
+    Args:
+      shape: of one image, `(h, w, c)`.
+      channels: those of the encoder reversed.
+      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      activation: before each convolution.
+      dropout: probability that a feature is dropped inside a block while training.
+      dtype: what the layers before the last compute in.
+
+    Raises:
+      ValueError: if a size is not positive or the dropout rate is not in [0, 1); by `apply`, if the
+        code is not that of an encoder with these channels.
+
+    Examples:
+      >>> import jax
+      >>> decoder = unet_decoder((8, 8, 1), (8, 4))
+      >>> z = jnp.zeros((2, 4 * 4 * 4 + 2 * 2 * 8))
+      >>> decoder.apply(decoder.init(jax.random.key(0), z), z).shape
+      (2, 8, 8, 1)
+
+    References:
+      Ronneberger, Fischer and Brox, `U-Net <https://arxiv.org/abs/1505.04597>`_.
+    """
+    _check(dropout, shape=shape, channels=channels, outputs=outputs)
+    module = _UNetDecoder(
         tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
     )
     return _shaped(linen(module), shape, outputs)
@@ -396,6 +504,74 @@ class _ResNetDecoder(nn.Module):
             x = _Block(width, self.activation, self.dropout, self.dtype)(x)
         x = self.activation(_group_norm(x)).astype(jnp.float32)
         return _Conv(self.features, 3)(x)
+
+
+class _PlainBlock(nn.Module):
+    """A residual block without normalisation: it begins as the identity."""
+
+    features: int
+    activation: Activation
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        y = _Conv(self.features, 3, dtype=self.dtype)(self.activation(x))
+        y = _dropout(self, self.activation(y))
+        y = _Conv(self.features, 3, dtype=self.dtype)(y)
+        # Not quite zero, so that the block's own parameters learn from the first step on.
+        scale = self.param("scale", nn.initializers.constant(0.1), ())
+        return x + scale.astype(self.dtype) * y
+
+
+class _UNetEncoder(nn.Module):
+    channels: tuple[int, ...]
+    activation: Activation
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b features"]:
+        x = 2 * x - 1
+        features = []
+        for depth, width in enumerate(self.channels):
+            x = self.activation(x) if depth > 0 else x
+            x = _Conv(width, 4, stride=2, dtype=self.dtype)(x)
+            x = _PlainBlock(width, self.activation, self.dropout, self.dtype)(x)
+            features.append(x.reshape(x.shape[0], -1))
+        return jnp.concatenate(features, axis=1).astype(jnp.float32)
+
+
+class _UNetDecoder(nn.Module):
+    shape: tuple[int, ...]
+    channels: tuple[int, ...]
+    features: int
+    activation: Activation
+    dropout: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w features"]:
+        image, *sizes = _halvings(self.shape, len(self.channels))
+        shapes = [(h, w, c) for (h, w), c in zip(sizes, self.channels[::-1], strict=True)]
+        ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+        if z.shape[1] != ends[-1]:
+            raise ValueError(
+                f"the code of a U-Net of {self.channels[::-1]} channels for images of "
+                f"{self.shape} has {ends[-1]} values, but this one has {z.shape[1]}"
+            )
+        skips = [
+            part.reshape(z.shape[0], *shape).astype(self.dtype)
+            for part, shape in zip(jnp.split(z, ends[:-1], axis=1), shapes, strict=True)
+        ]
+        x = skips.pop()
+        for skip in reversed(skips):
+            _, h, w, width = skip.shape
+            layer = _Conv(width, 4, stride=2, transpose=True, dtype=self.dtype)
+            x = layer(self.activation(x))[:, :h, :w] + skip
+            x = _PlainBlock(width, self.activation, self.dropout, self.dtype)(x)
+        x = self.activation(x).astype(jnp.float32)
+        return _Conv(self.features, 4, stride=2, transpose=True)(x)[:, : image[0], : image[1]]
 
 
 def _group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import chex
 import jax
@@ -28,11 +28,16 @@ from jaxae.progress import EpochProgress
 
 Tree = TypeVar("Tree")
 
+Examples: TypeAlias = Array | np.ndarray | tuple[Array | np.ndarray, Array | np.ndarray]
+"""Images, `[n, ...]`; or a pair, images and the targets to make of them: other images, `[n, ...]`,
+or labels, `[n]`."""
+
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
 
-Score = Callable[[Params, PRNGKeyArray, Array], Mapping[str, Array]]
-"""What is known of each example of a batch, `(params, key, x) -> {name: [b]}`."""
+Score = Callable[[Params, PRNGKeyArray, Any], Mapping[str, Array]]
+"""What is known of each example of a batch, `(params, key, x) -> {name: [b]}`; of pairs, `x` is
+a pair."""
 
 Metrics = dict[str, float]
 Record = dict[str, int | float]
@@ -95,16 +100,17 @@ def make_step(
     optimizer: optax.GradientTransformation,
     *,
     transform: Transform | None = None,
-) -> Callable[[TrainState, PRNGKeyArray, Array], tuple[TrainState, dict[str, Array]]]:
+) -> Callable[[TrainState, PRNGKeyArray, Examples], tuple[TrainState, dict[str, Array]]]:
     """One update of the parameters as a pure function, to be compiled by the caller.
 
     Args:
       model: any autoencoder.
       optimizer: from optax.
-      transform: applied to the batch first, with fresh randomness each step.
+      transform: applied to the images first, with fresh randomness each step.
 
     Returns:
-      `(state, key, x) -> (state, metrics)`; the randomness of the step is `fold_in(key,
+      `(state, key, x) -> (state, metrics)`; `x` is images or a pair of images and targets, the
+      randomness of the step is `fold_in(key,
       state.step)`, and the metrics are the mean loss and the mean of every term, in nats.
 
     Examples:
@@ -119,14 +125,16 @@ def make_step(
       (1, ['distortion', 'loss'])
     """
 
-    def step(state: TrainState, key: PRNGKeyArray, x: Array) -> tuple[TrainState, dict[str, Array]]:
+    def step(
+        state: TrainState, key: PRNGKeyArray, x: Examples
+    ) -> tuple[TrainState, dict[str, Array]]:
         transform_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
-        x = as_float(x)
+        x, target = _as_floats(x)
         if transform is not None:
             x = transform(transform_key, x)
 
         def objective(params: Params) -> tuple[Array, dict[str, Array]]:
-            out = model.loss(params, loss_key, x, step=state.step, train=True)
+            out = model.loss(params, loss_key, x, target=target, step=state.step, train=True)
             chex.assert_shape([out.loss, *out.terms.values()], (x.shape[0],))
             return jnp.mean(out.loss), {name: jnp.mean(v) for name, v in out.terms.items()}
 
@@ -157,7 +165,8 @@ def make_epoch(
 
     Returns:
       `(state, key, images) -> (state, metrics)`, compiled; the state is donated, `images` are
-      bytes or floats on the device, `[n, h, w, c]`, and each of the metrics is `[steps]`.
+      bytes or floats on the device, `[n, h, w, c]`, or a pair of them and their targets, and each of
+      the metrics is `[steps]`.
 
     Raises:
       ValueError: if a batch is larger than the data, or does not divide by the devices.
@@ -168,9 +177,9 @@ def make_epoch(
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(
-        state: TrainState, key: PRNGKeyArray, images: Array
+        state: TrainState, key: PRNGKeyArray, images: Examples
     ) -> tuple[TrainState, dict[str, Array]]:
-        n = images.shape[0]
+        n = count(images)
         check_batch_size(batch_size, n)
         order_key, step_key = jax.random.split(key)
         # One sort of 32 random bits: jax.random.permutation sorts twice, so that not even the order
@@ -179,11 +188,15 @@ def make_epoch(
         batches = order[: n // batch_size * batch_size].reshape(-1, batch_size)
         if mesh is not None:
             batches = parallel.split_last_axis(batches, mesh)
-        rows = images.reshape(n, -1)  # XLA on CPU copies rows faster than images
+        # XLA on CPU copies rows faster than images.
+        rows = jax.tree.map(lambda array: array.reshape(n, -1), images)
 
         def body(state: TrainState, index: Array) -> tuple[TrainState, dict[str, Array]]:
-            x = rows.at[index].get(mode="promise_in_bounds")
-            return step(state, step_key, x.reshape(batch_size, *images.shape[1:]))
+            def take(rows: Array, array: Array) -> Array:
+                chosen = rows.at[index].get(mode="promise_in_bounds")
+                return chosen.reshape(batch_size, *array.shape[1:])
+
+            return step(state, step_key, jax.tree.map(take, rows, images))
 
         return jax.lax.scan(body, state, batches)
 
@@ -195,7 +208,7 @@ def make_evaluate(
     *,
     batch_size: int = 256,
     mesh: Mesh | None = None,
-) -> Callable[[Params, PRNGKeyArray, Array | np.ndarray], dict[str, np.ndarray]]:
+) -> Callable[[Params, PRNGKeyArray, Examples], dict[str, np.ndarray]]:
     """Scores every example exactly once, whatever the batch size.
 
     Args:
@@ -218,10 +231,8 @@ def make_evaluate(
     scores = make_scores(score, batch_size=batch_size, mesh=mesh)
     scan = jax.jit(scores, compiler_options=compiler_options(device))
 
-    def evaluate(
-        params: Params, key: PRNGKeyArray, images: Array | np.ndarray
-    ) -> dict[str, np.ndarray]:
-        if images.shape[0] == 0:
+    def evaluate(params: Params, key: PRNGKeyArray, images: Examples) -> dict[str, np.ndarray]:
+        if count(images) == 0:
             raise ValueError("there is no example to evaluate")
         return jax.device_get(scan(params, key, images))
 
@@ -230,11 +241,11 @@ def make_evaluate(
 
 def make_scores(
     score: Score, *, batch_size: int = 256, mesh: Mesh | None = None
-) -> Callable[[Params, PRNGKeyArray, Array], dict[str, Array]]:
+) -> Callable[[Params, PRNGKeyArray, Examples], dict[str, Array]]:
     """:func:`make_evaluate` as a pure function, for use inside `jit`."""
 
-    def scan(params: Params, key: PRNGKeyArray, images: Array) -> dict[str, Array]:
-        n = images.shape[0]
+    def scan(params: Params, key: PRNGKeyArray, images: Examples) -> dict[str, Array]:
+        n = count(images)
         size = min(batch_size, n)
         if mesh is not None:
             size = -(-size // mesh.size) * mesh.size
@@ -245,7 +256,9 @@ def make_scores(
 
         def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
             i, index = batch
-            scores = score(params, jax.random.fold_in(key, i), as_float(images[index]))
+            x, target = _as_floats(jax.tree.map(lambda array: array[index], images))
+            batch = x if target is None else (x, target)
+            scores = score(params, jax.random.fold_in(key, i), batch)
             chex.assert_shape(list(scores.values()), (size,))
             return None, dict(scores)
 
@@ -257,15 +270,16 @@ def make_scores(
 
 def loss_scores(
     model: Autoencoder,
-) -> Callable[[tuple[Params, Step], PRNGKeyArray, Array], dict[str, Array]]:
+) -> Callable[[tuple[Params, Step], PRNGKeyArray, Examples], dict[str, Array]]:
     """A score for :func:`make_evaluate`: the loss and its terms, without dropout.
 
     Its `params` are a pair `(params, step)`: the step is what scheduled weights are read at.
     """
 
-    def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Array) -> dict[str, Array]:
+    def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Examples) -> dict[str, Array]:
         params, step = at
-        out = model.loss(params, key, x, step=step, train=False)
+        x, target = x if isinstance(x, tuple) else (x, None)
+        out = model.loss(params, key, x, target=target, step=step, train=False)
         return {"loss": out.loss, **out.terms}
 
     return score
@@ -283,13 +297,13 @@ def means(scores: Mapping[str, np.ndarray], prefix: str = "") -> Metrics:
 
 def fit(
     model: Autoencoder,
-    images: np.ndarray | Array,
+    images: Examples,
     *,
     optimizer: optax.GradientTransformation,
     epochs: int,
     key: PRNGKeyArray,
     batch_size: int = 128,
-    validation: np.ndarray | Array | None = None,
+    validation: Examples | None = None,
     monitor: str = "loss",
     patience: int | None = None,
     transform: Transform | None = None,
@@ -302,15 +316,16 @@ def fit(
 
     Args:
       model: any autoencoder.
-      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1].
+      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1]; or a pair of it and the
+        targets, which are images too, or labels, `[n]`.
       optimizer: from optax.
       epochs: passes over the data, counted from the beginning of the run.
       key: what the run is a function of.
       batch_size: over all devices.
-      validation: images that are not trained on, scored after each epoch with fixed noise.
+      validation: images (or pairs) that are not trained on, scored after each epoch with fixed noise.
       monitor: the validation score to select by: "loss" or the name of a term; smaller is better.
       patience: stop after so many epochs without a better validation score; None: never.
-      transform: applied to each training batch, with fresh randomness.
+      transform: applied to the images of each training batch, with fresh randomness.
       devices: to train on, all of them when None.
       checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
         (Ctrl-C) and SIGTERM then end the epoch, save, and raise :class:`Interrupted`.
@@ -340,19 +355,21 @@ def fit(
         raise ValueError(f"patience must be positive, got {patience}")
     if patience is not None and validation is None:
         raise ValueError("patience needs a validation set")
-    if validation is not None and validation.shape[0] == 0:
+    if validation is not None and count(validation) == 0:
         raise ValueError("the validation set is empty")
-    check_batch_size(batch_size, images.shape[0])
+    check_batch_size(batch_size, count(images))
     mesh = parallel.data_mesh(devices)
     parallel.check_divides(batch_size, mesh)
     keep_programs()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
-    state = jax.jit(partial(init_state, model, optimizer))(init_key, images[:1])
+    first, target = _as_floats(jax.tree.map(lambda array: array[:1], images))
+    state = jax.jit(partial(init_state, model, optimizer))(init_key, first)
     score = loss_scores(model)
     if validation is not None:
         at = (state.params, state.step)
-        names = jax.eval_shape(score, at, validation_key, as_float(images[:1])).keys()
+        one = first if target is None else (first, target)
+        names = jax.eval_shape(score, at, validation_key, one).keys()
         if monitor not in names:
             raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
     best = Best(state.params, math.inf, 0)
@@ -367,8 +384,10 @@ def fit(
     state, best_params = parallel.replicate((state, best.params), mesh)
     # Copies: the first epoch consumes the state, and these may be the same buffers.
     best = best._replace(params=_copy(best_params))
-    data = parallel.replicate(jnp.asarray(images), mesh)
-    held_out = None if validation is None else parallel.replicate(jnp.asarray(validation), mesh)
+    data, held_out = (
+        None if part is None else parallel.replicate(jax.tree.map(jnp.asarray, part), mesh)
+        for part in (images, validation)
+    )
     evaluate = make_evaluate(score, mesh=mesh)
 
     def save(state: TrainState) -> None:
@@ -473,6 +492,26 @@ class Best(NamedTuple):
     params: Params
     score: float
     epoch: int
+
+
+def count(examples: Examples) -> int:
+    """How many there are.
+
+    Raises:
+      ValueError: if images and targets differ in number.
+    """
+    sizes = [array.shape[0] for array in jax.tree.leaves(examples)]
+    if min(sizes) != max(sizes):
+        raise ValueError(f"there are {sizes[0]} images and {sizes[1]} targets")
+    return sizes[0]
+
+
+def _as_floats(examples: Examples) -> tuple[Array, Array | None]:
+    """Images and targets, both as floats in [0, 1]; labels as they are, and None for no targets."""
+    x, target = examples if isinstance(examples, tuple) else (examples, None)
+    if target is not None:
+        target = jnp.asarray(target) if target.ndim == 1 else as_float(target)
+    return as_float(x), target
 
 
 def check_batch_size(batch_size: int, n: int) -> None:

@@ -7,17 +7,7 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 ).strip()
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def doctest_names(doctest_namespace):
-    """Doctests may use these without importing them."""
-    import jax.numpy as jnp
-
-    doctest_namespace.update(jax=jax, jnp=jnp, np=np)
 
 
 @pytest.fixture(scope="session")

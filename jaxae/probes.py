@@ -1,0 +1,177 @@
+"""What codes are good for: classifiers on frozen codes, and the encoder fine-tuned into one."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Integer, PRNGKeyArray, Shaped
+
+from jaxae.base import Autoencoder, Output, Params, Step
+
+REGULARIZATION = (0.001, 0.01, 0.1, 1.0, 10.0)
+"""The inverse strengths C that cross-validation chooses from."""
+
+
+def linear_probe(
+    train: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]],
+    test: tuple[Shaped[np.ndarray, "m d"], Integer[np.ndarray, " m"]],
+    *,
+    regularization: Sequence[float] = REGULARIZATION,
+) -> float:
+    """The test error of logistic regression on frozen codes, from scikit-learn.
+
+    The codes are standardised by the mean and the deviation of the training codes; the inverse
+    strength C of the regularisation is chosen by three-fold cross-validation on the training codes.
+
+    Args:
+      train: codes and labels to train on.
+      test: codes and labels to test on.
+      regularization: values of C to choose from; a single one is taken as it is.
+
+    Returns:
+      the part of the test codes that is classified wrongly, in [0, 1].
+
+    Raises:
+      ValueError: if codes and labels do not match, or there is only one class.
+
+    Examples:
+      >>> codes, labels = np.array([[0.0], [0.1], [0.9], [1.0]] * 5), np.array([0, 0, 1, 1] * 5)
+      >>> linear_probe((codes, labels), (codes, labels))
+      0.0
+
+    References:
+      Alain and Bengio, `Understanding intermediate layers using linear classifier probes
+      <https://arxiv.org/abs/1610.01644>`_.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    _check(train, test)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    if len(regularization) > 1:
+        folds = StratifiedKFold(3, shuffle=True, random_state=0)
+        grid = {"logisticregression__C": list(regularization)}
+        model = GridSearchCV(model, grid, cv=folds)
+    else:
+        model.set_params(logisticregression__C=regularization[0])
+    model.fit(*train)
+    return float(np.mean(model.predict(test[0]) != test[1]))
+
+
+def neighbour_probe(
+    train: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]],
+    test: tuple[Shaped[np.ndarray, "m d"], Integer[np.ndarray, " m"]],
+    *,
+    neighbours: int = 5,
+) -> float:
+    """The test error of a vote of the nearest codes, by Euclidean distance, from scikit-learn.
+
+    Args:
+      train: codes and labels to look among.
+      test: codes and labels to test on.
+      neighbours: how many vote.
+
+    Returns:
+      the part of the test codes that is classified wrongly, in [0, 1].
+
+    Raises:
+      ValueError: if codes and labels do not match, there is only one class, or more neighbours are
+        asked for than there are.
+
+    Examples:
+      >>> codes, labels = np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([0, 0, 1, 1])
+      >>> neighbour_probe((codes, labels), (codes, labels), neighbours=1)
+      0.0
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    _check(train, test)
+    if not 1 <= neighbours <= len(train[0]):
+        raise ValueError(f"of {len(train[0])} codes, {neighbours} neighbours cannot vote")
+    model = KNeighborsClassifier(neighbours).fit(*train)
+    return float(np.mean(model.predict(test[0]) != test[1]))
+
+
+def classifier(
+    encode: Callable[[Params, Array], Array], pretrained: Params, classes: int
+) -> Autoencoder:
+    r"""A softmax layer on the codes of a trained model, to be trained together with its encoder.
+
+    .. math:: L(x, y) = -\log \operatorname{softmax}(W f(x) + b)_y
+
+    It is trained, evaluated and saved as any model here, on pairs of images and labels:
+    `jaxae.fit(classifier(...), (images, labels), ...)`. Its `decode` gives the probabilities of the
+    classes from a code.
+
+    Args:
+      encode: `(params, x) -> z`, such as `model.encode`.
+      pretrained: its parameters, where the training starts.
+      classes: how many; labels are 0, 1, ... classes - 1.
+
+    Returns:
+      an :class:`Autoencoder` whose loss has the terms `cross_entropy`, in nats, and `error`, one
+      where the likeliest class is not the label.
+
+    Raises:
+      ValueError: if there are fewer than two classes; by `loss`, if there are no labels.
+
+    Examples:
+      >>> import jaxae
+      >>> images, labels = jnp.zeros((4, 8, 8, 1)), jnp.array([0, 1, 2, 1])
+      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(5), jaxae.mlp_decoder((8, 8, 1)))
+      >>> model = classifier(base.encode, base.init(jax.random.key(0), images), classes=3)
+      >>> params = model.init(jax.random.key(1), images)
+      >>> out = model.loss(params, jax.random.key(2), images, target=labels)
+      >>> round(float(out.loss[0]), 4)  # the layer starts at zero: log 3
+      1.0986
+
+    References:
+      Hinton and Salakhutdinov, `Reducing the Dimensionality of Data with Neural Networks
+      <https://www.cs.toronto.edu/~hinton/absps/science.pdf>`_; Rifai et al., `Contractive
+      Auto-Encoders <https://icml.cc/2011/papers/455_icmlpaper.pdf>`_, section 5.
+    """
+    if classes < 2:
+        raise ValueError(f"a classifier needs at least two classes, got {classes}")
+
+    def init(key: PRNGKeyArray, x: Array) -> Params:
+        codes = jax.eval_shape(encode, pretrained, x).shape[-1]
+        # At zero the classes are equally likely, and the key is not needed.
+        head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
+        return {"pretrained": jax.tree.map(jnp.asarray, pretrained), "head": head}
+
+    def probabilities(params: Params, z: Array) -> Array:
+        return jax.nn.softmax(_logits(params, z))
+
+    def _logits(params: Params, z: Array) -> Array:
+        return z @ params["head"]["kernel"] + params["head"]["bias"]
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Array | None = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        if target is None or target.ndim != 1:
+            raise ValueError("a classifier is trained on pairs of images and labels, [n]")
+        z = encode(params["pretrained"], x)
+        logits = _logits(params, z)
+        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+        error = (jnp.argmax(logits, axis=-1) != target).astype(jnp.float32)
+        return Output(cross_entropy, {"cross_entropy": cross_entropy, "error": error}, z)
+
+    return Autoencoder(init, lambda params, x: encode(params["pretrained"], x), probabilities, loss)
+
+
+def _check(*sets: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]]) -> None:
+    for codes, labels in sets:
+        if len(codes) != len(labels):
+            raise ValueError(f"there are {len(codes)} codes and {len(labels)} labels")
+    if len(np.unique(sets[0][1])) < 2:
+        raise ValueError("all training labels are the same")
