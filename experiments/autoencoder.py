@@ -21,7 +21,7 @@ from jaxae import figures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(base.ModelConfig):
     """Flags of the autoencoder."""
 
     sweep_code: tuple[int, ...] = ()

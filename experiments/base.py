@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from jaxae import figures, parallel
+from jaxae import corruptions, figures, parallel
 from jaxae.runs import Run, fingerprint, new_directory
 
 MAX_IMAGE_SIZE = 4096
@@ -29,12 +29,13 @@ MAX_IMAGE_SIZE = 4096
 # a run of any seed trains with.
 BINARIZE_SEED, TEST_SEED, SAMPLE_SEED = 1_618_033_988, 2_718_281_828, 3_141_592_653
 
+NetworkName = Literal["mlp", "conv", "resnet", "unet"]
 LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretized_logistic", "categorical"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """The flags that are common to the experiments."""
+    """The flags that all experiments have."""
 
     dataset: str = "mnist5k"
     """mnist5k or digits (no download), any tfds image data set, a folder of images, or an .npy or
@@ -43,15 +44,40 @@ class Config:
     """Where tfds data sets are prepared; by default TFDS_DATA_DIR or ~/tensorflow_datasets."""
     image_size: int | None = None
     """Crop to the square in the middle and resize it to this many pixels."""
+
+    epochs: int | None = 100
+    """Passes over the training set."""
+    batch_size: int | None = None
+    """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
+    learning_rate: float = 3e-3
+    """Of Adam, at the start."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """The learning rate falls to zero over the run along a half-cosine, or stays."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay on matrices and kernels, not on biases."""
+    clip_norm: float | None = None
+    """Clip the gradient to this global norm."""
+    seed: int = 0
+    """What the run is a function of."""
+    run_dir: str | None = None
+    """Where the run is written; given again, the run goes on from where it stopped. By default a
+    new folder under runs/."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig(Config):
+    """The flags of an experiment whose networks and likelihood can be chosen."""
+
     binarize: bool = False
     """Make each pixel black or white, with its grey level as the probability of white: afresh for
     every training batch, once and for all for validation and test."""
 
-    network: Literal["mlp", "conv", "resnet"] = "mlp"
-    """Fully connected, strided convolutions, or residual blocks."""
+    network: NetworkName = "mlp"
+    """Fully connected, strided convolutions, residual blocks, or a U-Net, which has no bottleneck
+    and so is for denoising."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
-    them. By default 400; 32 64; or 32 64 128."""
+    them. By default 400; 32 64; 32 64 128; or 48 96 192."""
     gated: bool = False
     """Give every hidden unit of an mlp a second, linear one to be multiplied with."""
     code: int = 20
@@ -66,45 +92,32 @@ class Config:
     """Standard deviation of gaussian, or scale of laplace: a number (by default 1, half the squared
     error), or "learned"."""
 
-    epochs: int = 100
-    """Passes over the training set."""
-    batch_size: int | None = None
-    """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
-    learning_rate: float = 3e-3
-    """Of Adam, at the start."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """The learning rate falls to zero over the run along a half-cosine, or stays."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay on matrices and kernels, not on biases."""
-    clip_norm: float | None = None
-    """Clip the gradient to this global norm."""
     patience: int | None = None
     """Stop after this many epochs without a better validation bound."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What the networks' inner layers compute in; parameters and losses are always float32."""
-    seed: int = 0
-    """What the run is a function of."""
-    run_dir: str | None = None
-    """Where the run is written; given again, the run goes on from where it stopped. By default a
-    new folder under runs/."""
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 class Data(NamedTuple):
     """The splits as the model gets them, and what is done to each training batch."""
 
     train: np.ndarray
-    validation: np.ndarray
+    validation: np.ndarray | None
     test: np.ndarray
     transform: Callable[[jax.Array, jax.Array], jax.Array] | None
     batch_size: int
     binary: bool
     protocol: str
+    labels: tuple[np.ndarray | None, ...] = (None, None, None)
 
 
 def check(config: Config) -> None:
     """Raises for a flag that is out of range, before anything is read or written."""
     for name in ("epochs", "batch_size", "code", "patience", "image_size"):
-        value = getattr(config, name)
+        value = getattr(config, name, None)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     for name in ("learning_rate", "clip_norm"):
@@ -121,25 +134,21 @@ def check(config: Config) -> None:
         parallel.check_divides(config.batch_size, parallel.data_mesh())
 
 
-def load(config: Config) -> Data:
-    """The images, binarised if asked for; `protocol` says in words what the figures are about."""
+def load(config: Config, *, hold_out: bool = True, batch_size: int = 128) -> Data:
+    """The images, binarised if asked for; `protocol` says in words what the figures are about.
+
+    Args:
+      config: the flags.
+      hold_out: False to train on the validation images too, where nothing is selected.
+      batch_size: unless the flags give one.
+    """
     check(config)
     splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     train, validation, test = (split.images for split in splits)
-    if config.code > (values := math.prod(train.shape[1:])):
-        raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
-    batch_size = config.batch_size
-    if batch_size is None:
-        devices = parallel.data_mesh().size
-        batch_size = max(1, min(128, len(train)) // devices) * devices
-    if batch_size > len(train):
-        raise ValueError(
-            f"--batch-size {batch_size} is larger than the {len(train)} training examples"
-        )
     binary = jaxae.is_binary(train)
     levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
     transform = None
-    if config.binarize:
+    if getattr(config, "binarize", False):
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
         transform = jaxae.binarize
@@ -150,12 +159,27 @@ def load(config: Config) -> Data:
             for key, x in zip(keys, (validation, test), strict=True)
         )
         levels = "dynamically binarised pixels (the test set binarised once)"
+        binary = True
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
-    return Data(train, validation, test, transform, batch_size, binary or config.binarize, protocol)
+    if not hold_out:
+        train = np.concatenate([train, validation])
+        protocol += f"; {len(train)} to train on, none held out"
+    if config.batch_size is None:
+        devices = parallel.data_mesh().size
+        batch_size = max(1, min(batch_size, len(train)) // devices) * devices
+    else:
+        batch_size = config.batch_size
+    if batch_size > len(train):
+        raise ValueError(
+            f"--batch-size {batch_size} is larger than the {len(train)} training examples"
+        )
+    labels = tuple(split.labels for split in splits)
+    held_out = validation if hold_out else None
+    return Data(train, held_out, test, transform, batch_size, binary, protocol, labels)
 
 
-def likelihood(config: Config, default: str) -> jaxae.Likelihood:
+def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:
     """The likelihood that the flags name."""
     name = config.likelihood or default
     if name in ("gaussian", "laplace"):
@@ -178,7 +202,7 @@ def check_levels(name: str, distribution: jaxae.Likelihood, images: np.ndarray) 
 
 
 def networks(
-    config: Config, shape: tuple[int, ...], outputs: int, code_outputs: int
+    config: ModelConfig, shape: tuple[int, ...], outputs: int, code_outputs: int
 ) -> tuple[jaxae.Network, jaxae.Network]:
     """Encoder and decoder for images of this shape; the decoder has the encoder's widths reversed.
 
@@ -188,6 +212,10 @@ def networks(
       outputs: how many the likelihood wants for each value.
       code_outputs: what the encoder gives: the code, or twice the code for a VAE.
     """
+    if config.network == "unet":
+        raise ValueError("--network unet has no bottleneck; it goes with experiments.denoising")
+    if config.code > (values := math.prod(shape)):
+        raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
     hidden = defaults[config.network] if config.hidden is None else config.hidden
     makers: dict[str, tuple[Callable[..., jaxae.Network], Callable[..., jaxae.Network]]] = {
@@ -196,19 +224,33 @@ def networks(
         "resnet": (jaxae.resnet_encoder, jaxae.resnet_decoder),
     }
     make_encoder, make_decoder = makers[config.network]
+    options = network_options(config)
+    encoder = make_encoder(code_outputs, hidden, **options)
+    decoder = make_decoder(shape, hidden[::-1], outputs=outputs, **options)
+    return encoder, decoder
+
+
+def network_options(config: ModelConfig) -> dict[str, Any]:
+    """What is said of the layers: dropout, precision, gates."""
     dtype = jnp.bfloat16 if config.precision == "bfloat16" else jnp.float32
     options: dict[str, Any] = {"dropout": config.dropout, "dtype": dtype}
     if config.gated:
         if config.network != "mlp":
             raise ValueError(f"--gated goes with --network mlp, not with {config.network}")
         options["gated"] = True
-    encoder = make_encoder(code_outputs, hidden, **options)
-    decoder = make_decoder(shape, hidden[::-1], outputs=outputs, **options)
-    return encoder, decoder
+    return options
+
+
+def with_epochs(config: ConfigT, data: Data, images: float, *, most: int = 10**6) -> ConfigT:
+    """The flags; unless they give the epochs, with as many as show this number of images."""
+    if config.epochs is not None:
+        return config
+    return dataclasses.replace(config, epochs=min(most, max(1, round(images / len(data.train)))))
 
 
 def steps(config: Config, data: Data) -> int:
     """How many updates the run makes."""
+    assert config.epochs is not None
     return config.epochs * (len(data.train) // data.batch_size)
 
 
@@ -247,19 +289,34 @@ def resumable(run: Run) -> Iterator[None]:
 
 
 def fit(
-    config: Config, run: Run, model: jaxae.Autoencoder, data: Data, *, monitor: str = "loss"
+    config: Config,
+    run: Run,
+    model: jaxae.Autoencoder,
+    data: Data,
+    *,
+    monitor: str = "loss",
+    supervised: bool = False,
 ) -> jaxae.Fit:
-    """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves."""
+    """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
+
+    `supervised` gives the model the labels as its targets.
+    """
+    assert config.epochs is not None
+    train: Any = data.train
+    held_out: Any = data.validation
+    if supervised:
+        labels = [np.asarray(part, np.int32) for part in data.labels]
+        train, held_out = (data.train, labels[0]), (data.validation, labels[1])
     fitted = jaxae.fit(
         model,
-        data.train,
+        train,
         optimizer=optimizer(config, data),
         epochs=config.epochs,
         key=jax.random.key(config.seed),
         batch_size=data.batch_size,
-        validation=data.validation,
+        validation=held_out,
         monitor=monitor,
-        patience=config.patience,
+        patience=getattr(config, "patience", None),
         transform=data.transform,
         checkpoints=run.checkpoints,
         on_epoch=run.log,
@@ -303,8 +360,9 @@ def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:
     """How long it took and how far it went, for results.json."""
     history = fitted.history
     images = data.batch_size * history[-1]["step"]
-    return {
-        "validation/loss": history[fitted.best_epoch - 1]["validation/loss"],
+    selected = history[fitted.best_epoch - 1]
+    held_out = {k: v for k, v in selected.items() if k == "validation/loss"}
+    return held_out | {
         "best_epoch": fitted.best_epoch,
         "epochs": len(history),
         "parameters": sum(p.size for p in jax.tree.leaves(fitted.params)),
@@ -317,12 +375,60 @@ def figure_reconstructions(
     run: Run, model: jaxae.Autoencoder, params: Any, data: Data, *, title: str
 ) -> None:
     """Ten test images, spread over the test set, over their reconstructions."""
-    count = min(10, len(data.test))
-    chosen = data.test[np.linspace(0, len(data.test) - 1, count).astype(int)]
-    shown = np.asarray(jaxae.as_float(jnp.asarray(chosen)))
+    shown = np.asarray(choose(data))
     decoded = jax.device_get(jax.jit(lambda x: jaxae.reconstruct(model, params, x))(shown))
     path = run.figures / "reconstructions.png"
     figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
+
+
+CORRUPTIONS: dict[str, Callable[..., corruptions.Corruption]] = {
+    "gaussian": corruptions.gaussian,
+    "masking": corruptions.masking,
+    "salt_and_pepper": corruptions.salt_and_pepper,
+    "erase": corruptions.erase,
+    "grayscale": corruptions.grayscale,
+    "downsample": corruptions.downsample,
+}
+
+
+def corruption(flags: tuple[str, ...]) -> corruptions.Corruption:
+    """The corruption that flags such as `masking:0.3` name, one after the other."""
+    return corruptions.compose(*(_corruption(flag) for flag in flags))
+
+
+def _corruption(flag: str) -> corruptions.Corruption:
+    name, _, strength = flag.partition(":")
+    if name not in CORRUPTIONS:
+        raise ValueError(f"there is no corruption {name!r}, only {', '.join(CORRUPTIONS)}")
+    if name == "grayscale":
+        if strength:
+            raise ValueError("grayscale has no strength")
+        return corruptions.grayscale()
+    if not strength:
+        raise ValueError(f"a corruption is written with its strength, such as {name}:0.3")
+    value = number(strength, flag)
+    if name == "downsample":
+        if value != int(value):
+            raise ValueError(f"downsampling is by a whole number, not by {strength}")
+        return corruptions.downsample(int(value))
+    return CORRUPTIONS[name](value)
+
+
+def number(text: str, flag: str) -> float:
+    """A finite number in a flag."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} in {flag!r} is no number")
+    return value
+
+
+def choose(data: Data, count: int = 10) -> jax.Array:
+    """A few test images, spread over the test set, for figures."""
+    count = min(count, len(data.test))
+    return jaxae.as_float(data.test[np.linspace(0, len(data.test) - 1, count).astype(int)])
 
 
 def report(run: Run, results: Mapping[str, Any]) -> None:
@@ -341,9 +447,6 @@ def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
     return str(value)
-
-
-ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | None) -> None:

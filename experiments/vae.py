@@ -26,7 +26,7 @@ from jaxae.runs import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(base.ModelConfig):
     """Flags of the VAE."""
 
     beta: float = 1.0

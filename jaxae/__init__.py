@@ -18,7 +18,7 @@ from jaxae.base import (
 )
 from jaxae.checkpoint import Checkpoints
 from jaxae.contractive import contractive, squared_jacobian_norm
-from jaxae.data import Splits, binarize, load
+from jaxae.data import Splits, binarize, load, random_shift
 from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
 from jaxae.divergences import (
     kl_diagonal_normal,
@@ -132,6 +132,7 @@ __all__ = [
     "pca",
     "principal_components",
     "psnr",
+    "random_shift",
     "rate_divergence",
     "reconstruct",
     "resnet_decoder",

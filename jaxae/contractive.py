@@ -154,6 +154,7 @@ def squared_jacobian_norm(
         """The share of the directions from `i * size` on."""
         number = i * size + jnp.arange(size)
         if mode == "hutchinson":
+            assert key is not None
             drawn = jax.random.normal(jax.random.fold_in(key, i), (x.shape[0], size, codes))
             drawn = jnp.where(number[:, None] < probes, drawn, 0) / math.sqrt(probes)
             return jax.vmap(partial(_pulled, function))(drawn, x)

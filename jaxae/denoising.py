@@ -119,14 +119,15 @@ def linear_denoiser(
     if draws < 1:
         raise ValueError(f"the covariances need at least one draw, got {draws}")
     keys = jax.random.split(key, draws)
-    corrupted_mean = sum(jnp.mean(corruption(k, x), axis=0) for k in keys) / draws
+    means = jnp.stack([jnp.mean(corruption(draw_key, x), axis=0) for draw_key in keys])
+    corrupted_mean = jnp.mean(means, axis=0)
     mean = jnp.mean(x, axis=0)
     clean = (x - mean).reshape(x.shape[0], -1)
-    variance, covariance = 0.0, 0.0
+    variance, covariance = jnp.zeros(()), jnp.zeros(())
     for draw_key in keys:
         noisy = (corruption(draw_key, x) - corrupted_mean).reshape(x.shape[0], -1)
-        variance += noisy.T @ noisy / (draws * x.shape[0])
-        covariance += noisy.T @ clean / (draws * x.shape[0])
+        variance = variance + noisy.T @ noisy / (draws * x.shape[0])
+        covariance = covariance + noisy.T @ clean / (draws * x.shape[0])
     # A pixel that is always the same has no variance: the pseudo-inverse leaves it out.
     matrix = jnp.linalg.pinv(variance, rtol=1e-6, hermitian=True) @ covariance
     return LinearDenoiser(mean, corrupted_mean, matrix)

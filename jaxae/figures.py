@@ -86,6 +86,60 @@ def learning_curves(
     _save(figure, path)
 
 
+def lines(
+    x: Sequence[float | int],
+    curves: Mapping[str, Sequence[float]],
+    path: Path,
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log: bool = False,
+) -> None:
+    """Several curves over the same points, each with its name.
+
+    Args:
+      x: of the points.
+      curves: `{name: y}`.
+      path: of the PNG file.
+      title: above the figure.
+      xlabel: of the horizontal axis.
+      ylabel: of the vertical axis.
+      log: whether the vertical axis is logarithmic.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    marker = "o" if len(x) <= 20 else ""
+    for i, (name, y) in enumerate(curves.items()):
+        axes.plot(x, y, f"C{i}{marker}-", label=name, markersize=4)
+    if log:
+        axes.set_yscale("log")
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if len(curves) > 1:
+        axes.legend()
+    _save(figure, path)
+
+
+def projection(
+    points: np.ndarray, projected: np.ndarray, names: Sequence[str], path: Path, *, title: str
+) -> None:
+    """Points in the plane, `[n, 2]`, and what they were projected to, joined by lines."""
+    figure = Figure(figsize=(4.8, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    order = np.argsort(projected[:, 0])
+    axes.plot(*projected[order].T, "C1-", linewidth=1)
+    for point, to, name in zip(points, projected, names, strict=True):
+        axes.plot(*np.stack([point, to]).T, color="0.7", linestyle=":")
+        axes.annotate(name, point, textcoords="offset points", xytext=(4, 4))
+    axes.plot(*points.T, "C0o", label="initial")
+    axes.plot(*projected.T, "C1s", label="decoded", markersize=5)
+    axes.set_aspect("equal")
+    axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
+    axes.title.set_fontsize(9)
+    axes.legend()
+    _save(figure, path)
+
+
 def curve(
     x: Sequence[float | int],
     y: Sequence[float],

@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, directory: str | Path, config: Mapping[str, Any]):
         self.directory = Path(directory).expanduser()
-        plain = json.loads(json.dumps(config))
+        self._config = plain = json.loads(json.dumps(config))
         path = self.directory / "config.json"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,10 @@ class Run:
                 f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
             ) from error
         self.checkpoints = Checkpoints(self.directory / "checkpoints")
+
+    def part(self, name: str) -> "Run":
+        """The folder of one of several models that are trained in this run."""
+        return Run(self.directory / name, self._config | {"part": name})
 
     @property
     def figures(self) -> Path:

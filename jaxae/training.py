@@ -257,8 +257,8 @@ def make_scores(
         def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
             i, index = batch
             x, target = _as_floats(jax.tree.map(lambda array: array[index], images))
-            batch = x if target is None else (x, target)
-            scores = score(params, jax.random.fold_in(key, i), batch)
+            examples: Examples = x if target is None else (x, target)
+            scores = score(params, jax.random.fold_in(key, i), examples)
             chex.assert_shape(list(scores.values()), (size,))
             return None, dict(scores)
 
@@ -278,8 +278,8 @@ def loss_scores(
 
     def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Examples) -> dict[str, Array]:
         params, step = at
-        x, target = x if isinstance(x, tuple) else (x, None)
-        out = model.loss(params, key, x, target=target, step=step, train=False)
+        images, target = _as_floats(x)
+        out = model.loss(params, key, images, target=target, step=step, train=False)
         return {"loss": out.loss, **out.terms}
 
     return score
@@ -368,7 +368,7 @@ def fit(
     score = loss_scores(model)
     if validation is not None:
         at = (state.params, state.step)
-        one = first if target is None else (first, target)
+        one: Examples = first if target is None else (first, target)
         names = jax.eval_shape(score, at, validation_key, one).keys()
         if monitor not in names:
             raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")

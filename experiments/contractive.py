@@ -1,0 +1,277 @@
+"""Contractive features: how far codes move when images move a little, and what the codes are good for.
+
+    python -m experiments.contractive
+    python -m experiments.contractive --dataset mnist
+    python -m experiments.contractive --dataset mnist --seeds 0 1 2 --epochs 60
+
+The comparison of Rifai et al. (2011): one hidden layer of 1000 sigmoid units, tied weights,
+cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on images with Gaussian noise
+(DAE-g) or with masked pixels (DAE-b), and with a contractive penalty (CAE). Then a softmax layer is
+added and all is trained to classify; the epoch is chosen by the validation error.
+
+MEASURED
+
+Lectures: lambda * ||J_h(x)||^2, and that codes move less when images move.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import jaxae
+from experiments import base
+from jaxae import figures
+from jaxae.runs import Run
+
+METHODS = ("AE", "AE+wd", "DAE-g", "DAE-b", "CAE")
+SATURATED = 0.05
+"""A unit is saturated where it is closer to 0 or to 1 than this."""
+DESCRIBED, PROBED, MOVED, SPECTRA = 1000, 5000, 1000, 50
+"""How many images are described, used to train frozen probes, moved, and decomposed."""
+NOISES = (0.02, 0.05, 0.1, 0.2, 0.3)
+SHIFTS = (1, 2, 3, 4)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    """Flags of the comparison."""
+
+    code: int = 1000
+    """Units of the hidden layer."""
+    contract: float = 3.0
+    """Weight of the squared norm of the Jacobian, for CAE."""
+    jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
+    """How the norm is computed in training: exactly (forward: jax.jacfwd), or an unbiased estimate.
+    What is reported is exact."""
+    noise: float = 0.3
+    """Standard deviation of the noise, for DAE-g."""
+    mask: float = 0.3
+    """Probability that a pixel is set to zero, for DAE-b."""
+    weight_decay: float = 1e-2
+    """Decoupled weight decay, for AE+wd."""
+    seeds: int = 1
+    """How many runs of each method, with the seeds from --seed on; the table has their mean and
+    standard deviation."""
+
+    epochs: int | None = 20
+    """Passes over the training set as an autoencoder."""
+    classifier_epochs: int = 20
+    """Passes over the training set as a classifier."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start, as an autoencoder and as a classifier."""
+
+
+def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencoder]:
+    """The five models; what differs is a wrapper."""
+    base_model = jaxae.tied_autoencoder(
+        shape, config.code, code_activation=jax.nn.sigmoid, likelihood=jaxae.bernoulli()
+    )
+    gaussian = jaxae.corruptions.gaussian(config.noise)
+    return {
+        "AE": base_model,
+        "AE+wd": base_model,
+        "DAE-g": jaxae.denoising(base_model, gaussian),
+        "DAE-b": jaxae.denoising(base_model, jaxae.corruptions.masking(config.mask)),
+        "CAE": jaxae.contractive(base_model, config.contract, mode=config.jacobian),
+    }
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains, measures and fine-tunes all of them, and writes the run folder."""
+    started = time.perf_counter()
+    data = base.load(config)
+    for name in ("seeds", "classifier_epochs"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive")
+    if any(labels is None for labels in data.labels):
+        raise ValueError(f"{config.dataset} has no labels, and the codes are tested by classifying")
+    models = methods(config, data.train.shape[1:])
+    run = base.open_run(config, data, "contractive")
+    with base.resumable(run):
+        if run.results is not None:
+            print_table(run.results)
+            base.report(run, run.results)
+            return run.results
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in models}
+        profiles: dict[str, Profile] = {}
+        for seed in range(config.seed, config.seed + config.seeds):
+            for name, model in models.items():
+                decay = config.weight_decay if name == "AE+wd" else 0.0
+                settings = dataclasses.replace(config, seed=seed, weight_decay=decay)
+                part = run.part(f"{name}-{seed}")
+                fitted = base.fit(settings, part, model, data)
+                scores = describe(model, fitted.params, data)
+                if seed == config.seed:
+                    scores |= frozen(model, fitted.params, data)
+                    profiles[name] = profile(model, fitted.params, data)
+                scores["error"] = fine_tune(settings, part, model, fitted.params, data)
+                found[name].append(scores)
+        results = gather(found)
+        for name, (noise, shifts, _) in profiles.items():
+            results[f"{name}/movement_noise_0.1"] = noise[NOISES.index(0.1)]
+            results[f"{name}/movement_shift_1"] = shifts[0]
+        results["protocol"] = (
+            f"{data.protocol}; error in percent after fine-tuning, the epoch chosen by validation, "
+            f"mean and sd over {config.seeds} seed(s); jacobian is the mean Frobenius norm and "
+            f"saturation the part of the units, over {DESCRIBED} test images; frozen probes are "
+            f"trained on {min(PROBED, len(data.train))} codes; movements are relative to the mean "
+            "distance between the codes of two images"
+        )
+        draw(config, run, profiles)
+        results["seconds"] = time.perf_counter() - started
+        run.finish(results)
+        print_table(results)
+        base.report(run, results)
+        return results
+
+
+def fine_tune(
+    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: base.Data
+) -> float:
+    """The test error in percent of the encoder as a classifier; its epoch is chosen by validation."""
+    labels = [np.asarray(part, np.int32) for part in data.labels]
+    classes = 1 + max(int(part.max()) for part in labels)
+    classifier = jaxae.classifier(model.encode, params, classes)
+    settings = dataclasses.replace(config, epochs=config.classifier_epochs, weight_decay=0.0)
+    fitted = base.fit(
+        settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
+    )
+    evaluate = jaxae.make_evaluate(jaxae.loss_scores(classifier))
+    scores = evaluate((fitted.params, 0), jax.random.key(base.TEST_SEED), (data.test, labels[2]))
+    return 100 * float(scores["error"].mean(dtype=np.float64))
+
+
+def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
+    """The norm of the Jacobian, exactly, and the saturation of the units, on test images."""
+
+    def score(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+        z = model.encode(params, x)
+        squared = jaxae.squared_jacobian_norm(lambda x: model.encode(params, x), x, mode="auto")
+        saturated = jnp.mean((z < SATURATED) | (z > 1 - SATURATED), axis=1)
+        return {
+            "jacobian": jnp.sqrt(squared),
+            "saturation": saturated,
+            "code_scale": jnp.sqrt(jnp.mean(jnp.square(z), axis=1)),
+        }
+
+    evaluate = jaxae.make_evaluate(score, batch_size=50)
+    return jaxae.means(evaluate(params, jax.random.key(0), data.test[:DESCRIBED]))
+
+
+def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
+    """Test errors in percent of classifiers on the codes as they are."""
+    encode = jax.jit(model.encode)
+
+    def codes(images: np.ndarray) -> np.ndarray:
+        batches = range(0, len(images), 1000)
+        return np.concatenate(
+            [encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches]
+        )
+
+    labels = [np.asarray(part, np.int32) for part in data.labels]
+    train = codes(data.train[:PROBED]), labels[0][:PROBED]
+    test = codes(data.test), labels[2]
+    linear = jaxae.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
+    nearest = jaxae.neighbour_probe(train, test)
+    return {"linear_probe_error": 100 * linear, "neighbour_probe_error": 100 * nearest}
+
+
+class Profile(NamedTuple):
+    """How codes move under noise and under shifts, and the singular values of the Jacobian."""
+
+    noise: list[float]
+    shift: list[float]
+    singular_values: np.ndarray
+
+
+def profile(model: jaxae.Autoencoder, params: Any, data: base.Data) -> Profile:
+    """What happens to the code of a test image when the image moves a little."""
+    x = jaxae.as_float(data.test[:MOVED])
+    encode = jax.jit(lambda x: model.encode(params, x))
+    z = encode(x)
+    # A random pair of images is how far apart codes can be.
+    apart = jnp.linalg.norm(z - jnp.roll(z, 1, axis=0), axis=1).mean()
+
+    def movement(moved: jax.Array) -> float:
+        return float(jnp.linalg.norm(encode(moved) - z, axis=1).mean() / apart)
+
+    key = jax.random.key(base.TEST_SEED)
+    noise = [movement(x + s * jax.random.normal(key, x.shape)) for s in NOISES]
+    shifts = []
+    for pixels in SHIFTS:
+        padded = jnp.pad(x, ((0, 0), (0, 0), (pixels, 0), (0, 0)))
+        shifts.append(movement(padded[:, :, : x.shape[2]]))
+    few = x[:SPECTRA]
+    jacobian = jax.lax.map(jax.jacfwd(lambda x: model.encode(params, x[None])[0]), few)
+    matrices = jacobian.reshape(len(few), z.shape[1], -1)
+    spectra = jnp.linalg.svd(matrices, compute_uv=False)
+    return Profile(noise, shifts, np.asarray(spectra.mean(axis=0)))
+
+
+def gather(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """Means over the seeds, and the standard deviation of the error."""
+    results: dict[str, Any] = {}
+    for name, runs in found.items():
+        for key in runs[0]:
+            values = [run[key] for run in runs if key in run]
+            results[f"{name}/{key}"] = float(np.mean(values))
+        if len(runs) > 1:
+            results[f"{name}/error_sd"] = float(np.std([run["error"] for run in runs], ddof=1))
+    return results
+
+
+def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
+    """Movement under noise and shifts, and spectra, of an AE, a denoising AE, and a CAE."""
+    name = Path(config.dataset).name
+    shown = {method: profiles[method] for method in ("AE", "DAE-g", "CAE")}
+    figures.lines(
+        NOISES,
+        {method: p.noise for method, p in shown.items()},
+        run.figures / "movement_noise.png",
+        title=f"{name}: movement of codes under noise",
+        xlabel="standard deviation of the noise",
+        ylabel="movement / distance between codes",
+    )
+    figures.lines(
+        SHIFTS,
+        {method: p.shift for method, p in shown.items()},
+        run.figures / "movement_shift.png",
+        title=f"{name}: movement of codes under shifts",
+        xlabel="pixels",
+        ylabel="movement / distance between codes",
+    )
+    count = min(len(p.singular_values) for p in shown.values())
+    figures.lines(
+        range(1, count + 1),
+        {method: p.singular_values.tolist() for method, p in shown.items()},
+        run.figures / "spectrum.png",
+        title=f"{name}: singular values of the Jacobian, mean over {SPECTRA} test images",
+        xlabel="number",
+        ylabel="singular value",
+    )
+
+
+def print_table(results: dict[str, Any]) -> None:
+    """The table of Rifai et al., the best first."""
+    table = Table("method", "error %", "sd", "||J||", "saturation", title="Fine-tuned classifiers")
+    for name in sorted(METHODS, key=lambda name: results[f"{name}/error"]):
+        spread = results.get(f"{name}/error_sd")
+        table.add_row(
+            name,
+            f"{results[f'{name}/error']:.2f}",
+            "-" if spread is None else f"{spread:.2f}",
+            f"{results[f'{name}/jacobian']:.3g}",
+            f"{100 * results[f'{name}/saturation']:.0f} %",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

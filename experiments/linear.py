@@ -1,0 +1,193 @@
+"""PCA and linear autoencoders: the same subspace, another basis; and the table of the lecture.
+
+    python -m experiments.linear
+    python -m experiments.linear --dataset mnist --code 30
+
+Errors are squared errors of a test image, summed over its pixels and not clipped; angles in degrees.
+All training images are used, none held out: nothing is selected.
+
+Measured (MNIST, 30 components, 2 cores, jax 0.10.2): MEASURED
+
+Lectures: PCA; a linear autoencoder, tied and not, spans the subspace of PCA but not its basis; five
+points in the plane, their codes, and the points decoded from them.
+"""
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+from rich.console import Console
+from rich.table import Table
+
+import jaxae
+from experiments import base
+from jaxae import figures
+from jaxae.runs import Run
+
+POINTS = {
+    "A": (-0.50, -0.40),
+    "B": (-0.40, -0.10),
+    "C": (0.10, 0.00),
+    "D": (0.30, 0.30),
+    "E": (0.50, 0.20),
+}
+"""The five points of the lecture."""
+
+IMAGES = 3_600_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    """Flags of PCA and the linear autoencoders."""
+
+    code: int = 30
+    """Components of PCA, and size of the autoencoders' codes."""
+    epochs: int | None = None
+    """Passes over the training set, of the autoencoders; by default as many as show 3.6 million
+    images."""
+    batch_size: int | None = None
+    """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
+    learning_rate: float = 1e-2
+    """Of Adam, at the start."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Fits PCA, trains both linear autoencoders, compares them, and writes the run folder."""
+    started = time.perf_counter()
+    data = base.load(config, hold_out=False, batch_size=256)
+    config = base.with_epochs(config, data, IMAGES)
+    shape = data.train.shape[1:]
+    if config.code > min(math.prod(shape), len(data.train)):
+        raise ValueError(
+            f"--code {config.code} is more than PCA can have: there are {len(data.train)} images of "
+            f"{math.prod(shape)} values"
+        )
+    run = base.open_run(config, data, "linear")
+    with base.resumable(run):
+        results = run.results
+        if results is None:
+            results = compare(config, run, data)
+            results["seconds"] = time.perf_counter() - started
+            run.finish(results)
+        print_lecture_table()
+        base.report(run, results)
+        return results
+
+
+def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
+    """Errors on the test images, and where the subspaces and the bases lie."""
+    shape = data.train.shape[1:]
+    most = min(math.prod(shape), len(data.train), max(config.code, 100))
+    found = jax.jit(jaxae.principal_components, static_argnums=1)(jaxae.as_float(data.train), most)
+    components = np.asarray(found.components[: config.code])
+    params = found._asdict() | {"components": found.components[: config.code]}
+    free = jaxae.gaussian(clip=False)
+    decoded = {}
+    results: dict[str, Any] = {}
+
+    def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
+        def errors(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+            y = jaxae.reconstruct(model, params, x)
+            clipped = jnp.clip(y, 0, 1)
+            return {
+                "mse_per_image": jaxae.squared_error(x, y),
+                "mse_per_image_clipped": jaxae.squared_error(x, clipped),
+            }
+
+        scores = jaxae.make_evaluate(errors)(params, jax.random.key(base.TEST_SEED), data.test)
+        results.update(jaxae.means(scores, f"{name}/"))
+        decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
+
+    measure("pca", jaxae.pca(config.code, free), params)
+    results["pca/explained_variance"] = float(
+        found.explained_variance[: config.code].sum() / found.total_variance
+    )
+    for name, tied in (("untied", False), ("tied", True)):
+        model = jaxae.linear_autoencoder(shape, config.code, tied=tied, likelihood=free)
+        fitted = base.fit(config, run.part(name), model, data)
+        measure(name, model, fitted.params)
+        # The rows are what each value of the code adds to the image.
+        at = jnp.zeros((1, config.code))
+        jacobian = jax.jacfwd(lambda z, m=model, p=fitted.params: m.decode(p, z).ravel())(at)
+        basis = np.asarray(jacobian).reshape(-1, config.code).T
+        angles = np.degrees(scipy.linalg.subspace_angles(basis.T, components.T))
+        directions = basis / np.linalg.norm(basis, axis=1, keepdims=True)
+        cosines = np.abs(components @ directions.T)
+        results |= {
+            f"{name}/error_over_pca": results[f"{name}/mse_per_image"]
+            / results["pca/mse_per_image"],
+            f"{name}/largest_angle": float(angles.max()),
+            f"{name}/basis_cosine": float(cosines.max(axis=1).mean()),
+            f"{name}/images_per_second": base.training_figures(data, fitted)["images_per_second"],
+        }
+    results["protocol"] = (
+        f"{data.protocol}; squared error summed over an image, mean over images; angles in degrees "
+        "between the decoder's subspace and that of PCA; basis_cosine is the mean over components of "
+        "the closest direction of the decoder's basis (1: the same basis)"
+    )
+    draw(config, run, data, decoded, found)
+    return results
+
+
+def draw(
+    config: Config,
+    run: Run,
+    data: base.Data,
+    decoded: dict[str, np.ndarray],
+    found: jaxae.PrincipalComponents,
+) -> None:
+    """Reconstructions, explained variance, and the points of the lecture."""
+    name = Path(config.dataset).name
+    rows = {
+        "image": np.asarray(base.choose(data)),
+        "PCA": decoded["pca"],
+        "untied": decoded["untied"],
+        "tied": decoded["tied"],
+    }
+    title = f"PCA and linear autoencoders on {name}, code {config.code}: test images"
+    figures.rows(rows, run.figures / "reconstructions.png", title=title)
+    part = np.cumsum(found.explained_variance) / found.total_variance
+    figures.lines(
+        range(1, len(part) + 1),
+        {"explained": part.tolist()},
+        run.figures / "explained_variance.png",
+        title=f"PCA on {name}: explained part of the variance",
+        xlabel="components",
+        ylabel="part of the variance",
+    )
+    points = np.array(list(POINTS.values()))
+    figures.projection(
+        points,
+        lecture_table()[1],
+        list(POINTS),
+        run.figures / "five_points.png",
+        title="Five points and their projections on the first principal component",
+    )
+
+
+def lecture_table() -> tuple[np.ndarray, np.ndarray]:
+    """Codes and decoded points of the five points, by PCA with one component."""
+    x = jnp.array(list(POINTS.values()))
+    model = jaxae.pca(1, jaxae.gaussian(clip=False))
+    params = model.init(jax.random.key(0), x)
+    z = model.encode(params, x)
+    return np.asarray(z[:, 0]), np.asarray(model.decode(params, z))
+
+
+def print_lecture_table() -> None:
+    """The table of the lecture, to its printed digits."""
+    codes, decoded = lecture_table()
+    table = Table("point", "initial", "encoded", "decoded", title="Five points, one component")
+    for (name, (x, y)), z, (a, b) in zip(POINTS.items(), codes, decoded, strict=True):
+        table.add_row(name, f"({x:.2f}, {y:.2f})", f"{z:.2f}", f"({a:.2f}, {b:.2f})")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)
