@@ -202,7 +202,12 @@ def check_levels(name: str, distribution: jaxae.Likelihood, images: np.ndarray) 
 
 
 def networks(
-    config: ModelConfig, shape: tuple[int, ...], outputs: int, code_outputs: int
+    config: ModelConfig,
+    shape: tuple[int, ...],
+    outputs: int,
+    code_outputs: int,
+    *,
+    overcomplete: bool = False,
 ) -> tuple[jaxae.Network, jaxae.Network]:
     """Encoder and decoder for images of this shape; the decoder has the encoder's widths reversed.
 
@@ -211,10 +216,11 @@ def networks(
       shape: of one image.
       outputs: how many the likelihood wants for each value.
       code_outputs: what the encoder gives: the code, or twice the code for a VAE.
+      overcomplete: whether a code may have more values than an image.
     """
     if config.network == "unet":
         raise ValueError("--network unet has no bottleneck; it goes with experiments.denoising")
-    if config.code > (values := math.prod(shape)):
+    if config.code > (values := math.prod(shape)) and not overcomplete:
         raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
     hidden = defaults[config.network] if config.hidden is None else config.hidden

@@ -102,7 +102,7 @@ def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
     if not 0 <= value <= 1:
         raise ValueError(f"the block is filled with a value in [0, 1], got {value}")
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
         _check_images(x)
         inside = jnp.ones((x.shape[0], 1, 1, 1), bool)
         for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
@@ -126,7 +126,7 @@ def grayscale() -> Corruption:
       [0.299, 0.299, 0.299]
     """
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
         _check_images(x)
         if x.shape[-1] != 3:
             raise ValueError(f"only an image of 3 channels has colours, not one of {x.shape[-1]}")
@@ -154,7 +154,7 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
     if factor < 2:
         raise ValueError(f"downsampling is by a factor of 2 or more, got {factor}")
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h2 w2 c"]:
         _check_images(x)
         b, h, w, c = x.shape
         shape = (b, -(-h // factor), -(-w // factor), c)

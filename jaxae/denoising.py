@@ -60,7 +60,7 @@ def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
         corruption_key, base_key = jax.random.split(key)
         target = x if target is None else target
         corrupted = corruption(corruption_key, x)
-        if corrupted.shape != target.shape:
+        if target.ndim > 1 and corrupted.shape != target.shape:  # and not labels
             _check_target(base, params, corrupted, target)
         return base.loss(params, base_key, corrupted, target=target, step=step, train=train)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Network, Output, Params, Step, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Weight, at_step
+from jaxae.networks import Activation
 
 Penalty = Callable[[Array], Array]
 """What a code costs, `[b, d] -> [b]`."""
@@ -111,26 +112,24 @@ def rate_divergence(rate: float) -> Penalty:
     return penalty
 
 
-def top_k(encoder: Network, k: int) -> Network:
-    """An encoder of whose code only the k largest values are kept; the others are zero.
+def top_k(k: int) -> Activation:
+    r"""A function that keeps the k largest values of each code and sets the others to zero.
+
+    It goes after an encoder, `activate(encoder, top_k(20))`, or into
+    `tied_autoencoder(..., code_activation=top_k(20))`, in training and after it.
 
     Args:
-      encoder: from images to codes, `[b, d]`.
-      k: how many values of each code are kept, in training and after it.
+      k: how many values are kept.
 
     Returns:
-      a :class:`Network`.
+      `z -> z`, both `[b, d]`.
 
     Raises:
-      ValueError: if k is not positive, or, when initialised, if it is larger than the code.
+      ValueError: if k is not positive, or, when used, if it is larger than the code.
 
     Examples:
-      >>> import jax, jaxae
-      >>> encoder = top_k(jaxae.mlp_encoder(10), 3)
-      >>> images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 1))
-      >>> z = encoder.apply(encoder.init(jax.random.key(1), images), images)
-      >>> jnp.sum(z != 0, axis=1).tolist()
-      [3, 3]
+      >>> top_k(2)(jnp.array([[3.0, -5.0, 1.0, 2.0]])).tolist()
+      [[3.0, 0.0, 0.0, 2.0]]
 
     References:
       Makhzani and Frey, `k-Sparse Autoencoders <https://arxiv.org/abs/1312.5663>`_.
@@ -138,17 +137,11 @@ def top_k(encoder: Network, k: int) -> Network:
     if k < 1:
         raise ValueError(f"at least one value of a code is kept, got k = {k}")
 
-    def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
-        z = encoder.apply(params, x, key=key)
+    def keep(z: Float[Array, "b d"]) -> Float[Array, "b d"]:
         if k > z.shape[-1]:
             raise ValueError(f"k = {k} is larger than the code, which has {z.shape[-1]} values")
         values, places = lax.top_k(z, k)
         rows = jnp.arange(z.shape[0])[:, None]
         return jnp.zeros_like(z).at[rows, places].set(values)
 
-    def init(key: PRNGKeyArray, x: Array) -> Params:
-        params = encoder.init(key, x)
-        apply(params, x)  # the size of the code is known here
-        return params
-
-    return Network(init, apply)
+    return keep

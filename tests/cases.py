@@ -11,6 +11,7 @@ import jaxae
 SHAPE = (6, 5, 1)
 COLOUR = (7, 5, 3)
 CODE = 3
+NOISE = jaxae.corruptions.gaussian(0.1)
 
 
 class Case(NamedTuple):
@@ -20,6 +21,7 @@ class Case(NamedTuple):
     shape: tuple[int, ...] = SHAPE
     coupled: bool = False  # the loss of an example depends on the others of its batch
     stochastic: bool = True  # the loss depends on the key
+    trained: bool = True  # False where `init` is the fit
 
 
 def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
@@ -109,7 +111,66 @@ CASES = {
         stochastic=False,
     ),
     "contractive vae": Case(lambda: jaxae.contractive(vae(), 1e-3)),
+    "contractive hutchinson": Case(
+        lambda: jaxae.contractive(
+            autoencoder(jaxae.gaussian()), 1e-3, mode="hutchinson", probes=3, chunk=2
+        )
+    ),
+    "contractive auto in chunks": Case(
+        lambda: jaxae.contractive(autoencoder(jaxae.gaussian()), 1e-3, mode="auto", chunk=2),
+        stochastic=False,
+    ),
     "importance weighted": Case(lambda: jaxae.importance_weighted(vae(), 4)),
+    "denoising": Case(lambda: jaxae.denoising(autoencoder(jaxae.gaussian()), NOISE)),
+    "denoising unet": Case(
+        lambda: jaxae.denoising(
+            jaxae.autoencoder(jaxae.unet_encoder((4, 8)), jaxae.unet_decoder(COLOUR, (8, 4))),
+            jaxae.corruptions.compose(jaxae.corruptions.erase(0.3), NOISE),
+        ),
+        COLOUR,
+    ),
+    "unet bfloat16 dropout": Case(
+        lambda: jaxae.autoencoder(
+            jaxae.unet_encoder((4, 8), dtype=jnp.bfloat16, dropout=0.1),
+            jaxae.unet_decoder(COLOUR, (8, 4), dtype=jnp.bfloat16, dropout=0.1),
+        ),
+        COLOUR,
+    ),
+    "denoising importance weighted": Case(
+        lambda: jaxae.denoising(jaxae.importance_weighted(vae(), 4), NOISE)
+    ),
+    "denoising contractive sparse vae": Case(
+        lambda: jaxae.denoising(jaxae.contractive(jaxae.sparse(vae(), 1e-3, jaxae.l1), 1e-3), NOISE)
+    ),
+    "contractive denoising vae": Case(
+        lambda: jaxae.contractive(jaxae.denoising(vae(), NOISE), 1e-3, mode="reverse")
+    ),
+    "sparse l1": Case(
+        lambda: jaxae.sparse(autoencoder(jaxae.gaussian()), 1e-2, jaxae.l1), stochastic=False
+    ),
+    "sparse rate": Case(
+        lambda: jaxae.sparse(
+            jaxae.autoencoder(jaxae.activate(mlps()[0], jax.nn.sigmoid), mlps()[1]),
+            1e-2,
+            jaxae.rate_divergence(0.2),
+        ),
+        coupled=True,
+        stochastic=False,
+    ),
+    "top k": Case(
+        lambda: jaxae.autoencoder(jaxae.activate(mlps()[0], jaxae.top_k(2)), mlps()[1]),
+        stochastic=False,
+    ),
+    "tied": Case(
+        lambda: jaxae.tied_autoencoder(
+            SHAPE, CODE, (16,), code_activation=jax.nn.sigmoid, likelihood=jaxae.bernoulli()
+        ),
+        stochastic=False,
+    ),
+    "linear": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE), stochastic=False),
+    "linear tied": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE, tied=True), stochastic=False),
+    "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False),
+    "logistic pca": Case(lambda: jaxae.logistic_pca(SHAPE, CODE), stochastic=False),
 }
 
 

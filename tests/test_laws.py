@@ -134,7 +134,9 @@ def test_a_step_is_traced_once(model, x):
     assert state.step == 3
 
 
-def test_every_parameter_has_a_gradient(model, params, x):
+def test_every_parameter_has_a_gradient(case, model, params, x):
+    if not case.trained:
+        pytest.skip("it is fitted, not trained")
     # A hundredth of a run in, so that a schedule that begins at zero is not zero.
     loss = lambda params: model.loss(params, KEY, x, step=1).loss.mean()
     gradient = jax.jit(jax.grad(loss))(params)
@@ -143,7 +145,9 @@ def test_every_parameter_has_a_gradient(model, params, x):
         assert jnp.abs(leaf).max() > 0, jax.tree_util.keystr(path)
 
 
-def test_overfits_eight_images(model, x):
+def test_overfits_eight_images(case, model, x):
+    if not case.trained:
+        pytest.skip("it is fitted, not trained")
     optimizer = optax.adam(1e-2)
     state = jax.jit(partial(jaxae.init_state, model, optimizer))(KEY, x)
     epoch = jaxae.make_epoch(model, optimizer, batch_size=8)

@@ -1,0 +1,103 @@
+"""Dropout autoencoders: test error against the rate at which hidden units are dropped.
+
+    python -m experiments.dropout
+    python -m experiments.dropout --dataset mnist --rates 0 0.1 0.2 0.5 --epochs 20
+
+One autoencoder for each rate, all else equal. Errors are squared errors of a test image, summed over
+its pixels; the gap to the training error is what dropout is to close.
+
+MEASURED
+
+Lectures: the dropout autoencoder, and the plot of error against dropout rate.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxae
+from experiments import base
+from jaxae import figures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.ModelConfig):
+    """Flags of the sweep over rates."""
+
+    rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+    """The rates, each in [0, 1)."""
+    hidden: tuple[int, ...] | None = (1000, 500)
+    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
+    them."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains an autoencoder for each rate, and writes the run folder."""
+    started = time.perf_counter()
+    if config.dropout != 0:
+        raise ValueError("--rates replaces --dropout; leave it out")
+    if not config.rates or len(set(config.rates)) != len(config.rates):
+        raise ValueError("--rates names each rate once, and at least one")
+    data = base.load(config)
+    shape = data.train.shape[1:]
+    likelihood = base.likelihood(config, "gaussian")
+    base.check_levels(config.likelihood or "gaussian", likelihood, data.train)
+    rates = sorted(config.rates)
+    models = {}
+    for rate in rates:
+        networks = base.networks(
+            dataclasses.replace(config, dropout=rate), shape, likelihood.outputs, config.code
+        )
+        models[rate] = jaxae.autoencoder(*networks, likelihood)
+    run = base.open_run(config, data, "dropout")
+    with base.resumable(run):
+        if run.results is not None:
+            base.report(run, run.results)
+            return run.results
+        results: dict[str, Any] = {}
+        decoded = {"image": np.asarray(base.choose(data))}
+        for rate, model in models.items():
+            fitted = base.fit(config, run.part(f"rate-{rate:g}"), model, data)
+            found = base.evaluate(model, fitted, data)
+            results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
+            seen = data._replace(test=data.train[: len(data.test)])
+            found = base.evaluate(model, fitted, seen)
+            results[f"rate_{rate:g}/train_error"] = found["test/squared_error"]
+            for key in ("validation/loss", "best_epoch", "images_per_second"):
+                results[f"rate_{rate:g}/{key}"] = base.training_figures(data, fitted)[key]
+            decoded[f"rate {rate:g}"] = np.asarray(
+                jaxae.reconstruct(model, fitted.params, base.choose(data))
+            )
+        test_errors = [results[f"rate_{rate:g}/test_error"] for rate in rates]
+        results["protocol"] = (
+            f"{data.protocol}; squared error summed over an image, without dropout; of each rate the "
+            "epoch with the best validation loss"
+        )
+        name = Path(config.dataset).name
+        curves = {
+            "test": test_errors,
+            "training": [results[f"rate_{rate:g}/train_error"] for rate in rates],
+        }
+        figures.lines(
+            rates,
+            curves,
+            run.figures / "error_against_rate.png",
+            title=f"Dropout autoencoders on {name}, code {config.code}",
+            xlabel="dropout rate",
+            ylabel="squared error of an image",
+        )
+        title = f"Dropout autoencoders on {name}: test images"
+        figures.rows(decoded, run.figures / "reconstructions.png", title=title)
+        results["seconds"] = time.perf_counter() - started
+        run.finish(results)
+        base.report(run, results)
+        return results
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)
