@@ -173,7 +173,7 @@ def squared_jacobian_norm(
     return total
 
 
-REVERSE_COST = 2
+REVERSE_COST = 3
 """A pass in reverse mode costs about as much as this many forward (benchmarks/jacobian.py)."""
 
 

@@ -1,22 +1,26 @@
 """What codes are good for: classifiers on frozen codes, and the encoder fine-tuned into one."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Integer, PRNGKeyArray, Shaped
+from jaxtyping import Array, PRNGKeyArray, Shaped
 
 from jaxae.base import Autoencoder, Output, Params, Step
+
+Labelled: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
+"""Codes, `[n, d]`, and their labels, `[n]`."""
 
 REGULARIZATION = (0.001, 0.01, 0.1, 1.0, 10.0)
 """The inverse strengths C that cross-validation chooses from."""
 
 
 def linear_probe(
-    train: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]],
-    test: tuple[Shaped[np.ndarray, "m d"], Integer[np.ndarray, " m"]],
+    train: Labelled,
+    test: Labelled,
     *,
     regularization: Sequence[float] = REGULARIZATION,
 ) -> float:
@@ -63,8 +67,8 @@ def linear_probe(
 
 
 def neighbour_probe(
-    train: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]],
-    test: tuple[Shaped[np.ndarray, "m d"], Integer[np.ndarray, " m"]],
+    train: Labelled,
+    test: Labelled,
     *,
     neighbours: int = 5,
 ) -> float:
@@ -169,7 +173,7 @@ def classifier(
     return Autoencoder(init, lambda params, x: encode(params["pretrained"], x), probabilities, loss)
 
 
-def _check(*sets: tuple[Shaped[np.ndarray, "n d"], Integer[np.ndarray, " n"]]) -> None:
+def _check(*sets: Labelled) -> None:
     for codes, labels in sets:
         if len(codes) != len(labels):
             raise ValueError(f"there are {len(codes)} codes and {len(labels)} labels")

@@ -294,3 +294,16 @@ def test_terms_have_one_name_each():
     added = out.add("penalty", jnp.full(2, 3.0), 0.5)
     np.testing.assert_array_equal(added.loss, [2.5, 2.5])
     np.testing.assert_array_equal(added.terms["penalty"], [3.0, 3.0])
+
+
+def test_ssim_is_scikit_image():
+    # skimage.metrics.structural_similarity(x, y, data_range=1, gaussian_weights=True, sigma=1.5,
+    # use_sample_covariance=False), scikit-image 0.26.0, on these images.
+    i, j = np.mgrid[:16, :20]
+    x = (0.5 + 0.5 * np.sin(0.7 * i + 0.3 * j)).astype(np.float32)
+    y = np.clip(x + 0.2 * np.cos(1.1 * i - 0.5 * j), 0, 1).astype(np.float32)
+    images = [jnp.asarray(image)[None, :, :, None] for image in (x, y)]
+    assert float(jaxae.ssim(*images)[0]) == pytest.approx(0.91792959, abs=2e-6)
+    np.testing.assert_allclose(jaxae.ssim(images[0], images[0]), 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="11 pixels does not fit into images of 8 x 9"):
+        jaxae.ssim(jnp.zeros((1, 8, 9, 1)), jnp.zeros((1, 8, 9, 1)))

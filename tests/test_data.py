@@ -4,6 +4,8 @@ import os
 import struct
 import zipfile
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -95,8 +97,6 @@ def test_channels_are_kept(tmp_path):
 
 
 def test_binarisation_has_the_grey_level_as_its_mean():
-    import jax
-    import jax.numpy as jnp
 
     x = jnp.array([[0.0, 0.25, 0.9, 1.0]]) * jnp.ones((20_000, 1))
     drawn = np.asarray(jaxae.binarize(jax.random.key(0), x))
@@ -386,3 +386,20 @@ def test_a_validation_fraction_of_zero_keeps_all_for_training():
 
 def test_embedded_names_agree():
     assert set(data_module.EMBEDDED) == set(prepared.EMBEDDED)
+
+
+def test_shifts_are_whole_pixels_and_all_equally_likely():
+    x = jnp.zeros((9000, 5, 6, 2)).at[:, 2, 3].set(jnp.array([0.5, 1.0]))
+    y = np.asarray(jaxae.random_shift(1)(jax.random.key(0), x))
+    assert (y.sum((1, 2)) == [0.5, 1.0]).all()
+    place = y[..., 1].reshape(len(y), -1).argmax(1)
+    counts = np.bincount(place, minlength=30).reshape(5, 6)
+    near = counts[1:4, 2:5]
+    assert near.sum() == 9000
+    assert abs(near - 1000).max() < 5 * 1000**0.5
+    corner = jnp.zeros((500, 3, 3, 1)).at[:, 0, 0].set(1.0)
+    shifted = np.asarray(jaxae.random_shift(2)(jax.random.key(1), corner))
+    assert 0 < shifted.sum() < 500  # what leaves the image is gone
+    np.testing.assert_array_equal(jaxae.random_shift(0)(jax.random.key(0), x), x)
+    with pytest.raises(ValueError, match="no pixel or more"):
+        jaxae.random_shift(-1)

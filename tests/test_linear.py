@@ -122,7 +122,9 @@ def test_tied_weights_are_transposed():
     h = np.tanh(z @ e["kernel_1"].T + d["bias_1"])
     logits = h @ e["kernel_0"].T + d["bias_0"]
     expected = 1 / (1 + np.exp(-logits))
-    np.testing.assert_allclose(model.decode(params, jnp.asarray(z)).reshape(5, 6), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.decode(params, jnp.asarray(z)).reshape(5, 6), expected, rtol=1e-5
+    )
 
 
 def test_the_codes_of_logistic_pca_are_the_best_ones():

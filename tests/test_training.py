@@ -305,3 +305,47 @@ def test_compiler_options_are_those_that_this_xla_knows():
     untyped = getattr(training.compiler_options, "__wrapped__", training.compiler_options)
     untyped = getattr(untyped, "__wrapped__", untyped)  # without the checker of the tests
     assert untyped(Accelerator()) == {}
+
+
+def test_pairs_are_kept_together():
+    """A model whose loss is the squared distance of a label from what its image says."""
+    n = 37
+    x = np.arange(n, dtype=np.float32)[:, None, None, None] / n * np.ones((1, 2, 2, 1), np.float32)
+    labels = np.arange(n)
+    seen = []
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        jax.debug.callback(lambda x, t: seen.append((np.array(x), np.array(t))), x, target)
+        error = jnp.square(params["w"] * x.mean((1, 2, 3)) * n - target)
+        return jaxae.Output(error, {}, x.reshape(len(x), -1))
+
+    model = jaxae.Autoencoder(lambda key, x: {"w": jnp.float32(0.5)}, None, None, loss)
+    options = {"optimizer": optax.sgd(0.0), "epochs": 2, "key": KEY, "progress": False}
+    fitted = jaxae.fit(
+        model, (x, labels), batch_size=5, validation=(x[::3], labels[::3]), **options
+    )
+    jax.effects_barrier()
+    for image, label in seen:
+        np.testing.assert_allclose(image.mean((1, 2, 3)) * n, label, rtol=1e-5)
+    # Paired images are floats in [0, 1], whatever they come as; labels are as they are.
+    expected = np.mean((0.5 * labels[::3]) ** 2)
+    assert fitted.history[0]["validation/loss"] == pytest.approx(expected, rel=1e-5)
+    evaluate = jaxae.make_evaluate(jaxae.loss_scores(model), batch_size=8)
+    scores = evaluate(({"w": jnp.float32(1.0)}, 0), KEY, (x, labels))
+    np.testing.assert_allclose(scores["loss"], 0, atol=1e-6)
+    with pytest.raises(ValueError, match="37 images and 36 targets"):
+        jaxae.fit(model, (x, labels[1:]), **options)
+
+
+def test_targets_that_are_images():
+    model = autoencoder(jaxae.gaussian())
+    bytes_ = (255 * np.asarray(images(SHAPE, 8))).round().astype(np.uint8)
+    optimizer = optax.sgd(1e-3)
+    state = jaxae.init_state(model, optimizer, KEY, bytes_)
+    step = jax.jit(jaxae.make_step(model, optimizer))
+    target = bytes_[::-1].copy()
+    _, metrics = step(state, KEY, (bytes_, target))
+    expected = model.loss(
+        state.params, KEY, jaxae.as_float(bytes_), target=jaxae.as_float(target)
+    ).loss.mean()
+    assert float(metrics["loss"]) == pytest.approx(float(expected), rel=1e-5)

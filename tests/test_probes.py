@@ -1,0 +1,124 @@
+"""Probes against scikit-learn, and a classifier trained as any model here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.neighbors import KNeighborsClassifier
+
+import jaxae
+
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def codes(digits):
+    """Codes in very different units, for what is standardised."""
+
+    def flat(part):
+        scale = np.logspace(-3, 3, 64)
+        return part.images.reshape(len(part.images), -1) / 255.0 * scale, part.labels
+
+    return flat(digits.train), flat(digits.test)
+
+
+def test_linear_probe_is_logistic_regression_on_standardised_codes(codes):
+    (x, y), (x_test, y_test) = codes
+    mean, deviation = x.mean(0), x.std(0)
+    deviation[deviation == 0] = 1
+    model = LogisticRegression(C=0.1, max_iter=1000).fit((x - mean) / deviation, y)
+    expected = np.mean(model.predict((x_test - mean) / deviation) != y_test)
+    found = jaxae.linear_probe(*codes, regularization=(0.1,))
+    assert found == pytest.approx(expected, abs=0.004)
+    assert found < 0.08
+    # Cross-validation takes what is good on the training codes.
+    chosen = jaxae.linear_probe(*codes, regularization=(1e-6, 0.1))
+    assert chosen == found
+    assert jaxae.linear_probe(*codes, regularization=(1e-6,)) > found + 0.02
+
+
+def test_neighbour_probe(codes):
+    (x, y), (x_test, y_test) = codes
+    for k in (1, 7):
+        expected = np.mean(KNeighborsClassifier(k).fit(x, y).predict(x_test) != y_test)
+        assert jaxae.neighbour_probe(*codes, neighbours=k) == pytest.approx(expected)
+
+
+def model(digits):
+    base = jaxae.autoencoder(jaxae.mlp_encoder(12, (16,)), jaxae.mlp_decoder((8, 8, 1)))
+    params = base.init(KEY, jaxae.as_float(digits.train.images[:2]))
+    return base, params, jaxae.classifier(base.encode, params, classes=10)
+
+
+def test_the_classifiers_loss(digits):
+    base, params, classifier = model(digits)
+    x, y = jaxae.as_float(digits.test.images[:50]), jnp.asarray(digits.test.labels[:50])
+    trained = classifier.init(KEY, x)
+    np.testing.assert_array_equal(classifier.encode(trained, x), base.encode(params, x))
+    head = {
+        "kernel": jax.random.normal(KEY, (12, 10)),
+        "bias": jax.random.normal(jax.random.key(1), (10,)),
+    }
+    trained = trained | {"head": head}
+    out = classifier.loss(trained, KEY, x, target=y)
+    probabilities = np.asarray(classifier.decode(trained, base.encode(params, x)), np.float64)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    expected = log_loss(y, probabilities / probabilities.sum(1, keepdims=True), labels=range(10))
+    assert float(out.loss.mean()) == pytest.approx(expected, rel=1e-4)
+    wrong = probabilities.argmax(1) != np.asarray(y)
+    np.testing.assert_array_equal(out.terms["error"], wrong)
+
+
+def test_fine_tuning_by_fit(digits):
+    _, params, classifier = model(digits)
+    pairs = [(part.images, part.labels.astype(np.int32)) for part in digits]
+    fitted = jaxae.fit(
+        classifier,
+        pairs[0],
+        validation=pairs[1],
+        monitor="error",
+        optimizer=optax.adam(1e-2),
+        epochs=10,
+        batch_size=64,
+        key=KEY,
+        progress=False,
+    )
+    before, after = params["encoder"], fitted.params["pretrained"]["encoder"]
+    assert not np.allclose(before["Dense_0"]["kernel"], after["Dense_0"]["kernel"])
+    evaluate = jaxae.make_evaluate(jaxae.loss_scores(classifier))
+    error = evaluate((fitted.params, 0), KEY, pairs[2])["error"].mean()
+    assert error < 0.1
+    best = min(record["validation/error"] for record in fitted.history)
+    assert fitted.history[fitted.best_epoch - 1]["validation/error"] == best
+
+
+def test_penalties_and_noise_go_with_a_classifier(digits):
+    _, _, classifier = model(digits)
+    x, y = jaxae.as_float(digits.test.images[:9]), jnp.asarray(digits.test.labels[:9])
+    composed = jaxae.denoising(jaxae.contractive(classifier, 1e-3), jaxae.corruptions.downsample(2))
+    params = composed.init(KEY, x)
+    terms = composed.loss(params, KEY, x, target=y).terms
+    assert sorted(terms) == ["contraction", "cross_entropy", "error"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, y: jaxae.linear_probe((x, y[1:]), (x, y)), "20 codes and 19 labels"),
+        (lambda x, y: jaxae.linear_probe((x, 0 * y), (x, y)), "labels are the same"),
+        (lambda x, y: jaxae.neighbour_probe((x, y), (x, y), neighbours=21), "of 20 codes"),
+        (lambda x, y: jaxae.neighbour_probe((x, y), (x, y), neighbours=0), "of 20 codes"),
+        (lambda x, y: jaxae.classifier(lambda p, x: x, {}, 1), "at least two classes"),
+        (
+            lambda x, y: jaxae.classifier(lambda p, x: x, {}, 2).loss({}, KEY, jnp.ones((2, 3))),
+            "pairs of images and labels",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    x, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=message):
+        call(x, y)
