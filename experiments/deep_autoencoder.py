@@ -32,6 +32,9 @@ from experiments import base
 from jaxae import figures
 
 
+LINEAR_IMAGES = 600_000
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(base.Config):
     """Flags of the deep autoencoder."""
@@ -47,8 +50,9 @@ class Config(base.Config):
 
     epochs: int | None = 400
     """Passes over the training set, of the deep autoencoder."""
-    linear_epochs: int = 10
-    """Passes over the training set, of logistic PCA; six times as many with a linear encoder."""
+    linear_epochs: int | None = None
+    """Passes over the training set, of logistic PCA, and six times as many with a linear encoder; by
+    default as many as show 600,000 images."""
     batch_size: int | None = None
     """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
     learning_rate: float = 1e-3
@@ -62,7 +66,7 @@ def deep(config: Config, shape: tuple[int, ...]) -> jaxae.Autoencoder:
     encoder = jaxae.mlp_encoder(config.code, config.hidden, activation=jax.nn.silu)
     decoder = jaxae.mlp_decoder(shape, config.hidden[::-1], activation=jax.nn.silu)
     model = jaxae.autoencoder(encoder, jaxae.activate(decoder, jax.nn.sigmoid))
-    if config.noise > 0:
+    if config.noise != 0:
         model = jaxae.denoising(model, jaxae.corruptions.gaussian(config.noise))
     return model
 
@@ -73,7 +77,8 @@ def main(config: Config) -> dict[str, Any]:
     data = base.load(config, hold_out=False, batch_size=256)
     shape = data.train.shape[1:]
     check(config, data)
-    if config.shift:
+    model = deep(config, shape)
+    if config.shift != 0:
         data = data._replace(transform=jaxae.random_shift(config.shift))
     run = base.open_run(config, data, "deep_autoencoder")
     with base.resumable(run):
@@ -94,20 +99,20 @@ def main(config: Config) -> dict[str, Any]:
             results.update(jaxae.means(scores, f"{name}/"))
             decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
 
-        model = deep(config, shape)
         fitted = base.fit(config, run.part("deep"), model, data)
         measure("deep", model, fitted.params)
         results |= {f"deep/{k}": v for k, v in base.training_figures(data, fitted).items()}
-        for name, linear, epochs in (
-            ("logistic_pca", jaxae.logistic_pca(shape, config.code), config.linear_epochs),
+        epochs = config.linear_epochs or max(1, round(LINEAR_IMAGES / len(data.train)))
+        for name, linear, passes in (
+            ("logistic_pca", jaxae.logistic_pca(shape, config.code), epochs),
             (
                 "logistic_pca_linear_encoder",
                 jaxae.linear_autoencoder(shape, config.code, likelihood=jaxae.bernoulli()),
-                6 * config.linear_epochs,
+                6 * epochs,
             ),
         ):
             settings = dataclasses.replace(
-                config, epochs=epochs, learning_rate=1e-2, weight_decay=0.0
+                config, epochs=passes, learning_rate=1e-2, weight_decay=0.0
             )
             fitted = base.fit(settings, run.part(name), linear, data._replace(transform=None))
             measure(name, linear, fitted.params)
@@ -138,7 +143,7 @@ def check(config: Config, data: base.Data) -> None:
             f"--code {config.code} is more than PCA can have: there are {len(data.train)} images of "
             f"{values} values"
         )
-    if config.linear_epochs < 1:
+    if config.linear_epochs is not None and config.linear_epochs < 1:
         raise ValueError(f"--linear-epochs must be positive, got {config.linear_epochs}")
     if not config.hidden:
         raise ValueError("--hidden names at least one layer; without any it is experiments.linear")

@@ -29,9 +29,9 @@ class Config(base.ModelConfig):
 
     rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
     """The rates, each in [0, 1)."""
-    hidden: tuple[int, ...] | None = (1000, 500)
+    hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
-    them."""
+    them. By default 1000 500; 32 64; or 32 64 128."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
 
@@ -48,6 +48,8 @@ def main(config: Config) -> dict[str, Any]:
     likelihood = base.likelihood(config, "gaussian")
     base.check_levels(config.likelihood or "gaussian", likelihood, data.train)
     rates = sorted(config.rates)
+    if config.network == "mlp" and config.hidden is None:
+        config = dataclasses.replace(config, hidden=(1000, 500))
     models = {}
     for rate in rates:
         networks = base.networks(

@@ -13,9 +13,20 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.decomposition import PCA
 
 import jaxae
-from experiments import autoencoder, base, vae
+from experiments import (
+    autoencoder,
+    base,
+    compose,
+    contractive,
+    deep_autoencoder,
+    denoising,
+    dropout,
+    linear,
+    vae,
+)
 
 ROOT = Path(__file__).parent.parent
 TIMING = {"seconds", "images_per_second", "compile_seconds"}
@@ -291,6 +302,76 @@ BAD_VAE = {
     "one weight": ["--importance-weighted"],
     "a dropout that is not used": ["--importance-weighted", "--samples", "5", "--dropout", "0.1"],
 }
+BAD_LINEAR = {
+    "more components than values": ["--code", "65"],
+    "no components": ["--code", "0"],
+    "a flag of networks": ["--hidden", "20"],
+}
+BAD_DEEP = {
+    "more components than values": ["--code", "65"],
+    "no layer": ["--hidden"],
+    "no width": ["--hidden", "8", "0"],
+    "a negative noise": ["--noise", "-1"],
+    "a negative shift": ["--shift", "-1"],
+    "no epochs of the linear models": ["--linear-epochs", "0"],
+}
+BAD_DENOISING = {
+    "noise and another corruption": ["--noise", "0.5", "--corrupt", "masking:0.3"],
+    "a negative noise": ["--noise", "-0.5"],
+    "an unknown corruption": ["--corrupt", "blur:0.3"],
+    "a corruption without strength": ["--corrupt", "masking"],
+    "a rate that is too large": ["--corrupt", "masking:1.5"],
+    "a strength that is no number": ["--corrupt", "masking:much"],
+    "a strength that is not used": ["--corrupt", "grayscale:1"],
+    "half a pixel": ["--corrupt", "downsample:2.5"],
+    "no factor": ["--corrupt", "downsample:1"],
+    "a block that is too large": ["--corrupt", "erase:1.1"],
+    "colours of grey images": ["--corrupt", "grayscale"],
+    "a code that is not used": ["--code", "10"],
+    "a gate that is not used": ["--gated"],
+    "a code that is too large": ["--network", "mlp", "--code", "65"],
+}
+BAD_CONTRACTIVE = {
+    "no seeds": ["--seeds", "0"],
+    "no epochs of the classifier": ["--classifier-epochs", "0"],
+    "a negative weight": ["--contract", "-1"],
+    "an unknown mode": ["--jacobian", "sideways"],
+    "a negative noise": ["--noise", "-1"],
+    "a negative noise of the classifier": ["--classifier-noise", "-1"],
+    "a mask that is too large": ["--mask", "2"],
+    "no code": ["--code", "0"],
+}
+BAD_DROPOUT = {
+    "a rate of one": ["--rates", "0", "1"],
+    "a rate twice": ["--rates", "0.1", "0.1"],
+    "no rates": ["--rates"],
+    "two ways to say it": ["--dropout", "0.5"],
+}
+BAD_COMPOSE = {
+    "a mode without a penalty": ["--jacobian", "forward"],
+    "a negative weight": ["--contract", "-1"],
+    "samples of no posterior": ["--importance-weighted", "5"],
+    "one sample": ["--beta", "1", "--importance-weighted", "1"],
+    "a beta that is not used": ["--beta", "2", "--importance-weighted", "5"],
+    "a dropout that is not used": ["--beta", "1", "--importance-weighted", "5", "--dropout", "0.1"],
+    "a penalty on many codes": ["--beta", "1", "--importance-weighted", "5", "--sparse", "l1:1"],
+    "a negative beta": ["--beta", "-1"],
+    "an unknown sparsity": ["--sparse", "l2:1"],
+    "a sparsity without weight": ["--sparse", "l1"],
+    "a rate that is too large": ["--sparse", "kl:1:1.5"],
+    "k larger than the code": ["--sparse", "top_k:21"],
+    "half a unit": ["--sparse", "top_k:2.5"],
+    "k of a vae": ["--sparse", "top_k:2", "--beta", "1"],
+    "a tied vae": ["--tied", "--beta", "1"],
+    "tied convolutions": ["--tied", "--network", "conv"],
+    "a tied gate": ["--tied", "--gated"],
+    "tied dropout": ["--tied", "--dropout", "0.1"],
+    "tied outputs": ["--tied", "--likelihood", "discretized_logistic"],
+    "a unet": ["--network", "unet"],
+    "an unknown corruption": ["--corrupt", "blur:1"],
+    "colours of grey images": ["--corrupt", "grayscale"],
+    "a code that is too large": ["--code", "65"],
+}
 BAD_AUTOENCODER = {
     "two codes": ["--sweep-code", "2", "4", "--code", "8"],
     "a code twice": ["--sweep-code", "2", "2"],
@@ -300,11 +381,22 @@ BAD_AUTOENCODER = {
 }
 
 
+ALL_BAD = {
+    vae: BAD | BAD_VAE,
+    autoencoder: BAD_AUTOENCODER,
+    linear: BAD_LINEAR,
+    deep_autoencoder: BAD_DEEP,
+    denoising: BAD_DENOISING,
+    contractive: BAD_CONTRACTIVE,
+    dropout: BAD_DROPOUT,
+    compose: BAD_COMPOSE,
+}
+
+
 @pytest.mark.parametrize(
     ("module", "arguments"),
-    [(vae, a) for a in (BAD | BAD_VAE).values()]
-    + [(autoencoder, a) for a in BAD_AUTOENCODER.values()],
-    ids=[*BAD, *BAD_VAE, *BAD_AUTOENCODER],
+    [(module, arguments) for module, bad in ALL_BAD.items() for arguments in bad.values()],
+    ids=[f"{module.__name__.split('.')[1]}: {n}" for module, bad in ALL_BAD.items() for n in bad],
 )
 def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["experiment", "--dataset", "digits", *arguments])
@@ -341,6 +433,187 @@ def test_a_loss_that_explodes(tmp_path, capsys, monkeypatch):
     saved = list((folder / "checkpoints").iterdir())
     assert [path.name for path in saved] == ["0"]  # the state before the first step
     assert not (folder / "results.json").exists()
+
+
+def finished(module, tmp_path, **options):
+    """The results of a run, which are in its folder, and the names of its figures."""
+    run = tmp_path / "run"
+    results = module.main(module.Config(dataset="digits", run_dir=str(run), **options))
+    assert json.loads((run / "results.json").read_text()) == results
+    assert all(np.isfinite(v) for v in results.values() if isinstance(v, float))
+    # The same again is the same, and nothing is trained.
+    assert module.main(module.Config(dataset="digits", run_dir=str(run), **options)) == results
+    return results, {path.name for path in (run / "figures").iterdir()}
+
+
+def test_linear(tmp_path, capsys):
+    results, drawn = finished(linear, tmp_path, code=4, epochs=300, batch_size=100)
+    assert drawn == {"reconstructions.png", "explained_variance.png", "five_points.png"}
+    for name in ("untied", "tied"):
+        assert 0.99 < results[f"{name}/error_over_pca"] < 1.01
+        assert results[f"{name}/largest_angle"] < 2
+        assert results[f"{name}/basis_cosine"] < 0.99
+    x = jaxae.as_float(np.concatenate([part.images for part in jaxae.load("digits")[:2]]))
+    test = jaxae.as_float(jaxae.load("digits").test.images)
+    pca = PCA(4).fit(np.asarray(x).reshape(len(x), -1))
+    flat = np.asarray(test).reshape(len(test), -1)
+    error = ((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).sum(1).mean()
+    assert results["pca/mse_per_image"] == pytest.approx(error, rel=1e-4)
+    assert results["pca/explained_variance"] == pytest.approx(
+        pca.explained_variance_ratio_.sum(), rel=1e-4
+    )
+    printed = capsys.readouterr().out
+    for line in ("(-0.50, -0.40)", "(-0.54, -0.33)", "-0.39", "(0.46, 0.27)"):
+        assert line in printed
+
+
+def test_deep_autoencoder(tmp_path):
+    results, drawn = finished(
+        deep_autoencoder, tmp_path, code=6, hidden=(64, 32), epochs=60, shift=1, noise=0.01
+    )
+    assert drawn == {"reconstructions.png"}
+    names = ("logistic_pca", "logistic_pca_linear_encoder", "pca", "deep")
+    digits = jaxae.load("digits")
+    x, mean = (jaxae.as_float(part.images) for part in (digits.test, digits.train))
+    trivial = float(jaxae.squared_error(x, mean.mean(0, keepdims=True)).mean())
+    for name in names:  # each is far better than the mean image
+        assert 0 < results[f"{name}/error"] < 0.6 * trivial
+    assert results["pca/error_clipped"] < results["pca/error"]
+    assert results["deep/error_clipped"] == pytest.approx(results["deep/error"])
+
+
+def test_denoising(tmp_path):
+    results, drawn = finished(
+        denoising, tmp_path, network="mlp", hidden=(64,), epochs=60, noise=0.4, batch_size=32
+    )
+    assert drawn == {"denoised.png", "learning_curves.png"}
+    assert results["corrupted/psnr"] < results["linear/psnr"] < results["denoised/psnr"]
+    assert results["corrupted/psnr"] < results["median_filter/psnr"]
+    for name in ("corrupted", "linear", "median_filter", "denoised"):
+        assert results[f"{name}/psnr"] == pytest.approx(-10 * np.log10(results[f"{name}/mse"]))
+    # What was done to the test images is clipped Gaussian noise of this strength.
+    x = np.asarray(jaxae.as_float(jaxae.load("digits").test.images), np.float64)
+    rng = np.random.default_rng(0)
+    noisy = np.clip(x + 0.4 * rng.normal(size=(20, *x.shape)), 0, 1)
+    assert results["corrupted/mse"] == pytest.approx(np.mean((noisy - x) ** 2), rel=0.04)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden": (4, 8), "corrupt": ("masking:0.3", "erase:0.4")},
+        {"network": "conv", "hidden": (4,), "corrupt": ("salt_and_pepper:0.2",), "code": 8},
+        {"network": "mlp", "corrupt": ("downsample:2",), "likelihood": "bernoulli"},
+        {"hidden": (4,), "corrupt": ("gaussian:0.2",), "scale": "learned"},
+    ],
+    ids=lambda options: options["corrupt"][0],
+)
+def test_denoising_of_other_corruptions(tmp_path, options):
+    results, _ = finished(denoising, tmp_path, epochs=1, **options)
+    assert options["corrupt"][0] in results["protocol"]
+    assert 0 < results["denoised/mse"] < 0.5
+
+
+def test_denoising_in_colour_and_large(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 48, 40, 3), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    c = denoising.Config(
+        dataset=str(tmp_path / "a.npy"),
+        epochs=1,
+        batch_size=8,
+        hidden=(4, 4),
+        corrupt=("grayscale",),
+        run_dir=str(tmp_path / "run"),
+    )
+    results = denoising.main(c)
+    assert "linear/psnr" not in results  # its matrix would have 33 million entries
+    assert {"corrupted/ssim", "denoised/ssim"} <= results.keys()
+
+
+def test_contractive(tmp_path, capsys):
+    results, drawn = finished(
+        contractive, tmp_path, code=32, epochs=3, classifier_epochs=3, seeds=2, batch_size=100
+    )
+    assert drawn == {"movement_noise.png", "movement_shift.png", "spectrum.png"}
+    for name in contractive.METHODS:
+        assert 0 <= results[f"{name}/saturation"] <= 1
+        assert 0 < results[f"{name}/error"] < 100
+        assert results[f"{name}/error_sd"] >= 0
+        assert results[f"{name}/linear_probe_error"] < 30
+        assert results[f"{name}/movement_noise_0.1"] > 0
+    assert results["CAE/jacobian"] < results["AE/jacobian"]
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in contractive.METHODS)
+
+
+def test_dropout(tmp_path):
+    results, drawn = finished(dropout, tmp_path, rates=(0.0, 0.5), hidden=(32,), code=8, epochs=20)
+    assert drawn == {"error_against_rate.png", "reconstructions.png"}
+    assert results["rate_0/test_error"] != results["rate_0.5/test_error"]
+    assert results["rate_0.5/train_error"] > 0
+
+
+COMPOSED = {
+    "the readme's": {
+        "corrupt": ("masking:0.3",),
+        "contract": 1e-3,
+        "sparse": "l1:1e-3",
+        "beta": 1.0,
+    },
+    "tied top k": {"tied": True, "sparse": "top_k:3", "code": 80},
+    "tied rate": {"tied": True, "sparse": "kl:0.1:0.2", "hidden": (16,)},
+    "conv rate": {"network": "conv", "hidden": (4,), "sparse": "kl:0.1:0.2"},
+    "importance weighted": {"beta": 1.0, "importance_weighted": 3, "corrupt": ("erase:0.5",)},
+    "estimated": {"contract": 1e-3, "jacobian": "hutchinson", "likelihood": "gaussian"},
+    "overcomplete": {
+        "code": 100,
+        "corrupt": ("gaussian:0.3",),
+        "network": "resnet",
+        "hidden": (8,),
+    },
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_compositions(tmp_path, name):
+    options = {"hidden": (16,), "code": 8} | COMPOSED[name]
+    results, drawn = finished(compose, tmp_path, epochs=2, **options)
+    terms = {
+        "contract": "test/contraction",
+        "sparse": "test/sparsity",
+        "beta": "test/negative_elbo",
+    }
+    for option, term in terms.items():
+        asked = option in options and not str(options[option]).startswith("top_k")
+        assert (term in results) == asked
+    assert ("samples.png" in drawn) == ("beta" in options)
+
+
+def test_every_part_of_a_composition_changes_the_loss(tmp_path):
+    """Two epochs with each part, and all else equal."""
+    options = {
+        "plain": {},
+        "corrupt": {"corrupt": ("masking:0.3",)},
+        "contract": {"contract": 0.1},
+        "stronger": {"contract": 0.2},
+        "l1": {"sparse": "l1:0.1"},
+        "rate": {"sparse": "kl:0.1:0.2"},
+        "another rate": {"sparse": "kl:0.1:0.3"},
+        "top k": {"sparse": "top_k:3"},
+        "top more": {"sparse": "top_k:4"},
+        "beta": {"beta": 1.0},
+        "half": {"beta": 0.5},
+        "tied": {"tied": True, "hidden": (16,)},
+    }
+    found = set()
+    for name, extra in options.items():
+        c = {"hidden": (16,), "code": 8} | extra
+        c = compose.Config(dataset="digits", epochs=1, run_dir=str(tmp_path / name), **c)
+        data = base.load(c)
+        model, _ = compose.build(c, data)
+        fitted = base.fit(c, base.open_run(c, data, "compose"), model, data)
+        found.add(float(np.sum(np.abs(jax.tree.leaves(fitted.params)[1]))))
+    assert len(found) == len(options)
 
 
 def test_help_reads_like_documentation():
