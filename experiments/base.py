@@ -120,6 +120,8 @@ def check(config: Config) -> None:
         value = getattr(config, name, None)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+    if config.epochs is None and type(config).epochs is not None:
+        raise ValueError("--epochs must be a number")
     for name in ("learning_rate", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not 0 < value < math.inf:

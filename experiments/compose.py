@@ -3,7 +3,7 @@
     python -m experiments.compose --corrupt masking:0.3 --contract 1e-3 --sparse l1:1e-3 --beta 1
     python -m experiments.compose --corrupt gaussian:0.3 erase:0.4 --network conv
     python -m experiments.compose --sparse top_k:20 --code 500 --tied
-    python -m experiments.compose --beta 4 --importance-weighted 5 --corrupt salt_and_pepper:0.2
+    python -m experiments.compose --beta 1 --importance-weighted 5 --corrupt salt_and_pepper:0.2
 
 What is built, from the inside out: an autoencoder (with --beta a VAE), sparse, contractive,
 denoising. So the penalty's Jacobian is at the corrupted image, and the target is the clean one. Flags

@@ -268,6 +268,7 @@ BAD = {
     "a folder that is not there": ["--dataset", "no/such"],
     "a set that is not prepared": ["--dataset", "mnist", "--data-dir", "no/such"],
     "no epochs": ["--epochs", "0"],
+    "epochs that are none": ["--epochs", "None"],
     "no batch": ["--batch-size", "0"],
     "a batch that is too large": ["--batch-size", "100000"],
     "no code": ["--code", "0"],
