@@ -263,7 +263,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         range(1, count + 1),
         {method: p.singular_values.tolist() for method, p in shown.items()},
         run.figures / "spectrum.png",
-        title=f"{name}: singular values of the Jacobian, mean over {SPECTRA} test images",
+        title=f"{name}: spectrum of the Jacobian, {SPECTRA} test images",
         xlabel="number",
         ylabel="singular value",
     )
