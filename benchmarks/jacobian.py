@@ -110,6 +110,7 @@ def serve(contender: str, size: str) -> None:
     inputs, hidden, code = json.loads(size)
     try:
         make = torch_step if contender in TORCH else jaxae_step
+        make(contender, 8, 8, 4)()  # imports and starts everything
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         once = make(contender, inputs, hidden, code)
         once()
@@ -176,6 +177,7 @@ def main(config: Config) -> None:
         print(f"{size}: {shown}", flush=True)
     about = machine()
     stamp = str(about["date"]).replace(":", "").replace("+0000", "")
+    config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / f"jacobian-{stamp}.json"
     path.write_text(json.dumps({**about, "batch": BATCH, "figures": figures}, indent=1) + "\n")
 

@@ -53,6 +53,8 @@ class Config:
     """Of Adam, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate falls to zero over the run along a half-cosine, or stays."""
+    rise: int = 0
+    """Steps at the start in which the learning rate rises from zero."""
     weight_decay: float = 0.0
     """Decoupled weight decay on matrices and kernels, not on biases."""
     clip_norm: float | None = None
@@ -122,6 +124,8 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if config.epochs is None and type(config).epochs is not None:
         raise ValueError("--epochs must be a number")
+    if config.rise < 0:
+        raise ValueError(f"--rise must not be negative, got {config.rise}")
     for name in ("learning_rate", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not 0 < value < math.inf:
@@ -226,6 +230,8 @@ def networks(
         raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
     hidden = defaults[config.network] if config.hidden is None else config.hidden
+    if not hidden and (config.dropout > 0 or config.gated):
+        raise ValueError("--hidden without a layer leaves nothing for --dropout and --gated")
     makers: dict[str, tuple[Callable[..., jaxae.Network], Callable[..., jaxae.Network]]] = {
         "mlp": (jaxae.mlp_encoder, jaxae.mlp_decoder),
         "conv": (jaxae.conv_encoder, jaxae.conv_decoder),
@@ -264,9 +270,15 @@ def steps(config: Config, data: Data) -> int:
 
 def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
+    total = steps(config, data)
+    rise = min(config.rise, total // 2)
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(config.learning_rate, steps(config, data))
+        rate = optax.cosine_decay_schedule(config.learning_rate, total - rise)
+    if rise:
+        after = rate if callable(rate) else optax.constant_schedule(rate)
+        begin = optax.linear_schedule(0.0, config.learning_rate, rise)
+        rate = optax.join_schedules([begin, after], [rise])
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     if config.weight_decay > 0:
         matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
@@ -433,10 +445,20 @@ def number(text: str, flag: str) -> float:
     return value
 
 
+def spread(total: int, count: int) -> np.ndarray:
+    """Some indices, evenly spread: data may be sorted by class."""
+    return np.linspace(0, total - 1, min(count, total)).astype(int)
+
+
 def choose(data: Data, count: int = 10) -> jax.Array:
-    """A few test images, spread over the test set, for figures."""
-    count = min(count, len(data.test))
-    return jaxae.as_float(data.test[np.linspace(0, len(data.test) - 1, count).astype(int)])
+    """A few test images for figures."""
+    return jaxae.as_float(data.test[spread(len(data.test), count)])
+
+
+def as_trained(data: Data, images: np.ndarray) -> jax.Array:
+    """Training images as the model sees them, with what is drawn afresh in training drawn once."""
+    x = jaxae.as_float(images)
+    return x if data.transform is None else data.transform(jax.random.key(BINARIZE_SEED), x)
 
 
 def report(run: Run, results: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ that would have no effect are refused.
 """
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -36,7 +37,7 @@ class Config(base.ModelConfig):
     importance_weighted: int | None = None
     """Train the VAE on the importance-weighted bound with so many samples."""
     tied: bool = False
-    """Tie the decoder's matrices to the encoder's (--network mlp)."""
+    """Tie the decoder's matrices to the encoder's (--network mlp, by default without --hidden)."""
     corrupt: tuple[str, ...] = ()
     """Corruptions, one after the other: gaussian:S, masking:P, salt_and_pepper:P, erase:PART,
     downsample:FACTOR, grayscale."""
@@ -139,7 +140,12 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
     name = config.likelihood or default
     base.check_levels(name, likelihood, data.train)
     extra = sparsity(config)
+    overcomplete = bool(config.sparse or config.corrupt or config.contract)
     if config.tied:
+        if config.code > math.prod(shape) and not overcomplete:
+            raise ValueError(
+                f"--code {config.code} is larger than the {math.prod(shape)} values of an image"
+            )
         hidden = () if config.hidden is None else config.hidden
         model = jaxae.tied_autoencoder(
             shape, config.code, hidden, code_activation=extra.activation, likelihood=likelihood
@@ -150,7 +156,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
             shape,
             likelihood.outputs,
             config.code * (1 if config.beta is None else 2),
-            overcomplete=bool(config.sparse or config.corrupt or config.contract),
+            overcomplete=overcomplete,
         )
         if extra.activation is not None:
             encoder = jaxae.activate(encoder, extra.activation)

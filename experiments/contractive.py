@@ -2,7 +2,7 @@
 
     python -m experiments.contractive
     python -m experiments.contractive --dataset mnist
-    python -m experiments.contractive --dataset mnist --seeds 0 1 2 --epochs 60
+    python -m experiments.contractive --dataset mnist --seeds 3
 
 The comparison of Rifai et al. (2011): one hidden layer of 1000 sigmoid units, tied weights,
 cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on images with Gaussian noise
@@ -55,7 +55,7 @@ class Config(base.Config):
     """Standard deviation of the noise, for DAE-g."""
     mask: float = 0.3
     """Probability that a pixel is set to zero, for DAE-b."""
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.3
     """Decoupled weight decay, for AE+wd."""
     seeds: int = 1
     """How many runs of each method, with the seeds from --seed on; the table has their mean and
@@ -97,8 +97,7 @@ def main(config: Config) -> dict[str, Any]:
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     config = base.with_epochs(config, data, IMAGES, most=200)
-    if any(labels is None for labels in data.labels):
-        raise ValueError(f"{config.dataset} has no labels, and the codes are tested by classifying")
+    check_labels(config, data)
     models = methods(config, data.train.shape[1:])
     jaxae.corruptions.gaussian(config.classifier_noise)  # is refused before there is a folder
     run = base.open_run(config, data, "contractive")
@@ -140,6 +139,19 @@ def main(config: Config) -> dict[str, Any]:
         return results
 
 
+def check_labels(config: Config, data: base.Data) -> None:
+    """Raises unless every image has one of at least two classes."""
+    for labels in data.labels:
+        if labels is None:
+            raise ValueError(f"{config.dataset} has no labels, and codes are tested by classifying")
+        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+            raise ValueError(
+                f"the labels of {config.dataset} are not the numbers of classes, 0, 1, ..."
+            )
+    if len(np.unique(np.asarray(data.labels[0]))) < 2:
+        raise ValueError(f"all images of {config.dataset} have the same label")
+
+
 def fine_tune(
     config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: base.Data
 ) -> float:
@@ -173,7 +185,7 @@ def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str
         }
 
     evaluate = jaxae.make_evaluate(score, batch_size=50)
-    return jaxae.means(evaluate(params, jax.random.key(0), data.test[:DESCRIBED]))
+    return jaxae.means(evaluate(params, jax.random.key(0), base.choose(data, DESCRIBED)))
 
 
 def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
@@ -187,7 +199,8 @@ def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, 
         )
 
     labels = [np.asarray(part, np.int32) for part in data.labels]
-    train = codes(data.train[:PROBED]), labels[0][:PROBED]
+    some = base.spread(len(data.train), PROBED)
+    train = codes(data.train[some]), labels[0][some]
     test = codes(data.test), labels[2]
     linear = jaxae.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
     nearest = jaxae.neighbour_probe(train, test)
@@ -204,11 +217,12 @@ class Profile(NamedTuple):
 
 def profile(model: jaxae.Autoencoder, params: Any, data: base.Data) -> Profile:
     """What happens to the code of a test image when the image moves a little."""
-    x = jaxae.as_float(data.test[:MOVED])
+    x = base.choose(data, MOVED)
     encode = jax.jit(lambda x: model.encode(params, x))
     z = encode(x)
-    # A random pair of images is how far apart codes can be.
-    apart = jnp.linalg.norm(z - jnp.roll(z, 1, axis=0), axis=1).mean()
+    # How far apart the codes of two images are, whatever the order of the data.
+    order = jax.random.permutation(jax.random.key(base.SAMPLE_SEED), len(z))
+    apart = jnp.linalg.norm(z[order] - z[jnp.roll(order, 1)], axis=1).mean()
 
     def movement(moved: jax.Array) -> float:
         return float(jnp.linalg.norm(encode(moved) - z, axis=1).mean() / apart)
@@ -219,7 +233,7 @@ def profile(model: jaxae.Autoencoder, params: Any, data: base.Data) -> Profile:
     for pixels in SHIFTS:
         padded = jnp.pad(x, ((0, 0), (0, 0), (pixels, 0), (0, 0)))
         shifts.append(movement(padded[:, :, : x.shape[2]]))
-    few = x[:SPECTRA]
+    few = base.choose(data, SPECTRA)
     jacobian = jax.lax.map(jax.jacfwd(lambda x: model.encode(params, x[None])[0]), few)
     matrices = jacobian.reshape(len(few), z.shape[1], -1)
     spectra = jnp.linalg.svd(matrices, compute_uv=False)

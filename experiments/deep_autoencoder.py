@@ -31,7 +31,6 @@ import jaxae
 from experiments import base
 from jaxae import figures
 
-
 LINEAR_IMAGES = 600_000
 
 

@@ -35,6 +35,7 @@ Denoiser = Callable[[jax.Array], jax.Array]
 """From corrupted images to clean ones."""
 
 IMAGES = 490_000
+LINEAR_IMAGES = 50_000
 LINEAR_SEED = 577_215_664
 SSIM_WINDOW = 11
 LINEAR_VALUES = 4096
@@ -64,6 +65,9 @@ class Config(base.ModelConfig):
     """Examples in a step, over all devices; by default 64, or fewer if there are fewer."""
     learning_rate: float = 2e-3
     """Of Adam, at the start."""
+    rise: int = 200
+    """Steps at the start in which the learning rate rises from zero: without them all pixels of dark
+    images may turn black for good."""
 
 
 def corruption(config: Config) -> Corruption:
@@ -136,8 +140,10 @@ def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
 
     found: dict[str, Denoiser] = {"corrupted": lambda x: x, "median_filter": median}
     if math.prod(data.train.shape[1:]) <= LINEAR_VALUES:
-        fit = jax.jit(lambda key, x: jaxae.linear_denoiser(key, x, corrupt))
-        found["linear"] = fit(jax.random.key(LINEAR_SEED), jaxae.as_float(data.train))
+        # The model sees fresh noise in every epoch: small data sets are corrupted several times.
+        draws = max(1, round(LINEAR_IMAGES / len(data.train)))
+        fit = jax.jit(lambda key, x: jaxae.linear_denoiser(key, x, corrupt, draws=draws))
+        found["linear"] = fit(jax.random.key(LINEAR_SEED), base.as_trained(data, data.train))
     return found
 
 

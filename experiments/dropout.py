@@ -41,7 +41,9 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     if config.dropout != 0:
         raise ValueError("--rates replaces --dropout; leave it out")
-    if not config.rates or len(set(config.rates)) != len(config.rates):
+    if config.hidden == ():
+        raise ValueError("--hidden names at least one layer: without any there is nothing to drop")
+    if not config.rates or len({f"{rate:g}" for rate in config.rates}) != len(config.rates):
         raise ValueError("--rates names each rate once, and at least one")
     data = base.load(config)
     shape = data.train.shape[1:]
@@ -67,7 +69,8 @@ def main(config: Config) -> dict[str, Any]:
             fitted = base.fit(config, run.part(f"rate-{rate:g}"), model, data)
             found = base.evaluate(model, fitted, data)
             results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
-            seen = data._replace(test=data.train[: len(data.test)])
+            some = data.train[base.spread(len(data.train), len(data.test))]
+            seen = data._replace(test=np.asarray(base.as_trained(data, some)))
             found = base.evaluate(model, fitted, seen)
             results[f"rate_{rate:g}/train_error"] = found["test/squared_error"]
             for key in ("validation/loss", "best_epoch", "images_per_second"):

@@ -30,9 +30,10 @@ def contractive(
     .. math:: L'(x) = L(x) + \lambda \lVert J_f(x) \rVert_F^2
               = L(x) + \lambda \sum_{ij} \left(\frac{\partial f_j(x)}{\partial x_i}\right)^2
 
-    The Jacobian is of `base.encode`, the deterministic encoder, at what the encoder sees. Small
-    codes have a small Jacobian: with weights that are not tied (see :func:`jaxae.tied`), look at
-    the norm beside the scale of the codes.
+    The Jacobian is of `base.encode`, the deterministic encoder, at the x that this wrapper is given:
+    the corrupted image in `denoising(contractive(model))`, the clean one in
+    `contractive(denoising(model))`. Small codes have a small Jacobian: with weights that are not tied
+    (see :func:`jaxae.tied_autoencoder`), look at the norm beside the scale of the codes.
 
     Args:
       base: any autoencoder.

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from jaxae.base import Autoencoder, Output, Params, Step
+from jaxae.base import Autoencoder, Output, Params, Step, as_float
 from jaxae.corruptions import Corruption
 
 
@@ -87,7 +88,11 @@ class LinearDenoiser(NamedTuple):
 
 
 def linear_denoiser(
-    key: PRNGKeyArray, x: Float[Array, "n ..."], corruption: Corruption, *, draws: int = 1
+    key: PRNGKeyArray,
+    x: Shaped[Array | np.ndarray, "n ..."],
+    corruption: Corruption,
+    *,
+    draws: int = 1,
 ) -> LinearDenoiser:
     r"""The affine map with the least squared error, in closed form: what a denoiser has to beat.
 
@@ -99,7 +104,7 @@ def linear_denoiser(
 
     Args:
       key: for the corruption.
-      x: clean images, all of them.
+      x: clean images, all of them; bytes, or floats in [0, 1].
       corruption: `(key, x) -> x~`.
       draws: how many corruptions of each image the covariances are over.
 
@@ -118,6 +123,7 @@ def linear_denoiser(
     """
     if draws < 1:
         raise ValueError(f"the covariances need at least one draw, got {draws}")
+    x = as_float(x)
     keys = jax.random.split(key, draws)
     means = jnp.stack([jnp.mean(corruption(draw_key, x), axis=0) for draw_key in keys])
     corrupted_mean = jnp.mean(means, axis=0)

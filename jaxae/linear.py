@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from jaxae.autoencoder import autoencoder, from_functions
-from jaxae.base import Autoencoder, Likelihood, Params
+from jaxae.base import Autoencoder, Likelihood, Params, as_float
 from jaxae.likelihoods import gaussian
 from jaxae.networks import mlp_decoder, mlp_encoder
 from jaxae.tied import tied_autoencoder
@@ -31,14 +32,14 @@ class PrincipalComponents(NamedTuple):
     total_variance: Float[Array, ""]
 
 
-def principal_components(x: Float[Array, "n ..."], k: int) -> PrincipalComponents:
+def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> PrincipalComponents:
     r"""The k directions along which images vary most, from the singular value decomposition.
 
     .. math:: X - \bar x = U S V^T, \qquad \text{components } V_{:k}^T,
               \quad \text{variances } \frac{S_{:k}^2}{n - 1}
 
     Args:
-      x: images, all of them.
+      x: images, all of them; bytes, or floats.
       k: how many.
 
     Raises:
@@ -62,6 +63,7 @@ def principal_components(x: Float[Array, "n ..."], k: int) -> PrincipalComponent
             f"PCA with {k} components needs as many images and as many values in an image, and "
             f"there are {n} images of {values} values"
         )
+    x = as_float(x)
     mean = jnp.mean(x, axis=0)
     centred = (x - mean).reshape(n, values)
     _, s, components = jnp.linalg.svd(centred, full_matrices=False)

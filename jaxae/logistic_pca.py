@@ -23,9 +23,10 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
               \qquad \ell = b + V^T z
 
     Finding a code is a convex problem, solved by Newton's method with a line search; the loss is the
-    minimum itself. There the gradient with respect to V and b is the partial one with z held (the
-    envelope theorem), so that nothing is differentiated through the search. The scale of V is free,
-    and training makes it so large that the last term matters little.
+    minimum itself. Nothing is differentiated through the search: the derivative of a code is that of
+    the implicit function, and of the loss itself only the partial one is left (the envelope
+    theorem). The scale of V is free, and training makes it so large that the last term matters
+    little.
 
     Args:
       shape: of one image, `(h, w, c)`.
@@ -59,17 +60,14 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
         components = jax.random.normal(key, (code, values)) / math.sqrt(code)
         return {"components": components, "bias": jnp.zeros(values)}
 
-    def encode(params: Params, x: Array) -> Array:
+    def encode(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
         pixels = x.reshape(x.shape[0], values)
         return best_codes(params["components"], params["bias"], pixels, iterations)
-
-    def held(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
-        return encode(jax.lax.stop_gradient(params), x)
 
     def outputs(params: Params, z: Array, key: PRNGKeyArray | None) -> Array:
         return (params["bias"] + z @ params["components"]).reshape(z.shape[0], *shape)
 
-    base = from_functions(init, held, outputs, bernoulli())
+    base = from_functions(init, encode, outputs, bernoulli())
 
     def loss(
         params: Params,
@@ -83,7 +81,7 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
         out = base.loss(params, key, x, target=target, step=step, train=train)
         return out.add("code_norm", 0.5 * jnp.sum(jnp.square(out.latent), axis=-1))
 
-    return base._replace(encode=encode, loss=loss)
+    return base._replace(loss=loss)
 
 
 def best_codes(
@@ -92,23 +90,37 @@ def best_codes(
     x: Float[Array, "b values"],
     iterations: int,
 ) -> Float[Array, "b k"]:
-    """The codes of :func:`logistic_pca`: a ridge-penalised logistic regression for each image."""
+    r"""The codes of :func:`logistic_pca`: a ridge-penalised logistic regression for each image.
+
+    Their derivative is :math:`-H^{-1} \partial g`, with g the gradient and H the Hessian of the
+    objective at the code.
+    """
+    free = (components, bias, x)
+    components, bias, x = jax.lax.stop_gradient(free)
     k = components.shape[0]
 
     def objective(z: Array) -> Array:
         cross_entropy = optax.sigmoid_binary_cross_entropy(bias + z @ components, x)
         return jnp.sum(cross_entropy, axis=-1) + 0.5 * jnp.sum(jnp.square(z), axis=-1)
 
-    def newton(z: Array, _: None) -> tuple[Array, None]:
+    def gradient(components: Array, bias: Array, x: Array, z: Array) -> Array:
+        return (jax.nn.sigmoid(bias + z @ components) - x) @ components.T + z
+
+    def factor(z: Array) -> Array:
         p = jax.nn.sigmoid(bias + z @ components)
-        gradient = (p - x) @ components.T + z
         weighted = (p * (1 - p))[:, None, :] * components
-        hessian = weighted @ components.T + jnp.eye(k)
-        factor = jnp.linalg.cholesky(hessian)
-        direction = jax.scipy.linalg.cho_solve((factor, True), gradient[..., None])[..., 0]
+        return jnp.linalg.cholesky(weighted @ components.T + jnp.eye(k))
+
+    def solve(factor: Array, vector: Array) -> Array:
+        return jax.scipy.linalg.cho_solve((factor, True), vector[..., None])[..., 0]
+
+    def newton(z: Array, _: None) -> tuple[Array, None]:
+        direction = solve(factor(z), gradient(components, bias, x, z))
         candidates = z - jnp.array(STEPS)[:, None, None] * direction
         best = jnp.argmin(jax.vmap(objective)(candidates), axis=0)
         return jnp.take_along_axis(candidates, best[None, :, None], axis=0)[0], None
 
     z, _ = jax.lax.scan(newton, jnp.zeros((x.shape[0], k)), length=iterations)
-    return z
+    # Zero in value: this is here for its derivative.
+    step = -solve(factor(z), gradient(*free, z))
+    return z + (step - jax.lax.stop_gradient(step))

@@ -1,18 +1,25 @@
 """How good a reconstruction is, in the units that people quote."""
 
 import math
+from typing import TypeAlias
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from jaxae.base import as_float
+
+Images: TypeAlias = Shaped[Array | np.ndarray, "b ..."]
 
 
-def squared_error(x: Float[Array, "b ..."], y: Float[Array, "b ..."]) -> Float[Array, " b"]:
-    """The squared error of each image, summed over its pixels and channels.
+def squared_error(x: Images, y: Images) -> Float[Array, " b"]:
+    """The squared error of each image, summed over its pixels and channels; bytes are divided by 255.
 
     Examples:
       >>> squared_error(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1))).tolist()
       [4.0]
     """
+    x, y = as_float(x), as_float(y)
     return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
 
 
@@ -37,10 +44,8 @@ def psnr(mse: float) -> float:
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
-def ssim(
-    x: Float[Array, "b h w c"], y: Float[Array, "b h w c"], *, sigma: float = 1.5
-) -> Float[Array, " b"]:
-    r"""The structural similarity of images in [0, 1], at most 1, which equal images have.
+def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
+    r"""The structural similarity of images, at most 1, which equal images have.
 
     .. math:: \frac{(2 \mu_x \mu_y + c_1)(2 \sigma_{xy} + c_2)}
               {(\mu_x^2 + \mu_y^2 + c_1)(\sigma_x^2 + \sigma_y^2 + c_2)},
@@ -51,7 +56,7 @@ def ssim(
     image, and over channels.
 
     Args:
-      x: images.
+      x: images, `[b, h, w, c]`, bytes or floats in [0, 1].
       y: others.
       sigma: of the window, in pixels.
 
@@ -59,7 +64,7 @@ def ssim(
       `[b]`.
 
     Raises:
-      ValueError: if the window does not fit into the images.
+      ValueError: if sigma is not positive, or the window does not fit into the images.
 
     Examples:
       >>> x = jnp.linspace(0, 1, 144).reshape(1, 12, 12, 1)
@@ -70,6 +75,9 @@ def ssim(
       Wang et al., `Image Quality Assessment: From Error Visibility to Structural Similarity
       <https://doi.org/10.1109/TIP.2003.819861>`_.
     """
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"the window's sigma must be positive, got {sigma}")
+    x, y = as_float(x), as_float(y)
     radius = int(3.5 * sigma + 0.5)
     if min(x.shape[1:3]) < 2 * radius + 1:
         raise ValueError(

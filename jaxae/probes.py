@@ -114,7 +114,7 @@ def classifier(
     Args:
       encode: `(params, x) -> z`, such as `model.encode`.
       pretrained: its parameters, where the training starts.
-      classes: how many; labels are 0, 1, ... classes - 1.
+      classes: how many; labels are 0, 1, ... classes - 1, and any other makes the loss nan.
 
     Returns:
       an :class:`Autoencoder` whose loss has the terms `cross_entropy`, in nats, and `error`, one
@@ -145,7 +145,8 @@ def classifier(
         codes = jax.eval_shape(encode, pretrained, x).shape[-1]
         # At zero the classes are equally likely, and the key is not needed.
         head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
-        return {"pretrained": jax.tree.map(jnp.asarray, pretrained), "head": head}
+        # Copies, which training may consume.
+        return {"pretrained": jax.tree.map(jnp.array, pretrained), "head": head}
 
     def probabilities(params: Params, z: Array) -> Array:
         return jax.nn.softmax(_logits(params, z))
@@ -166,7 +167,9 @@ def classifier(
             raise ValueError("a classifier is trained on pairs of images and labels, [n]")
         z = encode(params["pretrained"], x)
         logits = _logits(params, z)
+        known = (target >= 0) & (target < classes)
         cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+        cross_entropy = jnp.where(known, cross_entropy, jnp.nan)
         error = (jnp.argmax(logits, axis=-1) != target).astype(jnp.float32)
         return Output(cross_entropy, {"cross_entropy": cross_entropy, "error": error}, z)
 

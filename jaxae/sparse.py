@@ -103,8 +103,9 @@ def rate_divergence(rate: float) -> Penalty:
 
     def penalty(z: Float[Array, "b d"]) -> Float[Array, " b"]:
         mean = jnp.mean(z, axis=0)
-        # The divergence stays finite where a unit is off, or on, for a whole batch.
-        inside = jnp.clip(mean, 1e-6, 1 - 1e-6)
+        # The divergence stays finite where a unit is off, or on, for a whole batch, and its
+        # gradient still says where to go.
+        inside = mean + lax.stop_gradient(jnp.clip(mean, 1e-6, 1 - 1e-6) - mean)
         mean = jnp.where((mean >= 0) & (mean <= 1), inside, jnp.nan)
         divergence = rate * jnp.log(rate / mean) + (1 - rate) * jnp.log((1 - rate) / (1 - mean))
         return jnp.broadcast_to(jnp.sum(divergence), z.shape[:1])

@@ -305,5 +305,7 @@ def test_ssim_is_scikit_image():
     images = [jnp.asarray(image)[None, :, :, None] for image in (x, y)]
     assert float(jaxae.ssim(*images)[0]) == pytest.approx(0.91792959, abs=2e-6)
     np.testing.assert_allclose(jaxae.ssim(images[0], images[0]), 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        jaxae.ssim(*images, sigma=0.0)
     with pytest.raises(ValueError, match="11 pixels does not fit into images of 8 x 9"):
         jaxae.ssim(jnp.zeros((1, 8, 9, 1)), jnp.zeros((1, 8, 9, 1)))

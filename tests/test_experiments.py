@@ -186,6 +186,7 @@ def test_every_option_runs(module, tmp_path, options):
         {"gated": True},
         {"learning_rate": 1e-2},
         {"schedule": "constant"},
+        {"rise": 5},
         {"weight_decay": 0.5},
         {"clip_norm": 0.1},
         {"dropout": 0.5},
@@ -281,6 +282,7 @@ BAD = {
     "a learning rate that is not a number": ["--learning-rate", "nan"],
     "a negative decay": ["--weight-decay", "-1"],
     "a negative norm": ["--clip-norm", "-1"],
+    "a negative rise": ["--rise", "-1"],
     "a dropout of one": ["--dropout", "1"],
     "a scale that is not used": ["--scale", "2"],
     "a negative scale": ["--likelihood", "gaussian", "--scale", "-2"],
@@ -346,6 +348,8 @@ BAD_DROPOUT = {
     "a rate of one": ["--rates", "0", "1"],
     "a rate twice": ["--rates", "0.1", "0.1"],
     "no rates": ["--rates"],
+    "a rate twice as it is written": ["--rates", "0.3", "0.3000001"],
+    "no layer": ["--hidden"],
     "two ways to say it": ["--dropout", "0.5"],
 }
 BAD_COMPOSE = {
@@ -367,6 +371,8 @@ BAD_COMPOSE = {
     "tied convolutions": ["--tied", "--network", "conv"],
     "a tied gate": ["--tied", "--gated"],
     "tied dropout": ["--tied", "--dropout", "0.1"],
+    "a tied code that is too large": ["--tied", "--code", "65"],
+    "dropout of nothing": ["--dropout", "0.1", "--hidden"],
     "tied outputs": ["--tied", "--likelihood", "discretized_logistic"],
     "a unet": ["--network", "unet"],
     "an unknown corruption": ["--corrupt", "blur:1"],
@@ -545,6 +551,23 @@ def test_contractive(tmp_path, capsys):
     assert results["CAE/jacobian"] < results["AE/jacobian"]
     printed = capsys.readouterr().out
     assert all(name in printed for name in contractive.METHODS)
+
+
+def test_labels_are_needed_and_checked(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6), np.uint8)
+    for name, labels, message in (
+        ("none", None, "has no labels"),
+        ("one", np.zeros(60, np.int64), "the same label"),
+        ("words", np.array(["a", "b"] * 30), "are not the numbers"),
+        ("negative", np.arange(60) % 3 - 1, "are not the numbers"),
+    ):
+        arrays = {"images": images} | ({} if labels is None else {"labels": labels})
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        folder = tmp_path / "run"
+        c = contractive.Config(dataset=str(tmp_path / f"{name}.npz"), run_dir=str(folder))
+        with pytest.raises(ValueError, match=message):
+            contractive.main(c)
+        assert not folder.exists()
 
 
 def test_dropout(tmp_path):

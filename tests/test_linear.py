@@ -176,6 +176,43 @@ def test_the_gradient_of_logistic_pca_is_that_of_the_minimum():
             assert float((up - down) / (2 * h)) == pytest.approx(float(gradient[name][i]), abs=2e-3)
 
 
+@pytest.mark.parametrize("wrapped", ["denoising", "sparse", "contractive"])
+def test_the_codes_of_logistic_pca_are_differentiated_implicitly(wrapped):
+    """Where the loss is not the minimum, a code moves with the parameters: finite differences."""
+    base = jaxae.logistic_pca((2, 3, 1), 2, iterations=20)
+    model = {
+        "denoising": lambda: jaxae.denoising(base, jaxae.corruptions.masking(0.5)),
+        "sparse": lambda: jaxae.sparse(base, 30.0, jaxae.l1),
+        "contractive": lambda: jaxae.contractive(base, 30.0, mode="reverse"),
+    }[wrapped]()
+    x = jax.random.uniform(KEY, (3, 2, 3, 1))
+    params = model.init(jax.random.key(1), x)
+    loss = jax.jit(lambda params: model.loss(params, KEY, x).loss.sum())
+    gradient = jax.grad(loss)(params)["components"]
+    h = 3e-2  # a code is found to some 1e-4
+    for i in ((0, 1), (1, 4)):
+        up, down = (
+            loss(params | {"components": params["components"].at[i].add(sign * h)})
+            for sign in (1, -1)
+        )
+        assert float((up - down) / (2 * h)) == pytest.approx(
+            float(gradient[i]), rel=0.03, abs=0.01
+        )
+
+
+def test_bytes_and_floats_are_the_same_images(digits):
+    images = digits.train.images[:100]
+    floats = jaxae.as_float(images)
+    for a, b in zip(*(jaxae.principal_components(x, 3) for x in (images, floats)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    mask = jaxae.corruptions.masking(0.3)
+    found = [jaxae.linear_denoiser(KEY, x, mask).matrix for x in (images, floats)]
+    np.testing.assert_array_equal(*found)
+    other = 255 - images
+    expected = jnp.square(floats - jaxae.as_float(other)).sum((1, 2, 3))
+    np.testing.assert_allclose(jaxae.squared_error(images, other), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -95,6 +95,23 @@ def test_fine_tuning_by_fit(digits):
     assert fitted.history[fitted.best_epoch - 1]["validation/error"] == best
 
 
+def test_training_does_not_consume_the_pretrained_parameters(digits):
+    base, params, classifier = model(digits)
+    optimizer = optax.sgd(0.1)
+    x, y = jnp.asarray(digits.train.images[:64]), jnp.asarray(digits.train.labels[:64], jnp.int32)
+    state = jaxae.init_state(classifier, optimizer, KEY, x[:1])
+    jaxae.make_epoch(classifier, optimizer, 32)(state, KEY, (x, y))
+    base.encode(params, jaxae.as_float(x))  # would raise if its buffers were gone
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_an_unknown_label_is_not_a_class(digits, label):
+    _, _, classifier = model(digits)
+    x = jaxae.as_float(digits.test.images[:2])
+    out = classifier.loss(classifier.init(KEY, x), KEY, x, target=jnp.array([3, label]))
+    assert np.isfinite(out.loss).tolist() == [True, False]
+
+
 def test_penalties_and_noise_go_with_a_classifier(digits):
     _, _, classifier = model(digits)
     x, y = jaxae.as_float(digits.test.images[:9]), jnp.asarray(digits.test.labels[:9])

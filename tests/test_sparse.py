@@ -37,6 +37,14 @@ def test_rate_divergence(rate):
     assert np.isnan(jaxae.rate_divergence(rate)(z - 3)).all()
 
 
+def test_a_unit_that_is_off_is_asked_to_come_back():
+    # Logits of -16: a mean of 1e-7, below where the divergence is bounded.
+    loss = lambda logits: jaxae.rate_divergence(0.2)(jax.nn.sigmoid(logits)).mean()
+    gradient = jax.grad(loss)(jnp.full((4, 2), -16.0))
+    assert np.isfinite(gradient).all()
+    assert (np.asarray(gradient) < -1e-3).all()
+
+
 def test_the_penalty_and_its_weight():
     base = plain()
     params = base.init(KEY, X)
