@@ -2,7 +2,7 @@
 
     python -m experiments.contractive
     python -m experiments.contractive --dataset mnist
-    python -m experiments.contractive --dataset mnist --seeds 3
+    python -m experiments.contractive --dataset mnist --seeds 3 --classifier-noise 0.4 --classifier-epochs 40
 
 The comparison of Rifai et al. (2011): one hidden layer of 1000 sigmoid units, tied weights,
 cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on images with Gaussian noise
@@ -46,7 +46,7 @@ class Config(base.Config):
 
     code: int = 1000
     """Units of the hidden layer."""
-    contract: float = 3.0
+    contract: float = 1.0
     """Weight of the squared norm of the Jacobian, for CAE."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
     """How the norm is computed in training: exactly (forward: jax.jacfwd), or an unbiased estimate.
