@@ -42,12 +42,12 @@ class Config(base.Config):
     """Size of all three codes."""
     hidden: tuple[int, ...] = (1000, 500, 250)
     """Widths of the encoder's hidden layers; the decoder mirrors them."""
-    noise: float = 0.15
+    noise: float = 0.0
     """Standard deviation of noise on what the deep autoencoder sees while it is trained."""
-    shift: int = 0
+    shift: int = 1
     """Shift each training image by up to this many pixels in each direction."""
 
-    epochs: int | None = 400
+    epochs: int | None = 200
     """Passes over the training set, of the deep autoencoder."""
     linear_epochs: int | None = None
     """Passes over the training set, of logistic PCA, and six times as many with a linear encoder; by
@@ -56,7 +56,7 @@ class Config(base.Config):
     """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
     learning_rate: float = 1e-3
     """Of Adam, at the start, for the deep autoencoder; it is 0.01 for the linear ones."""
-    weight_decay: float = 0.1
+    weight_decay: float = 0.01
     """Decoupled weight decay on the matrices of the deep autoencoder."""
 
 

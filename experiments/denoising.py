@@ -7,7 +7,8 @@
 The noise of the test images is the same for every run and every method. The psnr is that of the mean
 squared error over all test images, which are clipped to [0, 1] first; the ssim is a mean over them.
 
-MEASURED
+Measured (MNIST, N(0, 0.5^2) clipped, 2 cores, jax 0.10.2): 21.20 dB and ssim 0.902 in 794 s, 655
+images/s; corrupted 9.37 dB, median filter 14.13, best linear 17.56 (17.16 before its clipping).
 
 Lectures: L(x, g(f(x~))) with Gaussian noise, masking, salt and pepper, a missing block (the torn
 photo), loss of colour and of detail; original, corrupted, denoised.
