@@ -78,7 +78,9 @@ def learning_curves(
                 marker = "o" if len(epochs) == 1 else None
                 axes.plot(epochs, values, style, label=kind, marker=marker)
         axes.axvline(best_epoch, color="0.7", linestyle=":", label="selected")
-        axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel="nats per image")
+        # Penalties and errors are among the terms, which are not in nats.
+        unit = "nats per image" if name == "loss" else "mean over images"
+        axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if i == 0:
             axes.legend()
@@ -94,7 +96,6 @@ def lines(
     title: str,
     xlabel: str,
     ylabel: str,
-    log: bool = False,
 ) -> None:
     """Several curves over the same points, each with its name.
 
@@ -105,15 +106,12 @@ def lines(
       title: above the figure.
       xlabel: of the horizontal axis.
       ylabel: of the vertical axis.
-      log: whether the vertical axis is logarithmic.
     """
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
     marker = "o" if len(x) <= 20 else ""
     for i, (name, y) in enumerate(curves.items()):
         axes.plot(x, y, f"C{i}{marker}-", label=name, markersize=4)
-    if log:
-        axes.set_yscale("log")
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     if len(curves) > 1:
         axes.legend()

@@ -195,9 +195,7 @@ def test_the_codes_of_logistic_pca_are_differentiated_implicitly(wrapped):
             loss(params | {"components": params["components"].at[i].add(sign * h)})
             for sign in (1, -1)
         )
-        assert float((up - down) / (2 * h)) == pytest.approx(
-            float(gradient[i]), rel=0.03, abs=0.01
-        )
+        assert float((up - down) / (2 * h)) == pytest.approx(float(gradient[i]), rel=0.03, abs=0.01)
 
 
 def test_bytes_and_floats_are_the_same_images(digits):

@@ -112,3 +112,16 @@ def test_progress_in_a_log_has_ten_lines(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11
     assert lines[-1] == "epoch 100/100  loss 2.00  10,000 images/s"
+
+
+def test_a_part_has_a_folder_of_its_own(tmp_path):
+    run = Run(tmp_path, CONFIG)
+    part = run.part("tied")
+    part.log({"epoch": 1, "train/loss": 1.0})
+    part.finish({"error": 2.0})
+    assert part.directory == tmp_path / "tied"
+    assert run.results is None
+    assert Run(tmp_path, CONFIG).part("tied").results == {"error": 2.0}
+    assert Run(tmp_path, CONFIG).part("untied").results is None
+    with pytest.raises(ValueError, match="epochs was 2 and is 3"):
+        Run(tmp_path / "tied", CONFIG | {"epochs": 3, "part": "tied"})
