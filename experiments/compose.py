@@ -44,8 +44,8 @@ class Config(base.ModelConfig):
     contract: float | None = None
     """Weight of the squared norm of the encoder's Jacobian."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] | None = None
-    """How the norm is computed: exactly, by jax.jacfwd (the default), jax.jacrev or the cheaper of
-    the two, or as an unbiased estimate."""
+    """How the norm is computed: exactly, by jax.jacfwd, jax.jacrev or the cheaper of the two (auto,
+    the default), or as an unbiased estimate."""
     sparse: str | None = None
     """l1:WEIGHT; kl:WEIGHT:RATE (codes through a sigmoid, to this mean activity); top_k:K."""
 
@@ -169,7 +169,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
     if extra.penalty is not None:
         model = jaxae.sparse(model, extra.weight, extra.penalty)
     if config.contract is not None:
-        model = jaxae.contractive(model, config.contract, mode=config.jacobian or "forward")
+        model = jaxae.contractive(model, config.contract, mode=config.jacobian or "auto")
     if config.corrupt:
         model = jaxae.denoising(model, base.corruption(config.corrupt))
     return model, name
