@@ -18,6 +18,7 @@ from typing import Any
 import jaxae
 from experiments import base
 from jaxae import figures
+from jaxae.runs import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,8 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     data = base.load(config)
     model, name = build(config, data)
-    run = base.open_run(config, data, "autoencoder")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         fitted = base.fit(config, run, model, data)
         results: dict[str, Any] = base.evaluate(model, fitted, data)
         results |= base.training_figures(data, fitted)
@@ -61,10 +59,9 @@ def main(config: Config) -> dict[str, Any]:
         base.figure_reconstructions(
             run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
         )
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
         return results
+
+    return base.conduct("autoencoder", config, data, work, started=started)
 
 
 def sweep(config: Config) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -306,6 +307,34 @@ def resumable(run: Run) -> Iterator[None]:
         done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
         where = shlex.quote(str(run.directory))
         raise jaxae.Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
+
+
+def conduct(
+    name: str,
+    config: Config,
+    data: Data,
+    work: Callable[[Run], dict[str, Any]],
+    *,
+    started: float,
+) -> dict[str, Any]:
+    """Opens the run folder, does the work unless its results are there already, and reports them.
+
+    Args:
+      name: of the experiment.
+      config: the flags, as they are recorded.
+      data: what `load` returned.
+      work: from the run to its results.
+      started: `time.perf_counter()` at the beginning.
+    """
+    run = open_run(config, data, name)
+    with resumable(run):
+        results = run.results
+        if results is None:
+            results = work(run)
+            results["seconds"] = time.perf_counter() - started
+            run.finish(results)
+        report(run, results)
+        return results
 
 
 def fit(

@@ -60,11 +60,8 @@ def main(config: Config) -> dict[str, Any]:
     x = jaxae.as_float(data.train[:2])
     key = jax.random.key(0)
     jax.eval_shape(lambda: model.loss(model.init(key, x), key, x))
-    run = base.open_run(config, data, "compose")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         fitted = base.fit(config, run, model, data)
         results: dict[str, Any] = base.evaluate(model, fitted, data)
         results |= base.training_figures(data, fitted)
@@ -73,10 +70,9 @@ def main(config: Config) -> dict[str, Any]:
             "of clean images reconstructed"
         )
         draw(config, run, model, fitted.params, data)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
         return results
+
+    return base.conduct("compose", config, data, work, started=started)
 
 
 def check(config: Config) -> None:

@@ -100,12 +100,8 @@ def main(config: Config) -> dict[str, Any]:
     check_labels(config, data)
     models = methods(config, data.train.shape[1:])
     jaxae.corruptions.gaussian(config.classifier_noise)  # is refused before there is a folder
-    run = base.open_run(config, data, "contractive")
-    with base.resumable(run):
-        if run.results is not None:
-            print_table(run.results)
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in models}
         profiles: dict[str, Profile] = {}
         for seed in range(config.seed, config.seed + config.seeds):
@@ -132,11 +128,11 @@ def main(config: Config) -> dict[str, Any]:
             "distance between the codes of two images"
         )
         draw(config, run, profiles)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        print_table(results)
-        base.report(run, results)
         return results
+
+    results = base.conduct("contractive", config, data, work, started=started)
+    print_table(results)
+    return results
 
 
 def check_labels(config: Config, data: base.Data) -> None:

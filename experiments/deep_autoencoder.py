@@ -30,6 +30,7 @@ import numpy as np
 import jaxae
 from experiments import base
 from jaxae import figures
+from jaxae.runs import Run
 
 LINEAR_IMAGES = 600_000
 
@@ -79,11 +80,8 @@ def main(config: Config) -> dict[str, Any]:
     model = deep(config, shape)
     if config.shift != 0:
         data = data._replace(transform=jaxae.random_shift(config.shift))
-    run = base.open_run(config, data, "deep_autoencoder")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
         decoded: dict[str, np.ndarray] = {}
 
@@ -128,10 +126,9 @@ def main(config: Config) -> dict[str, Any]:
         }
         title = f"{Path(config.dataset).name}: test images from {config.code} numbers"
         figures.rows(rows, run.figures / "reconstructions.png", title=title)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
         return results
+
+    return base.conduct("deep_autoencoder", config, data, work, started=started)
 
 
 def check(config: Config, data: base.Data) -> None:

@@ -110,11 +110,8 @@ def main(config: Config) -> dict[str, Any]:
     jax.eval_shape(corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
     plain, name = build(config, data)
     model = jaxae.denoising(plain, corrupt)
-    run = base.open_run(config, data, "denoising")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         fitted = base.fit(config, run, model, data)
         denoise = jax.jit(lambda x: jaxae.reconstruct(model, fitted.params, x))
         rivals = baselines(data, corrupt) | {"denoised": denoise}
@@ -127,10 +124,9 @@ def main(config: Config) -> dict[str, Any]:
             "the mean mse, after clipping to [0, 1]"
         )
         draw(config, run, data, corrupt, rivals)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
         return results
+
+    return base.conduct("denoising", config, data, work, started=started)
 
 
 def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:

@@ -21,6 +21,7 @@ import numpy as np
 import jaxae
 from experiments import base
 from jaxae import figures
+from jaxae.runs import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,11 +59,8 @@ def main(config: Config) -> dict[str, Any]:
             dataclasses.replace(config, dropout=rate), shape, likelihood.outputs, config.code
         )
         models[rate] = jaxae.autoencoder(*networks, likelihood)
-    run = base.open_run(config, data, "dropout")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
         decoded = {"image": np.asarray(base.choose(data))}
         for rate, model in models.items():
@@ -98,10 +96,9 @@ def main(config: Config) -> dict[str, Any]:
         )
         title = f"Dropout autoencoders on {name}: test images"
         figures.rows(decoded, run.figures / "reconstructions.png", title=title)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
         return results
+
+    return base.conduct("dropout", config, data, work, started=started)
 
 
 if __name__ == "__main__":

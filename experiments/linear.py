@@ -68,16 +68,10 @@ def main(config: Config) -> dict[str, Any]:
             f"--code {config.code} is more than PCA can have: there are {len(data.train)} images of "
             f"{math.prod(shape)} values"
         )
-    run = base.open_run(config, data, "linear")
-    with base.resumable(run):
-        results = run.results
-        if results is None:
-            results = compare(config, run, data)
-            results["seconds"] = time.perf_counter() - started
-            run.finish(results)
-        print_lecture_table()
-        base.report(run, results)
-        return results
+    print_lecture_table()
+    return base.conduct(
+        "linear", config, data, lambda run: compare(config, run, data), started=started
+    )
 
 
 def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:

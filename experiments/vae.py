@@ -102,21 +102,15 @@ def main(config: Config) -> dict[str, Any]:
     shape = data.train.shape[1:]
     model = build(config, shape, data.train.dtype, base.steps(config, data))
     base.check_levels(model.name, model.likelihood, data.train)
-    run = base.open_run(config, data, "vae")
-    with base.resumable(run):
-        if run.results is not None:
-            base.report(run, run.results)
-            return run.results
+
+    def work(run: Run) -> dict[str, Any]:
         # What is selected by has no weights in it: a bound on -log p(x) whatever beta is.
         bound = "negative_iwae" if config.importance_weighted else "negative_elbo"
         fitted = base.fit(config, run, model.trained, data, monitor=bound)
-        results = evaluate(config, model, fitted, data)
-        results |= base.training_figures(data, fitted)
         draw(config, run, model.vae, fitted, data)
-        results["seconds"] = time.perf_counter() - started
-        run.finish(results)
-        base.report(run, results)
-        return results
+        return evaluate(config, model, fitted, data) | base.training_figures(data, fitted)
+
+    return base.conduct("vae", config, data, work, started=started)
 
 
 def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -> dict[str, Any]:
