@@ -11,7 +11,12 @@ unclipped images; `error_clipped` is the error of all three after the same clipp
 Logistic PCA is the exact one, each code the best for its image. The 8.01 of the paper is about what a
 linear encoder gives in its place, which is `logistic_pca_linear_encoder`.
 
-MEASURED
+The deep autoencoder is trained on images shifted by up to a pixel, which closes most of the gap
+between training and test images (on validation images, after 30 of 40 epochs, 2.88 in place of 3.17).
+
+Measured (MNIST, jax 0.10.2, one core of two): deep 1.918, logistic PCA 4.70, with a linear encoder
+7.84, PCA 13.87 (12.59 clipped); 24 minutes, 10,300 images/s. Without shifts, `--shift 0 --noise 0.15
+--weight-decay 0.1 --epochs 400`: 2.79 in 26 minutes on both cores, 16,600 images/s.
 
 Lectures: PCA against an autoencoder at 30 codes; rows of real images, deep autoencoder, logistic PCA,
 PCA.
