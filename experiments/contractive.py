@@ -9,7 +9,19 @@ cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on ima
 (DAE-g) or with masked pixels (DAE-b), and with a contractive penalty (CAE). Then a softmax layer is
 added and all is trained to classify; the epoch is chosen by the validation error.
 
-MEASURED
+The weight of the contraction was chosen on validation images (0.1, 0.3, 1, 3, 10 were tried); the noise,
+the mask and the decay were not tuned.
+
+Measured, the last command (mean and sd of three seeds, jax 0.10.2, 35 minutes on one core of two):
+
+    CAE    1.41 % (0.03)   ||J||  4.6   saturated 74 %
+    DAE-g  1.57 % (0.06)         14.7             16 %
+    DAE-b  1.58 % (0.01)         15.2             31 %
+    AE+wd  1.67 % (0.04)         15.7              9 %
+    AE     1.72 % (0.03)         18.7             11 %
+
+The order is that of the paper; its 1.14 % is not reached. Noise of 0.1 moves the code of a CAE by 0.057
+of the distance between two codes, that of an AE by 0.145.
 
 Lectures: lambda * ||J_h(x)||^2, and that codes move less when images move.
 """
