@@ -6,7 +6,9 @@
 Errors are squared errors of a test image, summed over its pixels and not clipped; angles in degrees.
 All training images are used, none held out: nothing is selected.
 
-Measured (MNIST, 30 components, 2 cores, jax 0.10.2): MEASURED
+Measured (MNIST, 30 components, 2 cores, jax 0.10.2; 54 seconds): PCA 13.866, and both autoencoders
+the same to four digits; largest angles 0.14 degrees (untied) and 0.34 (tied); the nearest direction of
+their bases to a component has a cosine of 0.51 and 0.61 on average. Clipped to [0, 1]: 12.59.
 
 Lectures: PCA; a linear autoencoder, tied and not, spans the subspace of PCA but not its basis; five
 points in the plane, their codes, and the points decoded from them.
