@@ -26,7 +26,7 @@ SIZES = (
     (784, 512, 32),
     (784, 1000, 256),
     (784, 512, 784),
-    (3072, 512, 64),
+    (3072, 128, 16),
 )
 """Values of an image, units of the hidden layer (0: there is none), values of a code."""
 BATCH = 64
