@@ -1,7 +1,7 @@
 """Logistic PCA: principal components for pixels that are coins."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -90,37 +90,34 @@ def best_codes(
     x: Float[Array, "b values"],
     iterations: int,
 ) -> Float[Array, "b k"]:
-    r"""The codes of :func:`logistic_pca`: a ridge-penalised logistic regression for each image.
+    """The codes of :func:`logistic_pca`: a ridge-penalised logistic regression for each image.
 
-    Their derivative is :math:`-H^{-1} \partial g`, with g the gradient and H the Hessian of the
-    objective at the code.
+    They are roots of the gradient, and differentiated as such, to any order.
     """
-    free = (components, bias, x)
-    components, bias, x = jax.lax.stop_gradient(free)
     k = components.shape[0]
 
-    def objective(z: Array) -> Array:
-        cross_entropy = optax.sigmoid_binary_cross_entropy(bias + z @ components, x)
-        return jnp.sum(cross_entropy, axis=-1) + 0.5 * jnp.sum(jnp.square(z), axis=-1)
+    def one(x: Array) -> Array:
+        def objective(z: Array) -> Array:
+            cross_entropy = optax.sigmoid_binary_cross_entropy(bias + z @ components, x)
+            return jnp.sum(cross_entropy) + 0.5 * jnp.sum(jnp.square(z))
 
-    def gradient(components: Array, bias: Array, x: Array, z: Array) -> Array:
-        return (jax.nn.sigmoid(bias + z @ components) - x) @ components.T + z
+        def gradient(z: Array) -> Array:
+            return components @ (jax.nn.sigmoid(bias + z @ components) - x) + z
 
-    def factor(z: Array) -> Array:
-        p = jax.nn.sigmoid(bias + z @ components)
-        weighted = (p * (1 - p))[:, None, :] * components
-        return jnp.linalg.cholesky(weighted @ components.T + jnp.eye(k))
+        def newton(z: Array, _: None) -> tuple[Array, None]:
+            p = jax.nn.sigmoid(bias + z @ components)
+            hessian = (p * (1 - p) * components) @ components.T + jnp.eye(k)
+            factor = (jnp.linalg.cholesky(hessian), True)
+            direction = jax.scipy.linalg.cho_solve(factor, gradient(z))
+            candidates = z - jnp.array(STEPS)[:, None] * direction
+            return candidates[jnp.argmin(jax.vmap(objective)(candidates))], None
 
-    def solve(factor: Array, vector: Array) -> Array:
-        return jax.scipy.linalg.cho_solve((factor, True), vector[..., None])[..., 0]
+        def search(_: Callable[[Array], Array], z: Array) -> Array:
+            return jax.lax.scan(newton, z, length=iterations)[0]
 
-    def newton(z: Array, _: None) -> tuple[Array, None]:
-        direction = solve(factor(z), gradient(components, bias, x, z))
-        candidates = z - jnp.array(STEPS)[:, None, None] * direction
-        best = jnp.argmin(jax.vmap(objective)(candidates), axis=0)
-        return jnp.take_along_axis(candidates, best[None, :, None], axis=0)[0], None
+        def solve(linear: Callable[[Array], Array], y: Array) -> Array:
+            return jnp.linalg.solve(jax.jacfwd(linear)(y), y)
 
-    z, _ = jax.lax.scan(newton, jnp.zeros((x.shape[0], k)), length=iterations)
-    # Zero in value: this is here for its derivative.
-    step = -solve(factor(z), gradient(*free, z))
-    return z + (step - jax.lax.stop_gradient(step))
+        return jax.lax.custom_root(gradient, jnp.zeros(k), search, solve)
+
+    return jax.vmap(one)(x)

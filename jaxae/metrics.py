@@ -69,7 +69,7 @@ def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
     Examples:
       >>> x = jnp.linspace(0, 1, 144).reshape(1, 12, 12, 1)
       >>> [round(float(ssim(x, y)[0]), 2) for y in (x, 1 - x)]
-      [1.0, 0.43]
+      [1.0, -0.93]
 
     References:
       Wang et al., `Image Quality Assessment: From Error Visibility to Structural Similarity

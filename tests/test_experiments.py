@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -476,15 +477,20 @@ def test_linear(tmp_path, capsys):
 
 def test_deep_autoencoder(tmp_path):
     results, drawn = finished(
-        deep_autoencoder, tmp_path, code=6, hidden=(64, 32), epochs=60, shift=1, noise=0.01
+        deep_autoencoder, tmp_path, code=6, hidden=(64, 32), epochs=60, shift=0, linear_epochs=150
     )
     assert drawn == {"reconstructions.png"}
     names = ("logistic_pca", "logistic_pca_linear_encoder", "pca", "deep")
     digits = jaxae.load("digits")
     x, mean = (jaxae.as_float(part.images) for part in (digits.test, digits.train))
-    trivial = float(jaxae.squared_error(x, mean.mean(0, keepdims=True)).mean())
+    trivial = float(jaxae.squared_error(x, jnp.broadcast_to(mean.mean(0), x.shape)).mean())
     for name in names:  # each is far better than the mean image
         assert 0 < results[f"{name}/error"] < 0.6 * trivial
+    errors = set()
+    for i, options in enumerate(({"shift": 0}, {"shift": 1}, {"shift": 0, "noise": 0.1})):
+        small = {"code": 6, "hidden": (16,), "epochs": 1, "linear_epochs": 1} | options
+        errors.add(finished(deep_autoencoder, tmp_path / str(i), **small)[0]["deep/error"])
+    assert len(errors) == 3
     assert results["pca/error_clipped"] < results["pca/error"]
     assert results["deep/error_clipped"] == pytest.approx(results["deep/error"])
 
