@@ -6,7 +6,8 @@
 One autoencoder for each rate, all else equal. Errors are squared errors of a test image, summed over
 its pixels; the gap to the training error is what dropout is to close.
 
-MEASURED
+Measured (mnist5k, 784-1000-500-20, 2 cores shared, jax 0.10.2, 268 s): test errors 9.69, 9.34, 9.36,
+9.84, 10.60, 13.23 at rates 0, 0.05, 0.1, 0.2, 0.3, 0.5; training errors 5.4, 4.4, 5.3, 7.0, 8.6, 12.3.
 
 Lectures: the dropout autoencoder, and the plot of error against dropout rate.
 """
