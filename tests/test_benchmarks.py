@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import ours, workloads
+from benchmarks import jacobian, ours, workloads
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
@@ -45,3 +45,9 @@ def test_a_row_that_is_not_there():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no row 'nothing'; there are mlp-vae" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("mode", jacobian.JAXAE)
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_every_mode_of_the_jacobian_is_timed(mode, hidden):
+    assert jacobian.jaxae_step(mode, inputs=5, hidden=hidden, code=3)() > 0
