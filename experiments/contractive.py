@@ -2,7 +2,7 @@
 
     python -m experiments.contractive
     python -m experiments.contractive --dataset mnist
-    python -m experiments.contractive --dataset mnist --seeds 3 --classifier-noise 0.4 --classifier-epochs 40
+    python -m experiments.contractive --dataset mnist --seeds 3 --classifier-noise 0.4 --classifier-epochs 30
 
 The comparison of Rifai et al. (2011): one hidden layer of 1000 sigmoid units, tied weights,
 cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on images with Gaussian noise
