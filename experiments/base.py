@@ -405,6 +405,29 @@ def evaluate(
     return results
 
 
+def squared_errors(model: jaxae.Autoencoder, params: Any, data: Data) -> tuple[float, float]:
+    """The squared error of a test image, summed over its pixels: as decoded, and after clipping."""
+
+    def errors(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+        y = jaxae.reconstruct(model, params, x)
+        clipped = jaxae.squared_error(x, jnp.clip(y, 0, 1))
+        return {"free": jaxae.squared_error(x, y), "clipped": clipped}
+
+    scores = jaxae.make_evaluate(errors)(params, jax.random.key(TEST_SEED), data.test)
+    found = jaxae.means(scores)
+    return found["free"], found["clipped"]
+
+
+def check_components(code: int, data: Data) -> None:
+    """Raises if PCA cannot have so many components."""
+    values = math.prod(data.train.shape[1:])
+    if code > min(values, len(data.train)):
+        raise ValueError(
+            f"--code {code} is more than PCA can have: there are {len(data.train)} images of "
+            f"{values} values"
+        )
+
+
 def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:
     """How long it took and how far it went, for results.json."""
     history = fitted.history

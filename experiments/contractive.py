@@ -133,7 +133,8 @@ def main(config: Config) -> dict[str, Any]:
             results[f"{name}/movement_noise_0.1"] = noise[NOISES.index(0.1)]
             results[f"{name}/movement_shift_1"] = shifts[0]
         results["protocol"] = (
-            f"{data.protocol}; error in percent after fine-tuning, the epoch chosen by validation, "
+            f"{data.protocol}; error in percent after fine-tuning (noise on the images: "
+            f"{config.classifier_noise:g}), the epoch chosen by validation, "
             f"mean and sd over {config.seeds} seed(s); jacobian is the mean Frobenius norm and "
             f"saturation the part of the units, over {DESCRIBED} test images; frozen probes are "
             f"trained on {min(PROBED, len(data.train))} codes; movements are relative to the mean "
@@ -168,11 +169,12 @@ def fine_tune(
     classes = 1 + max(int(part.max()) for part in labels)
     classifier = jaxae.classifier(model.encode, params, classes)
     # Noise is for training alone: the epoch is chosen by the error on clean images.
-    noisy = data._replace(transform=jaxae.corruptions.gaussian(config.classifier_noise))
+    if config.classifier_noise > 0:
+        data = data._replace(transform=jaxae.corruptions.gaussian(config.classifier_noise))
     epochs = config.classifier_epochs or config.epochs
     settings = dataclasses.replace(config, epochs=epochs, weight_decay=0.0)
     fitted = base.fit(
-        settings, run.part("classifier"), classifier, noisy, monitor="error", supervised=True
+        settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
     )
     evaluate = jaxae.make_evaluate(jaxae.loss_scores(classifier))
     scores = evaluate((fitted.params, 0), jax.random.key(base.TEST_SEED), (data.test, labels[2]))

@@ -23,13 +23,11 @@ PCA.
 """
 
 import dataclasses
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxae
@@ -91,14 +89,8 @@ def main(config: Config) -> dict[str, Any]:
         decoded: dict[str, np.ndarray] = {}
 
         def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-            def errors(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
-                y = jaxae.reconstruct(model, params, x)
-                clipped = jaxae.squared_error(x, jnp.clip(y, 0, 1))
-                return {"error": jaxae.squared_error(x, y), "error_clipped": clipped}
-
-            evaluate = jaxae.make_evaluate(errors)
-            scores = evaluate(params, jax.random.key(base.TEST_SEED), data.test)
-            results.update(jaxae.means(scores, f"{name}/"))
+            error, clipped = base.squared_errors(model, params, data)
+            results.update({f"{name}/error": error, f"{name}/error_clipped": clipped})
             decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
 
         fitted = base.fit(config, run.part("deep"), model, data)
@@ -121,7 +113,9 @@ def main(config: Config) -> dict[str, Any]:
         pca = jaxae.pca(config.code, jaxae.gaussian(clip=False))
         measure("pca", pca, jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train)))
         results["protocol"] = (
-            f"{data.protocol}; squared error summed over an image, mean over images"
+            f"{data.protocol}; the deep autoencoder trained on images shifted by up to {config.shift} "
+            f"pixel(s), with noise of {config.noise:g}; squared error summed over an image, mean over "
+            "images"
         )
         rows = {
             "real": np.asarray(base.choose(data)),
@@ -138,12 +132,7 @@ def main(config: Config) -> dict[str, Any]:
 
 def check(config: Config, data: base.Data) -> None:
     """Raises for flags out of range."""
-    values = math.prod(data.train.shape[1:])
-    if config.code > min(values, len(data.train)):
-        raise ValueError(
-            f"--code {config.code} is more than PCA can have: there are {len(data.train)} images of "
-            f"{values} values"
-        )
+    base.check_components(config.code, data)
     if config.linear_epochs is not None and config.linear_epochs < 1:
         raise ValueError(f"--linear-epochs must be positive, got {config.linear_epochs}")
     if not config.hidden:

@@ -64,12 +64,7 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     data = base.load(config, hold_out=False, batch_size=256)
     config = base.with_epochs(config, data, IMAGES)
-    shape = data.train.shape[1:]
-    if config.code > min(math.prod(shape), len(data.train)):
-        raise ValueError(
-            f"--code {config.code} is more than PCA can have: there are {len(data.train)} images of "
-            f"{math.prod(shape)} values"
-        )
+    base.check_components(config.code, data)
     print_lecture_table()
     return base.conduct(
         "linear", config, data, lambda run: compare(config, run, data), started=started
@@ -88,16 +83,8 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
     results: dict[str, Any] = {}
 
     def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-        def errors(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
-            y = jaxae.reconstruct(model, params, x)
-            clipped = jnp.clip(y, 0, 1)
-            return {
-                "mse_per_image": jaxae.squared_error(x, y),
-                "mse_per_image_clipped": jaxae.squared_error(x, clipped),
-            }
-
-        scores = jaxae.make_evaluate(errors)(params, jax.random.key(base.TEST_SEED), data.test)
-        results.update(jaxae.means(scores, f"{name}/"))
+        error, clipped = base.squared_errors(model, params, data)
+        results.update({f"{name}/mse_per_image": error, f"{name}/mse_per_image_clipped": clipped})
         decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
 
     measure("pca", jaxae.pca(config.code, free), params)
