@@ -17,7 +17,7 @@ from typing import Any
 
 import jaxae
 from experiments import base
-from jaxae import figures
+from jaxae import charts
 from jaxae.runs import Run
 
 
@@ -83,7 +83,7 @@ def sweep(config: Config) -> dict[str, Any]:
             found = main(dataclasses.replace(config, code=code, sweep_code=(), run_dir=folder))
         results |= {f"code_{code}/{name}": value for name, value in found.items()}
     errors = [results[f"code_{code}/test/squared_error"] for code in codes]
-    figures.curve(
+    charts.curve(
         codes,
         errors,
         run.figures / "code_against_error.png",

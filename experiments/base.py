@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from jaxae import corruptions, figures, parallel
+from jaxae import charts, corruptions, figures, parallel
 from jaxae.runs import Run, fingerprint, new_directory
 
 MAX_IMAGE_SIZE = 4096
@@ -115,6 +115,7 @@ class Data(NamedTuple):
     binary: bool
     protocol: str
     labels: tuple[np.ndarray | None, ...] = (None, None, None)
+    attributes: tuple[Mapping[str, np.ndarray], ...] = ({}, {}, {})
 
 
 def check(config: Config) -> None:
@@ -181,9 +182,26 @@ def load(config: Config, *, hold_out: bool = True, batch_size: int = 128) -> Dat
         raise ValueError(
             f"--batch-size {batch_size} is larger than the {len(train)} training examples"
         )
-    labels = tuple(split.labels for split in splits)
+    labels = [split.labels for split in splits]
+    attributes = [split.attributes for split in splits]
     held_out = validation if hold_out else None
-    return Data(train, held_out, test, transform, batch_size, binary, protocol, labels)
+    if not hold_out:
+        if labels[0] is not None and labels[1] is not None:
+            labels[0] = np.concatenate([labels[0], labels[1]])
+        attributes[0] = {
+            name: np.concatenate([has, attributes[1][name]]) for name, has in attributes[0].items()
+        }
+    return Data(
+        train,
+        held_out,
+        test,
+        transform,
+        batch_size,
+        binary,
+        protocol,
+        tuple(labels),
+        tuple(attributes),
+    )
 
 
 def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:
@@ -345,10 +363,18 @@ def fit(
     *,
     monitor: str = "loss",
     supervised: bool = False,
+    targets: np.ndarray | None = None,
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
 
-    `supervised` gives the model the labels as its targets.
+    Args:
+      config: the flags.
+      run: where to write.
+      model: what to train.
+      data: what `load` returned.
+      monitor: the term of the validation images that the epoch is selected by.
+      supervised: whether the model gets the labels as its targets.
+      targets: of the training images, if they are something else; then nothing is validated.
     """
     assert config.epochs is not None
     train: Any = data.train
@@ -356,6 +382,8 @@ def fit(
     if supervised:
         labels = [np.asarray(part, np.int32) for part in data.labels]
         train, held_out = (data.train, labels[0]), (data.validation, labels[1])
+    if targets is not None:
+        train, held_out = (data.train, targets), None
     fitted = jaxae.fit(
         model,
         train,
@@ -372,7 +400,7 @@ def fit(
     )
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
-    figures.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
+    charts.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
     return fitted
 
 
@@ -426,6 +454,19 @@ def check_components(code: int, data: Data) -> None:
             f"--code {code} is more than PCA can have: there are {len(data.train)} images of "
             f"{values} values"
         )
+
+
+def check_labels(config: Config, data: Data) -> None:
+    """Raises unless every image has one of at least two classes."""
+    for labels in data.labels:
+        if labels is None:
+            raise ValueError(f"{config.dataset} has no labels, and codes are judged by classes")
+        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+            raise ValueError(
+                f"the labels of {config.dataset} are not the numbers of classes, 0, 1, ..."
+            )
+    if len(np.unique(np.asarray(data.labels[0]))) < 2:
+        raise ValueError(f"all images of {config.dataset} have the same label")
 
 
 def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:

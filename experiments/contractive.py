@@ -39,7 +39,7 @@ from rich.table import Table
 
 import jaxae
 from experiments import base
-from jaxae import figures
+from jaxae import charts
 from jaxae.runs import Run
 
 IMAGES = 1_080_000
@@ -109,7 +109,7 @@ def main(config: Config) -> dict[str, Any]:
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     config = base.with_epochs(config, data, IMAGES, most=200)
-    check_labels(config, data)
+    base.check_labels(config, data)
     models = methods(config, data.train.shape[1:])
     jaxae.corruptions.gaussian(config.classifier_noise)  # is refused before there is a folder
 
@@ -146,19 +146,6 @@ def main(config: Config) -> dict[str, Any]:
     results = base.conduct("contractive", config, data, work, started=started)
     print_table(results)
     return results
-
-
-def check_labels(config: Config, data: base.Data) -> None:
-    """Raises unless every image has one of at least two classes."""
-    for labels in data.labels:
-        if labels is None:
-            raise ValueError(f"{config.dataset} has no labels, and codes are tested by classifying")
-        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-            raise ValueError(
-                f"the labels of {config.dataset} are not the numbers of classes, 0, 1, ..."
-            )
-    if len(np.unique(np.asarray(data.labels[0]))) < 2:
-        raise ValueError(f"all images of {config.dataset} have the same label")
 
 
 def fine_tune(
@@ -266,7 +253,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
     """Movement under noise and shifts, and spectra, of an AE, a denoising AE, and a CAE."""
     name = Path(config.dataset).name
     shown = {method: profiles[method] for method in ("AE", "DAE-g", "CAE")}
-    figures.lines(
+    charts.lines(
         NOISES,
         {method: p.noise for method, p in shown.items()},
         run.figures / "movement_noise.png",
@@ -274,7 +261,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         xlabel="standard deviation of the noise",
         ylabel="movement / distance between codes",
     )
-    figures.lines(
+    charts.lines(
         SHIFTS,
         {method: p.shift for method, p in shown.items()},
         run.figures / "movement_shift.png",
@@ -283,7 +270,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         ylabel="movement / distance between codes",
     )
     count = min(len(p.singular_values) for p in shown.values())
-    figures.lines(
+    charts.lines(
         range(1, count + 1),
         {method: p.singular_values.tolist() for method, p in shown.items()},
         run.figures / "spectrum.png",

@@ -21,7 +21,7 @@ import numpy as np
 
 import jaxae
 from experiments import base
-from jaxae import figures
+from jaxae import charts, figures
 from jaxae.runs import Run
 
 
@@ -87,7 +87,7 @@ def main(config: Config) -> dict[str, Any]:
             "test": test_errors,
             "training": [results[f"rate_{rate:g}/train_error"] for rate in rates],
         }
-        figures.lines(
+        charts.lines(
             rates,
             curves,
             run.figures / "error_against_rate.png",

@@ -29,7 +29,7 @@ from rich.table import Table
 
 import jaxae
 from experiments import base
-from jaxae import figures
+from jaxae import charts, figures
 from jaxae.runs import Run
 
 POINTS = {
@@ -136,7 +136,7 @@ def draw(
     title = f"PCA and linear autoencoders on {name}, code {config.code}: test images"
     figures.rows(rows, run.figures / "reconstructions.png", title=title)
     part = np.cumsum(found.explained_variance) / found.total_variance
-    figures.lines(
+    charts.lines(
         range(1, len(part) + 1),
         {"explained": part.tolist()},
         run.figures / "explained_variance.png",
@@ -145,7 +145,7 @@ def draw(
         ylabel="part of the variance",
     )
     points = np.array(list(POINTS.values()))
-    figures.projection(
+    charts.projection(
         points,
         lecture_table()[1],
         list(POINTS),

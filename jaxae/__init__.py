@@ -4,6 +4,7 @@ The names below are the library; the modules they come from say what belongs tog
 """
 
 from jaxae import corruptions
+from jaxae.augmentations import random_affine, random_flip, random_shift
 from jaxae.autoencoder import autoencoder
 from jaxae.base import (
     Autoencoder,
@@ -17,8 +18,16 @@ from jaxae.base import (
     soft_clip,
 )
 from jaxae.checkpoint import Checkpoints
+from jaxae.clustering import (
+    ClusterScores,
+    cluster_scores,
+    majority_classes,
+    match_clusters,
+    spectral_clusters,
+)
 from jaxae.contractive import contractive, squared_jacobian_norm
-from jaxae.data import Splits, binarize, load, random_shift
+from jaxae.data import Splits, binarize, load
+from jaxae.deep_clustering import deep_clustering, sharpened, soft_assignments
 from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
 from jaxae.divergences import (
     kl_diagonal_normal,
@@ -27,6 +36,17 @@ from jaxae.divergences import (
     kl_standard_normal_per_dimension,
 )
 from jaxae.images import Images, from_arrays, is_binary
+from jaxae.latent import (
+    decode_grid,
+    lerp,
+    logistic_normal,
+    mean_difference,
+    normal_quantiles,
+    partial_directions,
+    plane,
+    slerp,
+    traversals,
+)
 from jaxae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, laplace
 from jaxae.linear import PrincipalComponents, linear_autoencoder, pca, principal_components
 from jaxae.logistic_pca import logistic_pca
@@ -44,7 +64,17 @@ from jaxae.networks import (
     unet_decoder,
     unet_encoder,
 )
-from jaxae.probes import classifier, linear_probe, neighbour_probe
+from jaxae.probes import classifier, label_efficiency, linear_probe, neighbour_probe
+from jaxae.regularity import (
+    Quality,
+    active_units,
+    collapse_report,
+    entropy,
+    lipschitz,
+    nearest_distances,
+    precision_recall,
+    speeds,
+)
 from jaxae.sparse import l1, rate_divergence, sparse, top_k
 from jaxae.tied import tied_autoencoder
 from jaxae.training import (
@@ -71,6 +101,7 @@ from jaxae.vae import (
 __all__ = [
     "Autoencoder",
     "Checkpoints",
+    "ClusterScores",
     "Fit",
     "Images",
     "Interrupted",
@@ -81,9 +112,11 @@ __all__ = [
     "NonFiniteError",
     "Output",
     "PrincipalComponents",
+    "Quality",
     "Splits",
     "TrainState",
     "activate",
+    "active_units",
     "as_float",
     "at_step",
     "autoencoder",
@@ -93,13 +126,18 @@ __all__ = [
     "bits_per_dimension",
     "categorical",
     "classifier",
+    "cluster_scores",
+    "collapse_report",
     "contractive",
     "conv_decoder",
     "conv_encoder",
     "corruptions",
+    "decode_grid",
+    "deep_clustering",
     "denoising",
     "diagonal_posterior",
     "discretized_logistic",
+    "entropy",
     "fit",
     "fit_many",
     "from_arrays",
@@ -113,37 +151,57 @@ __all__ = [
     "kl_standard_normal",
     "kl_standard_normal_per_dimension",
     "l1",
+    "label_efficiency",
     "laplace",
+    "lerp",
     "linear_autoencoder",
     "linear_denoiser",
     "linear_probe",
     "linen",
+    "lipschitz",
     "load",
+    "logistic_normal",
     "logistic_pca",
     "loss_scores",
+    "majority_classes",
     "make_epoch",
     "make_evaluate",
     "make_step",
+    "match_clusters",
+    "mean_difference",
     "means",
     "merge",
     "mlp_decoder",
     "mlp_encoder",
+    "nearest_distances",
     "neighbour_probe",
+    "normal_quantiles",
+    "partial_directions",
     "pca",
+    "plane",
+    "precision_recall",
     "principal_components",
     "psnr",
+    "random_affine",
+    "random_flip",
     "random_shift",
     "rate_divergence",
     "reconstruct",
     "resnet_decoder",
     "resnet_encoder",
+    "sharpened",
+    "slerp",
+    "soft_assignments",
     "soft_clip",
     "sparse",
+    "spectral_clusters",
+    "speeds",
     "squared_error",
     "squared_jacobian_norm",
     "ssim",
     "tied_autoencoder",
     "top_k",
+    "traversals",
     "unet_decoder",
     "unet_encoder",
     "vae",

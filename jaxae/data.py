@@ -2,7 +2,6 @@
 
 import difflib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +40,8 @@ def load(
       name: `mnist5k` or `digits`, which need no download; the name of any tfds data set with
         images; a folder of images, with or without a folder for each class, and with or without
         `train` and `test` above them; or an `.npy` file of images or an `.npz` file with `images`
-        and perhaps `labels`, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1].
+        and perhaps `labels`, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1], and perhaps
+        `attributes`, `[n, a]`, 0 or 1, with `attribute_names`, `[a]`.
       data_dir: where tfds data sets are; `TFDS_DATA_DIR` or `~/tensorflow_datasets` when None.
       image_size: the size of square images to crop from the centre and resize to.
       validation_fraction: of the training set, where the data set has no validation set.
@@ -76,41 +76,6 @@ def load(
     if validation is None:
         train, validation = _set_aside(train, validation_fraction, name, "validation")
     return Splits(train, validation, test)
-
-
-def random_shift(pixels: int) -> Callable[[PRNGKeyArray, Array], Array]:
-    """A transform for training batches: shifts each image by up to so many pixels each way.
-
-    What comes in at the borders is zero.
-
-    Args:
-      pixels: the largest shift in each direction; each shift up to it is equally likely.
-
-    Returns:
-      `(key, x) -> x`, of the same shape.
-
-    Raises:
-      ValueError: if the number of pixels is negative.
-
-    Examples:
-      >>> import jax
-      >>> x = jnp.zeros((5, 4, 4, 1)).at[:, 1, 2].set(1.0)
-      >>> random_shift(1)(jax.random.key(0), x).sum((1, 2, 3)).tolist()
-      [1.0, 1.0, 1.0, 1.0, 1.0]
-    """
-    if pixels < 0:
-        raise ValueError(f"an image is shifted by no pixel or more, got {pixels}")
-
-    def shift(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        corners = jax.random.randint(key, (x.shape[0], 2), 0, 2 * pixels + 1)
-        padded = jnp.pad(x, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
-
-        def crop(image: Array, corner: Array) -> Array:
-            return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), x.shape[1:])
-
-        return jax.vmap(crop)(padded, corners)
-
-    return shift
 
 
 def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:

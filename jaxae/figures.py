@@ -1,13 +1,11 @@
-"""Figures as PNG files. Every function takes what it draws and where it goes, and computes nothing."""
+"""Images in rows and grids, as PNG files. Every function takes what it draws, and computes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 GAP = 0.08
 """The space between images, as a part of an image."""
@@ -31,7 +29,7 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
     step = h + _gap(h)
     axes.set_yticks([step * i + h / 2 for i in range(len(grid))], list(images))
     axes.tick_params(length=0)
-    _save(figure, path)
+    save(figure, path)
 
 
 def grid(images: np.ndarray, path: Path, *, title: str, columns: int = 10) -> None:
@@ -50,112 +48,44 @@ def grid(images: np.ndarray, path: Path, *, title: str, columns: int = 10) -> No
     shown = displayable(images[: len(images) // columns * columns])
     figure, axes = _canvas(shown.reshape(-1, columns, *shown.shape[1:]), title)
     axes.set_yticks([])
-    _save(figure, path)
+    save(figure, path)
 
 
-def learning_curves(
-    history: Sequence[Mapping[str, float | int]], path: Path, *, title: str, best_epoch: int
+def panels(
+    images: Mapping[str, np.ndarray],
+    path: Path,
+    *,
+    title: str,
+    axes: Mapping[str, tuple[str, str]] | None = None,
 ) -> None:
-    """A panel for the loss and for each term: training, validation, and the epoch selected.
+    """Grids of images beside each other, each with its name.
 
     Args:
-      history: the records of :func:`jaxae.fit`.
+      images: `{name: [rows, columns, h, w, c]}`, bytes or floats in [0, 1].
       path: of the PNG file.
       title: above the figure.
-      best_epoch: marked in every panel.
+      axes: for each name what is written along the horizontal and the vertical axis, if anything.
+
+    Raises:
+      ValueError: if a value is outside [0, 1]: logits, most likely.
     """
-    names = [key.removeprefix("train/") for key in history[0] if key.startswith("train/")]
-    names.sort(key=lambda name: (name != "loss", name))
-    columns = min(len(names), 2)
-    lines = -(-len(names) // columns)
-    figure = Figure(figsize=(4.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
-    epochs = [record["epoch"] for record in history]
-    for i, name in enumerate(names):
-        axes = figure.add_subplot(lines, columns, i + 1)
-        for kind, style in (("train", "C0-"), ("validation", "C1-")):
-            if f"{kind}/{name}" in history[0]:
-                values = [record[f"{kind}/{name}"] for record in history]
-                marker = "o" if len(epochs) == 1 else None
-                axes.plot(epochs, values, style, label=kind, marker=marker)
-        axes.axvline(best_epoch, color="0.7", linestyle=":", label="selected")
-        # Penalties and errors are among the terms, which are not in nats.
-        unit = "nats per image" if name == "loss" else "mean over images"
-        axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=unit)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if i == 0:
-            axes.legend()
+    pictures = {}
+    for name, grid in images.items():
+        shown = displayable(grid.reshape(-1, *grid.shape[2:]))
+        pictures[name] = _mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
+    shapes = [picture.shape for picture in pictures.values()]
+    width = 5.0
+    height = max(width * h / w for h, w, _ in shapes)
+    figure = Figure(figsize=(width * len(shapes), height + 0.9), layout="constrained")
+    for i, (name, picture) in enumerate(pictures.items()):
+        axis = figure.add_subplot(1, len(shapes), i + 1)
+        _show(axis, picture)
+        axis.set_yticks([])
+        axis.set_title(name, fontsize=10)
+        if axes is not None:
+            axis.set(xlabel=axes[name][0], ylabel=axes[name][1])
     figure.suptitle(title)
-    _save(figure, path)
-
-
-def lines(
-    x: Sequence[float | int],
-    curves: Mapping[str, Sequence[float]],
-    path: Path,
-    *,
-    title: str,
-    xlabel: str,
-    ylabel: str,
-) -> None:
-    """Several curves over the same points, each with its name.
-
-    Args:
-      x: of the points.
-      curves: `{name: y}`.
-      path: of the PNG file.
-      title: above the figure.
-      xlabel: of the horizontal axis.
-      ylabel: of the vertical axis.
-    """
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    marker = "o" if len(x) <= 20 else ""
-    for i, (name, y) in enumerate(curves.items()):
-        axes.plot(x, y, f"C{i}{marker}-", label=name, markersize=4)
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    if len(curves) > 1:
-        axes.legend()
-    _save(figure, path)
-
-
-def projection(
-    points: np.ndarray, projected: np.ndarray, names: Sequence[str], path: Path, *, title: str
-) -> None:
-    """Points in the plane, `[n, 2]`, and what they were projected to, joined by lines."""
-    figure = Figure(figsize=(4.8, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    order = np.argsort(projected[:, 0])
-    axes.plot(*projected[order].T, "C1-", linewidth=1)
-    for point, to, name in zip(points, projected, names, strict=True):
-        axes.plot(*np.stack([point, to]).T, color="0.7", linestyle=":")
-        axes.annotate(name, point, textcoords="offset points", xytext=(4, 4))
-    axes.plot(*points.T, "C0o", label="initial")
-    axes.plot(*projected.T, "C1s", label="decoded", markersize=5)
-    axes.set_aspect("equal")
-    axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
-    axes.title.set_fontsize(9)
-    axes.legend()
-    _save(figure, path)
-
-
-def curve(
-    x: Sequence[float | int],
-    y: Sequence[float],
-    path: Path,
-    *,
-    title: str,
-    xlabel: str,
-    ylabel: str,
-) -> None:
-    """One measured curve, its points marked, both axes logarithmic with the points' own values."""
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.loglog(x, y, "C0o-")
-    axes.set_xticks(list(x), [f"{v:g}" for v in x])
-    axes.minorticks_off()
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    axes.set_yticks(list(y), [f"{v:.3g}" for v in y])
-    _save(figure, path)
+    save(figure, path)
 
 
 def displayable(images: np.ndarray) -> np.ndarray:
@@ -184,6 +114,18 @@ def displayable(images: np.ndarray) -> np.ndarray:
 
 def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     """Draws `[rows, columns, h, w, 3]` as one picture, sharp at every size."""
+    picture = _mosaic(images)
+    width = 8.0
+    height = width * picture.shape[0] / picture.shape[1]
+    figure = Figure(figsize=(width + 1.0, height + 0.6), layout="constrained")
+    axes = figure.add_subplot()
+    _show(axes, picture)
+    axes.set_title(title)
+    return figure, axes
+
+
+def _mosaic(images: np.ndarray) -> np.ndarray:
+    """One picture of `[rows, columns, h, w, 3]`, with white between the images."""
     r, c, h, w, _ = images.shape
     gap_h, gap_w = _gap(h), _gap(w)
     picture = np.ones((r * (h + gap_h) - gap_h, c * (w + gap_w) - gap_w, 3), np.float32)
@@ -191,21 +133,20 @@ def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
         for j in range(c):
             top, left = i * (h + gap_h), j * (w + gap_w)
             picture[top : top + h, left : left + w] = images[i, j]
-    width = 8.0
-    height = width * picture.shape[0] / picture.shape[1]
-    figure = Figure(figsize=(width + 1.0, height + 0.6), layout="constrained")
-    axes = figure.add_subplot()
+    return picture
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
-    axes.set_title(title)
-    return figure, axes
 
 
 def _gap(size: int) -> int:
     return max(1, round(GAP * size))
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG file; the folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")

@@ -1,9 +1,10 @@
 """Images as arrays: checked, read from files and folders, resized. Bytes, or floats in [0, 1]."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,20 +14,29 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
 class Images(NamedTuple):
-    """Images, `[n, h, w, c]`, bytes or float32 in [0, 1], and their labels, `[n]`, or None."""
+    """Images and what is known of them.
+
+    Attributes:
+      images: `[n, h, w, c]`, bytes or float32 in [0, 1].
+      labels: the class of each, `[n]`, or None.
+      attributes: `{name: [n]}`, whether each image has the attribute; empty if none are known.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None = None
+    attributes: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def take(self, indices: np.ndarray) -> "Images":
         """These examples, in this order."""
         labels = None if self.labels is None else self.labels[indices]
-        return Images(self.images[indices], labels)
+        attributes = {name: has[indices] for name, has in self.attributes.items()}
+        return Images(self.images[indices], labels, attributes)
 
 
 def from_arrays(
     images: np.ndarray,
     labels: np.ndarray | None = None,
+    attributes: Mapping[str, np.ndarray] = MappingProxyType({}),
     *,
     name: str = "the array",
     image_size: int | None = None,
@@ -38,6 +48,7 @@ def from_arrays(
     Args:
       images: `[n, h, w]` or `[n, h, w, c]`; bytes, booleans, or floats in [0, 1].
       labels: `[n]`, if there are any.
+      attributes: `{name: [n]}`, booleans (or 0 and 1), if there are any.
       name: what the errors call the array.
       image_size: as in :func:`load`.
 
@@ -74,13 +85,22 @@ def from_arrays(
         images = images * np.uint8(255)
     if labels is not None and labels.shape != images.shape[:1]:
         raise ValueError(f"{name} has {len(images)} images, but labels of shape {labels.shape}")
+    for attribute, has in attributes.items():
+        if has.shape != images.shape[:1]:
+            raise ValueError(
+                f"{name} has {len(images)} images, but the attribute {attribute} has shape {has.shape}"
+            )
+        if not np.isin(has, (0, 1)).all():
+            raise ValueError(f"{name}: the attribute {attribute} is to be 0 or 1 for each image")
     if image_size is not None:
         images = np.stack([resize(image, image_size) for image in images])
-    return Images(images, labels)
+    return Images(images, labels, {name: has.astype(bool) for name, has in attributes.items()})
 
 
 def from_file(path: Path, image_size: int | None) -> Images:
-    """An `.npy` file of images, or an `.npz` file with `images` and perhaps `labels`.
+    """An `.npy` file of images, or an `.npz` file with `images` and perhaps more.
+
+    That is `labels`, `[n]`; and `attributes`, `[n, a]`, with `attribute_names`, `[a]`.
 
     Raises:
       ValueError: naming the file and what is wrong with it.
@@ -90,7 +110,7 @@ def from_file(path: Path, image_size: int | None) -> Images:
     try:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            labels = None
+            labels = attributes = names = None
             if isinstance(loaded, np.ndarray):
                 images = loaded
             elif "images" not in loaded:
@@ -98,13 +118,18 @@ def from_file(path: Path, image_size: int | None) -> Images:
             else:
                 images = loaded["images"]
                 labels = loaded.get("labels")
-        if not all(
-            isinstance(array, np.ndarray) for array in (images, labels) if array is not None
-        ):
+                attributes, names = loaded.get("attributes"), loaded.get("attribute_names")
+        present = [x for x in (images, labels, attributes, names) if x is not None]
+        if not all(isinstance(array, np.ndarray) for array in present):
             raise ValueError("it holds something else than arrays")
+        if (attributes is None) != (names is None):
+            raise ValueError("'attributes' and 'attribute_names' go together")
+        if attributes is not None and attributes.shape[1:] != names.shape:
+            raise ValueError("'attributes' has a row for an image, with a value for each name")
     except Exception as error:  # zipfile, zlib, struct, header parsing: numpy raises what it likes
         raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
-    return from_arrays(images, labels, name=str(path), image_size=image_size)
+    named = {} if attributes is None else dict(zip(map(str, names), attributes.T, strict=True))
+    return from_arrays(images, labels, named, name=str(path), image_size=image_size)
 
 
 def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:

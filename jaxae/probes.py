@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from jaxae.base import Autoencoder, Output, Params, Step
 
@@ -98,6 +98,66 @@ def neighbour_probe(
         raise ValueError(f"of {len(train[0])} codes, {neighbours} neighbours cannot vote")
     model = KNeighborsClassifier(neighbours).fit(*train)
     return float(np.mean(model.predict(test[0]) != test[1]))
+
+
+def label_efficiency(
+    train: Labelled,
+    test: Labelled,
+    counts: Sequence[int],
+    *,
+    probe: Callable[[Labelled, Labelled], float],
+    draws: int = 5,
+    seed: int = 0,
+) -> Float[np.ndarray, "counts draws"]:
+    """The test error of a probe that sees only a few labels, for several numbers of them.
+
+    The labelled codes are drawn at random, as many of each class as of any other (as far as the
+    numbers allow).
+
+    Args:
+      train: codes and labels to draw from.
+      test: codes and labels to test on.
+      counts: how many labels.
+      probe: from two sets of codes and labels to an error, such as :func:`neighbour_probe`.
+      draws: how often, to see how much depends on which are labelled.
+      seed: of the draws.
+
+    Returns:
+      `[counts, draws]`, errors in [0, 1].
+
+    Raises:
+      ValueError: if there are fewer labels than classes, more than codes, or no draws.
+
+    Examples:
+      >>> labels = np.arange(60) % 2
+      >>> codes = labels[:, None] + 0.1 * np.sin(np.arange(60.0))[:, None]
+      >>> from functools import partial
+      >>> one = partial(neighbour_probe, neighbours=1)
+      >>> label_efficiency((codes, labels), (codes, labels), [2, 10], probe=one, draws=1).tolist()
+      [[0.0], [0.0]]
+    """
+    _check(train, test)
+    codes, labels = train
+    classes = len(np.unique(labels))
+    if draws < 1:
+        raise ValueError(f"at least one draw is needed, got {draws}")
+    if bad := [count for count in counts if not classes <= count <= len(codes)]:
+        raise ValueError(
+            f"of {len(codes)} codes of {classes} classes, {bad[0]} cannot be the labelled ones"
+        )
+    errors = np.empty((len(counts), draws))
+    for j in range(draws):
+        order = np.random.default_rng([seed, j]).permutation(len(codes))
+        rank = np.empty(len(codes), int)
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels[order] == label)
+            rank[members] = np.arange(len(members))
+        # First one of each class, then a second of each, and so on.
+        order = order[np.argsort(rank, kind="stable")]
+        for i, count in enumerate(counts):
+            chosen = order[:count]
+            errors[i, j] = probe((codes[chosen], labels[chosen]), test)
+    return errors
 
 
 def classifier(

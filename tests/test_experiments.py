@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +27,7 @@ from experiments import (
     linear,
     vae,
 )
-
-ROOT = Path(__file__).parent.parent
-TIMING = {"seconds", "images_per_second", "compile_seconds"}
+from tests.experiments import ROOT, TIMING, command, finished, lines
 
 
 def config(module, tmp_path, **options):
@@ -42,23 +39,6 @@ def config(module, tmp_path, **options):
         "run_dir": str(tmp_path / "run"),
     }
     return module.Config(**defaults | options)
-
-
-def command(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        **options,
-    )
-
-
-def lines(folder):
-    text = (Path(folder) / "metrics.jsonl").read_text()
-    return [
-        {k: v for k, v in json.loads(line).items() if k not in TIMING} for line in text.splitlines()
-    ]
 
 
 def test_vae(tmp_path):
@@ -441,17 +421,6 @@ def test_a_loss_that_explodes(tmp_path, capsys, monkeypatch):
     saved = list((folder / "checkpoints").iterdir())
     assert [path.name for path in saved] == ["0"]  # the state before the first step
     assert not (folder / "results.json").exists()
-
-
-def finished(module, tmp_path, **options):
-    """The results of a run, which are in its folder, and the names of its figures."""
-    run = tmp_path / "run"
-    results = module.main(module.Config(dataset="digits", run_dir=str(run), **options))
-    assert json.loads((run / "results.json").read_text()) == results
-    assert all(np.isfinite(v) for v in results.values() if isinstance(v, float))
-    # The same again is the same, and nothing is trained.
-    assert module.main(module.Config(dataset="digits", run_dir=str(run), **options)) == results
-    return results, {path.name for path in (run / "figures").iterdir()}
 
 
 def test_linear(tmp_path, capsys):

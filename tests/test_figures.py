@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae import figures
+from jaxae import charts, figures
 
 
 def picture(path):
@@ -56,24 +56,24 @@ def test_curves(tmp_path):
         for e in (1, 2, 3)
     ]
     path = tmp_path / "figures" / "a.png"
-    figures.learning_curves(history, path, title="curves", best_epoch=3)
+    charts.learning_curves(history, path, title="curves", best_epoch=3)
     both = count(path, [31, 119, 180])
     assert both > 100
     assert count(path, [255, 127, 14]) > 100
-    figures.learning_curves(history[:1], path, title="one epoch", best_epoch=1)
-    figures.curve([2, 4], [3.0, 1.0], path, title="t", xlabel="x", ylabel="y")
+    charts.learning_curves(history[:1], path, title="one epoch", best_epoch=1)
+    charts.curve([2, 4], [3.0, 1.0], path, title="t", xlabel="x", ylabel="y")
 
 
 def test_lines_and_projections(tmp_path):
     path = tmp_path / "a.png"
     curves = {"first": [1.0, 2.0, 3.0], "second": [3.0, 2.0, 1.0]}
-    figures.lines([1, 2, 3], curves, path, title="t", xlabel="x", ylabel="y")
+    charts.lines([1, 2, 3], curves, path, title="t", xlabel="x", ylabel="y")
     assert min(count(path, colour) for colour in ([31, 119, 180], [255, 127, 14])) > 100
-    figures.lines(
+    charts.lines(
         range(100), {"only": [0.1 * i for i in range(100)]}, path, title="t", xlabel="x", ylabel="y"
     )
     assert count(path, [31, 119, 180]) > 100
     assert count(path, [255, 127, 14]) == 0
     points = np.array([[0.0, 1.0], [1.0, 0.0]])
-    figures.projection(points, 0.5 * points, ["A", "B"], path, title="t")
+    charts.projection(points, 0.5 * points, ["A", "B"], path, title="t")
     assert min(count(path, colour) for colour in ([31, 119, 180], [255, 127, 14])) > 50

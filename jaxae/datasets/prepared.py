@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -141,7 +142,8 @@ def _decoded(builder: Any, split: str, key: str, image_size: int | None) -> Imag
         Path(builder.data_path) / "dataset_info.json"
     ]
     stamp = repr([(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files])
-    stamp = hashlib.sha256(f"{stamp} {key} {image_size}".encode()).hexdigest()[:12]
+    said = f"{stamp} {key} {image_size}{' with attributes' if _attributes(builder) else ''}"
+    stamp = hashlib.sha256(said.encode()).hexdigest()[:12]
     beside = Path(builder.data_path) / f"jaxae-{split}-{stamp}"
     elsewhere = cache_dir() / "decoded" / f"{builder.name}-{split}-{stamp}"
     for folder in (beside, elsewhere):
@@ -163,9 +165,23 @@ def _open_cache(folder: Path) -> Images | None:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         has_labels = (folder / "labels.npy").exists()
         labels = np.load(folder / "labels.npy", allow_pickle=False) if has_labels else None
-    except (OSError, ValueError):
+        attributes = {}
+        if (folder / "attributes.npz").exists():
+            with np.load(folder / "attributes.npz", allow_pickle=False) as file:
+                attributes = dict(file)
+    except (OSError, ValueError, BadZipFile):
         return None
-    return Images(images, labels)
+    return Images(images, labels, attributes)
+
+
+def _attributes(builder: Any) -> tuple[str, list[str]] | None:
+    """A feature that is a dictionary of truth values, such as `attributes` of celeb_a, and its keys."""
+    for name, feature in builder.info.features.items():
+        if isinstance(feature, tfds.features.FeaturesDict):
+            keys = [key for key, value in feature.items() if value.np_dtype == np.bool_]
+            if keys:
+                return name, keys
+    return None
 
 
 def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: int | None) -> None:
@@ -181,6 +197,8 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
     try:
         images: np.memmap | None = None
         labels: list[int] = []
+        found = _attributes(builder)
+        attributes: dict[str, list[bool]] = {key: [] for key in (found[1] if found else ())}
         start = 0
         for rows in _batched(source, CHUNK):
             part = [np.asarray(row[key]) for row in rows]
@@ -201,6 +219,9 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
             start += len(part)
             if label is not None:
                 labels += [int(row[label]) for row in rows]
+            if found:
+                for attribute, values in attributes.items():
+                    values += [bool(row[found[0]][attribute]) for row in rows]
         if images is None:
             raise ValueError(f"its split {split!r} is empty")
         if max(int(chunk.max()) for chunk in chunks(images)) == 1:
@@ -209,6 +230,8 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
         images.flush()
         if label is not None:
             np.save(partial / "labels.npy", np.array(labels))
+        if found:
+            np.savez(partial / "attributes.npz", **{k: np.array(v) for k, v in attributes.items()})
         if _open_cache(folder) is not None:  # another process was first
             return
         shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there

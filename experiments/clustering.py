@@ -1,0 +1,312 @@
+"""A classifier without labels: codes, clusters of codes, and the best assignment of clusters to classes.
+
+    python -m experiments.clustering
+    python -m experiments.clustering --dataset mnist
+    python -m experiments.clustering --dataset mnist --preset best
+    python -m experiments.clustering --dataset fashion_mnist --preset best
+
+Plain: an autoencoder, K-means on its codes, and the Hungarian assignment. Best: the encoder and the centres
+are then trained on towards their own surer assignments (deep embedded clustering), round after round.
+
+No label is used but to say which class a cluster is: by the training images for test/accuracy, and by all
+images for all/accuracy, the protocol of the literature (which also trains on the test images; here they
+are never trained on).
+
+Lectures: the self-supervised classifier and its "best performing solution".
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sklearn.cluster import KMeans
+from sklearn.metrics import confusion_matrix
+
+import jaxae
+from experiments import base
+from jaxae import charts, figures
+from jaxae.runs import Run
+
+IMAGES = 1_800_000
+STARTS = 10
+EXAMPLES = 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.Config):
+    """Flags of the clustering."""
+
+    preset: Literal["plain", "best"] = "plain"
+    """K-means on the codes; or, from there on, rounds of deep embedded clustering."""
+    clusters: int | None = None
+    """How many; by default as many as there are classes."""
+    seeds: int = 3
+    """How many runs, with the seeds from --seed on; the results are their mean and standard
+    deviation."""
+
+    code: int = 10
+    """Size of the code."""
+    hidden: tuple[int, ...] = (500, 500, 2000)
+    """Widths of the encoder's hidden layers; the decoder mirrors them."""
+    rotation: float = 11.5
+    """Training images are turned by up to so many degrees, ..."""
+    stretch: float = 0.1
+    """... stretched by up to this part, ..."""
+    shear: float = 0.2
+    """... slanted by up to so many pixels for each pixel of height, ..."""
+    shift: float = 2.0
+    """... and shifted by up to so many pixels, each way."""
+
+    rounds: int = 15
+    """How often the assignments are made anew, with --preset best."""
+    reconstruction: float = 0.02
+    """Weight of the autoencoder's own loss in these rounds."""
+
+    epochs: int | None = None
+    """Passes over the training set as an autoencoder; by default as many as show 1.8 million images
+    (30 epochs of MNIST), and at most 200."""
+    round_epochs: int = 1
+    """Passes over the training set in each round."""
+    batch_size: int | None = None
+    """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start."""
+
+
+class Found(NamedTuple):
+    """The clusters of one run.
+
+    Attributes:
+      train: the cluster of each training image.
+      test: of each test image, by the same rule.
+      everything: of training and test images together, clustered together where the method is one
+        that clusters.
+      typical: how well each test image fits its cluster, for figures.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    everything: np.ndarray
+    typical: np.ndarray
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains, clusters and scores as many times as there are seeds, and writes the run folder."""
+    started = time.perf_counter()
+    data = base.load(config, hold_out=False, batch_size=256)
+    config = base.with_epochs(config, data, IMAGES, most=200)
+    base.check_labels(config, data)
+    for name in ("seeds", "rounds", "round_epochs"):
+        if getattr(config, name) < 1:
+            raise ValueError(
+                f"--{name.replace('_', '-')} must be positive, got {getattr(config, name)}"
+            )
+    classes = len(np.unique(np.asarray(data.labels[0])))
+    clusters = classes if config.clusters is None else config.clusters
+    if not 2 <= clusters <= len(data.train):
+        raise ValueError(f"--clusters must be 2 to {len(data.train)}, got {clusters}")
+    data = data._replace(transform=augmentation(config))
+    model = build(config, data)
+
+    def work(run: Run) -> dict[str, Any]:
+        scores: dict[str, list[dict[str, float]]] = {}
+        for seed in range(config.seed, config.seed + config.seeds):
+            settings = dataclasses.replace(config, seed=seed)
+            part = run.part(f"seed-{seed}")
+            fitted = base.fit(settings, part, model, data)
+            codes = (
+                encode(model, fitted.params, data.train),
+                encode(model, fitted.params, data.test),
+            )
+            means, found = k_means(codes, clusters, seed)
+            scores.setdefault("plain/", []).append(score(found, data))
+            if config.preset == "best":
+                found = refine(settings, part, model, fitted.params, means, codes[0], data)
+                scores.setdefault("", []).append(score(found, data))
+            if seed == config.seed:
+                draw(config, run, found, data)
+        flat = tuple(
+            np.asarray(jaxae.as_float(x)).reshape(len(x), -1) for x in (data.train, data.test)
+        )
+        scores["pixels/"] = [score(k_means(flat, clusters, config.seed)[1], data)]
+        results = gather(scores, config)
+        results["protocol"] = (
+            f"{data.protocol}; {config.preset}, {clusters} clusters, {classes} classes; clusters and "
+            "their classes are found on the training images for test/, and on training and test "
+            "images together (never trained on) for all/; accuracy one to one, purity by majority; "
+            f"training images moved at random; mean and sd over {config.seeds} seed(s)"
+        )
+        return results
+
+    results = base.conduct("clustering", config, data, work, started=started)
+    print_table(results)
+    return results
+
+
+def augmentation(config: Config) -> Any:
+    """What happens to training images."""
+    strengths = (config.rotation, config.stretch, config.shear, config.shift)
+    if not any(strengths):
+        return None
+    return jaxae.random_affine(
+        rotation=config.rotation, scale=config.stretch, shear=config.shear, shift=config.shift
+    )
+
+
+def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
+    """The autoencoder: fully connected, half the squared error."""
+    shape = data.train.shape[1:]
+    encoder = jaxae.mlp_encoder(config.code, config.hidden)
+    decoder = jaxae.mlp_decoder(shape, config.hidden[::-1])
+    return jaxae.autoencoder(encoder, decoder, jaxae.gaussian())
+
+
+def encode(model: jaxae.Autoencoder, params: Any, images: np.ndarray) -> np.ndarray:
+    """The codes of many images, some at a time."""
+    encode = jax.jit(model.encode)
+    batches = range(0, len(images), 1000)
+    return np.concatenate([encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches])
+
+
+def k_means(codes: tuple[np.ndarray, np.ndarray], clusters: int, seed: int) -> tuple[KMeans, Found]:
+    """K-means on training codes, and on all of them."""
+    train, test = codes
+    means = KMeans(clusters, n_init=STARTS, random_state=seed).fit(train)
+    everything = KMeans(clusters, n_init=STARTS, random_state=seed)
+    found = Found(
+        means.labels_.astype(int),
+        means.predict(test).astype(int),
+        everything.fit_predict(np.concatenate(codes)).astype(int),
+        -means.transform(test).min(axis=1),
+    )
+    return means, found
+
+
+def refine(
+    config: Config,
+    run: Run,
+    model: jaxae.Autoencoder,
+    params: Any,
+    means: KMeans,
+    codes: np.ndarray,
+    data: base.Data,
+) -> Found:
+    """Deep embedded clustering: assignments of all images, a round of training towards them, and again."""
+    own = np.linalg.norm(codes - means.cluster_centers_[means.labels_], axis=1)
+    scale = float(np.sqrt(np.mean(np.square(own)))) or 1.0
+    centres = jnp.asarray(means.cluster_centers_, jnp.float32)
+
+    def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
+        z = jnp.asarray(encode(model, params, images))
+        return np.asarray(jaxae.soft_assignments(z, centres, scale=scale))
+
+    for i in range(config.rounds):
+        targets = jaxae.sharpened(assignments(params, centres, data.train))
+        clustered = jaxae.deep_clustering(
+            model, params, centres, scale=scale, reconstruction=config.reconstruction
+        )
+        settings = dataclasses.replace(config, epochs=config.round_epochs)
+        part = run.part(f"round-{i + 1}")
+        fitted = base.fit(settings, part, clustered, data, targets=targets)
+        centres = fitted.params["centres"]
+        params = {name: value for name, value in fitted.params.items() if name != "centres"}
+    train, test = (assignments(params, centres, images) for images in (data.train, data.test))
+    found = [q.argmax(axis=1) for q in (train, test)]
+    return Found(found[0], found[1], np.concatenate(found), test.max(axis=1))
+
+
+def score(found: Found, data: base.Data) -> dict[str, float]:
+    """How well clusters agree with classes: on test images, and on all of them."""
+    labels, test_labels = (np.asarray(data.labels[i], int) for i in (0, 2))
+    held_out = jaxae.cluster_scores(found.test, test_labels)
+    one_to_one = jaxae.match_clusters(found.train, labels)
+    majority = jaxae.majority_classes(found.train, labels)
+    together = jaxae.cluster_scores(found.everything, np.concatenate([labels, test_labels]))
+    return {
+        "test/accuracy": float(np.mean(assign(one_to_one, found.test) == test_labels)),
+        "test/purity": float(np.mean(assign(majority, found.test) == test_labels)),
+        "test/nmi": held_out.nmi,
+        "test/ari": held_out.ari,
+        **{f"all/{name}": value for name, value in together._asdict().items()},
+    }
+
+
+def assign(classes: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """The class of each cluster; none for a cluster that no training image is in."""
+    padded = np.append(classes, -1)
+    return padded[np.minimum(clusters, len(classes))]
+
+
+def gather(scores: dict[str, list[dict[str, float]]], config: Config) -> dict[str, Any]:
+    """Means and standard deviations over the seeds; what was asked for has no prefix."""
+    results: dict[str, Any] = {}
+    if config.preset == "plain":
+        scores = {"": scores["plain/"], **{k: v for k, v in scores.items() if k != "plain/"}}
+    for prefix, runs in sorted(scores.items()):
+        for name in runs[0]:
+            values = [run[name] for run in runs]
+            results[f"{prefix}{name}"] = float(np.mean(values))
+            if len(values) > 1:
+                results[f"{prefix}{name}_sd"] = float(np.std(values, ddof=1))
+    return results
+
+
+def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
+    """The confusion matrix of the test images, and the most typical of each cluster."""
+    labels = np.asarray(data.labels[0], int)
+    test_labels = np.asarray(data.labels[2], int)
+    name = Path(config.dataset).name
+    classes = jaxae.match_clusters(found.train, labels)
+    # Clusters in the order of their classes; those without one at the end.
+    order = np.argsort(np.where(classes < 0, classes.max() + 1, classes), kind="stable")
+    said = [f"{c} \\u2192 {classes[c]}" if classes[c] >= 0 else f"{c}" for c in order]
+    known = np.unique(np.concatenate([labels, test_labels]))
+    size = max(len(classes), int(known.max()) + 1, int(found.test.max()) + 1)
+    counts = confusion_matrix(found.test, test_labels, labels=range(size))[np.ix_(order, known)]
+    charts.confusion(
+        counts,
+        run.figures / "confusion.png",
+        title=f"{name}: test images, {config.preset}",
+        rows=said,
+        columns=[str(label) for label in known],
+        xlabel="class",
+        ylabel="cluster \\u2192 its class",
+    )
+    rows = {}
+    for c, text in zip(order, said, strict=True):
+        members = np.flatnonzero(found.test == c)
+        if len(members) >= EXAMPLES:
+            best = members[np.argsort(-found.typical[members])[:EXAMPLES]]
+            rows[text] = data.test[best]
+    if rows:
+        title = f"{name}: the most typical test images of each cluster"
+        figures.rows(rows, run.figures / "clusters.png", title=title)
+
+
+def print_table(results: dict[str, Any]) -> None:
+    """A row for each method."""
+    table = Table("codes", "test accuracy", "all accuracy", "nmi", "ari", title="Without labels")
+    for prefix, name in (
+        ("", "these"),
+        ("plain/", "K-means on codes"),
+        ("pixels/", "K-means on pixels"),
+    ):
+        if f"{prefix}test/accuracy" not in results:
+            continue
+        kinds = ("test/accuracy", "all/accuracy", "all/nmi", "all/ari")
+        cells = []
+        for kind in kinds:
+            sd = results.get(f"{prefix}{kind}_sd")
+            cells.append(f"{results[prefix + kind]:.4f}" + ("" if sd is None else f" ({sd:.4f})"))
+        table.add_row(name, *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

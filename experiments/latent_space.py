@@ -1,0 +1,554 @@
+"""What the space of codes is like: an autoencoder and a VAE side by side, with two relatives of each.
+
+    python -m experiments.latent_space
+    python -m experiments.latent_space --dataset mnist --code 2
+    python -m experiments.latent_space --dataset mnist --code 16 --projector
+
+Five models with the same networks: an autoencoder (AE), a denoising one (DAE), a contractive one (CAE),
+a VAE, and a VAE whose KL divergence has no weight (VAE beta 0), which may make its posteriors as narrow
+as it likes.
+
+Regularity is measured, not only looked at. Continuity: how fast decoded images move when codes move,
+relative to a straight line from one test image to another (1: as fast as that line on average), at codes
+of test images ("on") and half-way between two of them ("off"); and how much larger than the average the
+largest of 32 steps between two codes is ("jump"). Completeness: what comes out for codes that are drawn,
+from N(0, I) ("prior") and from the normal distribution with the codes' mean and covariance ("fitted"):
+how sure a classifier is of it, how near it is to test images (1: as near as those are to each other),
+and precision and recall over balls around the images.
+
+Lectures: the 2-d manifold and the codes coloured by class; interpolation in pixels and in codes; random
+codes decoded, expectation and reality; regularity, measured; q(z | x) drawn at beta 0 and 1; the
+embedding projector; AE against VAE.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import norm
+
+import jaxae
+from experiments import base
+from jaxae import charts, figures
+from jaxae.projector import write_projector
+from jaxae.regularity import CARRIES
+from jaxae.runs import Run
+
+IMAGES = 1_620_000
+JUDGE_IMAGES = 300_000
+JUDGED, LINES, STRETCHED = 2000, 500, 500
+"""How many images are drawn and judged, lines are walked, and codes have their Jacobian taken."""
+STEPS = 32
+SCATTERED, ELLIPSES, PROJECTED = 5000, 300, 10_000
+COUNTS = (10, 30, 100, 300, 1000)
+PROBED = 2000
+SHOWN_DIMENSIONS = 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.ModelConfig):
+    """Flags of the report on the latent space."""
+
+    code: int = 2
+    """Size of the code."""
+    hidden: tuple[int, ...] | None = None
+    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
+    them. By default 400 400; 32 64; or 32 64 128."""
+    epochs: int | None = None
+    """Passes over the training set; by default as many as show 1.62 million images (30 epochs of
+    MNIST), and at most 200."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start."""
+    noise: float = 0.3
+    """Standard deviation of the noise on the images, for DAE."""
+    contract: float = 0.3
+    """Weight of the squared norm of the Jacobian, for CAE."""
+    beta: float = 1.0
+    """Weight of the KL divergence, for VAE."""
+    grid: int = 20
+    """Images on a side of the decoded plane."""
+    projector: bool = False
+    """Write the codes of test images for the embedding projector of TensorBoard and
+    projector.tensorflow.org."""
+
+
+class Trained(NamedTuple):
+    """A model with its parameters, as functions of images and of codes.
+
+    Attributes:
+      model: the autoencoder.
+      params: selected by validation.
+      posterior: from images to means and log-variances of q(z | x); None without a posterior.
+      codes: of all test images, `[n, d]`.
+    """
+
+    model: jaxae.Autoencoder
+    params: Any
+    posterior: Callable[[jax.Array], tuple[jax.Array, jax.Array]] | None
+    codes: jax.Array
+
+    def decode(self, z: jax.Array) -> jax.Array:
+        """Images from codes, `[b, d]`."""
+        return self.model.decode(self.params, z)
+
+
+def models(config: Config, data: base.Data) -> dict[str, tuple[jaxae.Autoencoder, Any]]:
+    """The models by name, each with the encoder of its posterior, if it has one."""
+    shape = data.train.shape[1:]
+    default = "bernoulli" if shape[-1] == 1 else "gaussian"
+    likelihood = base.likelihood(config, default)
+    base.check_levels(config.likelihood or default, likelihood, data.train)
+    if config.hidden is None and config.network == "mlp":
+        config = dataclasses.replace(config, hidden=(400, 400))
+    plain = jaxae.autoencoder(
+        *base.networks(config, shape, likelihood.outputs, config.code), likelihood
+    )
+    encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
+    vae = partial(jaxae.vae, encoder, decoder, likelihood, code=config.code)
+    return {
+        "AE": (plain, None),
+        "DAE": (jaxae.denoising(plain, jaxae.corruptions.gaussian(config.noise)), None),
+        "CAE": (jaxae.contractive(plain, config.contract, mode="auto"), None),
+        "VAE": (vae(beta=config.beta), encoder),
+        "VAE beta 0": (vae(beta=0.0), encoder),
+    }
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains the models, measures and draws their latent spaces, and writes the run folder."""
+    started = time.perf_counter()
+    if config.code < 2:
+        raise ValueError("--code 1 is a line, and this is about the plane and more; take 2")
+    if config.grid < 2:
+        raise ValueError(f"--grid must be at least 2, got {config.grid}")
+    data = base.load(config)
+    if len(data.test) < 20:
+        raise ValueError(
+            f"{len(data.test)} test images of {config.dataset} are too few to judge by"
+        )
+    config = base.with_epochs(config, data, IMAGES, most=200)
+    built = models(config, data)
+
+    def work(run: Run) -> dict[str, Any]:
+        trained = {}
+        for name, (model, encoder) in built.items():
+            fitted = base.fit(config, run.part(name.replace(" ", "-")), model, data)
+            trained[name] = describe(model, encoder, fitted.params, data)
+        judge = train_judge(config, run, data)
+        results: dict[str, Any] = {}
+        for name, one in trained.items():
+            found = continuity(one, data) | completeness(one, judge, data)
+            results |= {f"{name}/{key}": value for key, value in found.items()}
+        results |= divergences(config, run, trained["VAE"], data)
+        results |= probes(config, run, trained, data)
+        draw(config, run, trained, data)
+        if config.projector:
+            project(run, trained, data)
+        results["protocol"] = (
+            f"{data.protocol}; squared_error summed over an image; lipschitz and jump as in "
+            f"--help, over {min(STRETCHED, len(data.test))} codes and "
+            f"{min(LINES, len(data.test))} lines; drawn images: {min(JUDGED, len(data.test))}, "
+            "in pixels, precision and recall with 3 neighbours; active units and KL by test images"
+        )
+        return results
+
+    results = base.conduct("latent_space", config, data, work, started=started)
+    print_table(results, list(built))
+    return results
+
+
+def describe(
+    model: jaxae.Autoencoder, encoder: jaxae.Network | None, params: Any, data: base.Data
+) -> Trained:
+    """A trained model, and its codes of the test images."""
+    posterior = None
+    if encoder is not None:
+
+        def posterior(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return jaxae.diagonal_posterior(encoder.apply(params["encoder"], x))
+
+        posterior = jax.jit(posterior)
+    codes = encode(model, params, data.test)
+    return Trained(model, params, posterior, codes)
+
+
+def encode(model: jaxae.Autoencoder, params: Any, images: np.ndarray) -> jax.Array:
+    """The codes of many images, some at a time."""
+    encode = jax.jit(model.encode)
+    batches = range(0, len(images), 1000)
+    return jnp.concatenate([encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches])
+
+
+def continuity(one: Trained, data: base.Data) -> dict[str, float]:
+    """How fast and how evenly decoded images move when codes move."""
+    x = jaxae.as_float(data.test)
+    error = float(jnp.mean(jaxae.squared_error(x, one.model.decode(one.params, one.codes))))
+    keys = jax.random.split(jax.random.key(base.TEST_SEED))
+    n = len(one.codes)
+    order = jax.random.permutation(keys[0], n)
+    start, end = (one.codes[i[: min(LINES, n)]] for i in (order, jnp.roll(order, 1)))
+    decoded = [one.decode(z).reshape(len(start), -1) for z in (start, end)]
+    straight = jnp.linalg.norm(decoded[1] - decoded[0], axis=1).mean()
+    unit = straight / jnp.linalg.norm(end - start, axis=1).mean()
+    speed = jax.jit(partial(jaxae.speeds, one.decode, steps=STEPS))(start, end)
+    stretch = jax.jit(partial(jaxae.lipschitz, one.decode))
+    on, off = (stretch(z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
+    return {
+        "squared_error": error,
+        "lipschitz_on": float(on.mean()),
+        "lipschitz_off": float(off.mean()),
+        "lipschitz_largest": float(jnp.maximum(on.max(), off.max())),
+        "jump": float(jnp.mean(speed.max(axis=1) / speed.mean(axis=1))),
+    }
+
+
+def train_judge(config: Config, run: Run, data: base.Data) -> Callable[[jax.Array], Any] | None:
+    """A classifier of images, trained with the labels; None without them."""
+    if any(labels is None for labels in data.labels):
+        return None
+    base.check_labels(config, data)
+    classes = 1 + max(int(np.max(labels)) for labels in data.labels if labels is not None)
+    network = jaxae.mlp_encoder(256)
+    fresh = network.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
+    judge = jaxae.classifier(
+        lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
+    )
+    settings = dataclasses.replace(config, epochs=None)
+    settings = base.with_epochs(settings, data, JUDGE_IMAGES, most=50)
+    fitted = base.fit(settings, run.part("judge"), judge, data, monitor="error", supervised=True)
+    params = fitted.params
+    return jax.jit(lambda x: judge.decode(params, judge.encode(params, x)))
+
+
+def completeness(
+    one: Trained, judge: Callable[[jax.Array], Any] | None, data: base.Data
+) -> dict[str, float]:
+    """What comes out for codes that are drawn."""
+    n = min(JUDGED, len(data.test))
+    chosen = np.random.default_rng(base.TEST_SEED).permutation(len(data.test))
+    real = flat(data.test[chosen[:n]])
+    others = flat(data.test[chosen[n:]]) if len(chosen) >= 2 * n else None
+    apart = np.mean(
+        nearest_within(real) if others is None else jaxae.nearest_distances(real, others)
+    )
+    results: dict[str, float] = {}
+    for name, z in drawn_codes(one, n).items():
+        images = np.asarray(jax.jit(one.decode)(z))
+        quality = jaxae.precision_recall(real, flat(images))
+        results |= {
+            f"{name}_precision": quality.precision,
+            f"{name}_recall": quality.recall,
+            f"{name}_nearest": float(np.mean(jaxae.nearest_distances(flat(images), real)) / apart),
+        }
+        if judge is not None:
+            probabilities = judge(jnp.asarray(images))
+            results |= {
+                f"{name}_confidence": float(probabilities.max(axis=1).mean()),
+                f"{name}_entropy": float(jaxae.entropy(probabilities).mean()),
+            }
+    return results
+
+
+def nearest_within(points: np.ndarray) -> np.ndarray:
+    """The distance of each point to the nearest of the rest of them."""
+    half = len(points) // 2
+    return jaxae.nearest_distances(points[:half], points[half:])
+
+
+def drawn_codes(one: Trained, n: int) -> dict[str, jax.Array]:
+    """Codes from N(0, I), and from the normal distribution that is fitted to the codes."""
+    d = one.codes.shape[1]
+    key = jax.random.key(base.SAMPLE_SEED)
+    covariance = jnp.cov(one.codes.T) + 1e-6 * jnp.eye(d)
+    return {
+        "prior": jax.random.normal(key, (n, d)),
+        "fitted": jax.random.multivariate_normal(key, one.codes.mean(axis=0), covariance, (n,)),
+    }
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """Images as rows of floats in [0, 1]."""
+    return np.asarray(jaxae.as_float(images)).reshape(len(images), -1)
+
+
+def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict[str, Any]:
+    """The KL divergence of each dimension, the units in use, and all codes against the prior."""
+    assert vae.posterior is not None
+    batches = range(0, len(data.test), 1000)
+    found = [vae.posterior(jaxae.as_float(data.test[i : i + 1000])) for i in batches]
+    mean, log_var = (jnp.concatenate(parts) for parts in zip(*found, strict=True))
+    kl = np.asarray(jaxae.kl_standard_normal_per_dimension(mean, log_var).mean(axis=0))
+    active = jaxae.active_units(mean)
+    # The aggregated posterior: a code drawn for each image, whatever the image.
+    z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(
+        jax.random.key(base.TEST_SEED), mean.shape
+    )
+    d = z.shape[1]
+    aggregated = jaxae.kl_normal(z.mean(axis=0), jnp.cov(z.T), jnp.zeros(d), jnp.eye(d))
+    name = Path(config.dataset).name
+    charts.bars(
+        np.sort(kl)[::-1],
+        run.figures / "kl_per_dimension.png",
+        title=f"VAE on {name}: what each dimension carries",
+        xlabel="latent dimension, the richest first",
+        ylabel="KL divergence (nats)",
+        level=CARRIES,
+    )
+    shown = np.argsort(-kl)[: min(4, d)]
+    x = np.linspace(-4, 4, 161)
+    charts.histograms(
+        {f"$z_{{{i + 1}}}$": np.asarray(z[:, i]) for i in shown},
+        run.figures / "aggregated_posterior.png",
+        title=f"VAE on {name}: codes drawn from q(z | x), over all test images",
+        xlabel="value",
+        density=("prior N(0, 1)", x, norm.pdf(x)),
+    )
+    return {
+        "VAE/kl": float(kl.sum()),
+        "VAE/active_units": int(active.sum()),
+        "VAE/aggregated_kl": float(aggregated),
+        "VAE/collapse": jaxae.collapse_report(kl),
+    }
+
+
+def probes(
+    config: Config, run: Run, trained: dict[str, Trained], data: base.Data
+) -> dict[str, float]:
+    """Test errors of classifiers that see a few labelled codes, and of the same on pixels."""
+    if data.labels[0] is None or data.labels[2] is None:
+        return {}
+    labels, test_labels = data.labels[0], data.labels[2]
+    some, tested = base.spread(len(data.train), 10 * PROBED), base.spread(len(data.test), PROBED)
+    classes = len(np.unique(labels[some]))
+    counts = [count for count in COUNTS if classes <= count <= len(some)]
+    if not counts:
+        return {}
+    features = {"pixels": (flat(data.train[some]), flat(data.test[tested]))}
+    for name in ("AE", "VAE"):
+        one = trained[name]
+        codes = encode(one.model, one.params, data.train[some])
+        features[name] = np.asarray(codes), np.asarray(one.codes)[tested]
+    kinds = {
+        "linear": partial(jaxae.linear_probe, regularization=(1.0,)),
+        "nearest": partial(jaxae.neighbour_probe, neighbours=1),
+    }
+    results: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
+    for name, (train, test) in features.items():
+        for kind, probe in kinds.items():
+            errors = jaxae.label_efficiency(
+                (train, labels[some]), (test, test_labels[tested]), counts, probe=probe, draws=3
+            )
+            curves[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
+            for count, error in zip(counts, curves[f"{name}, {kind}"], strict=True):
+                results[f"{name}/{kind}_probe_error_{count}"] = error
+    charts.lines(
+        counts,
+        curves,
+        run.figures / "label_efficiency.png",
+        title=f"{Path(config.dataset).name}: classifiers on codes of {config.code}, and on pixels",
+        xlabel="labelled images",
+        ylabel="test error (%)",
+        logarithmic=True,
+    )
+    return results
+
+
+def draw(config: Config, run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+    """All pictures but those that come with a measurement."""
+    name = Path(config.dataset).name
+    pair = {key: trained[key] for key in ("AE", "VAE")}
+    draw_codes(config, run, pair, data)
+    draw_posteriors(config, run, trained, data)
+    draw_plane(config, run, pair)
+    if config.code > 2:
+        draw_traversals(config, run, pair)
+    draw_interpolation(config, run, pair, data)
+    z = jax.random.normal(jax.random.key(base.SAMPLE_SEED), (30, config.code))
+    figures.panels(
+        {
+            f"{key}: {said}": np.asarray(one.decode(z)).reshape(5, 6, *data.test.shape[1:])
+            for (key, one), said in zip(
+                pair.items(), ("expectation?", "trained for it"), strict=True
+            )
+        },
+        run.figures / "random_codes.png",
+        title=f"{name}: the same random codes, from N(0, I), decoded",
+    )
+
+
+def plane_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean, and the two principal directions of codes, `[2, d]`; the axes themselves in 2-d."""
+    if codes.shape[1] == 2:
+        return np.zeros(2), np.eye(2)
+    found = jaxae.principal_components(codes, 2)
+    return np.asarray(found.mean).ravel(), np.asarray(found.components)
+
+
+def axis_names(config: Config) -> tuple[str, str]:
+    """What is drawn: the code itself, or its principal components."""
+    if config.code == 2:
+        return "$z_1$", "$z_2$"
+    return "first principal component", "second principal component"
+
+
+def said_of(config: Config) -> str:
+    """What a title says of codes that do not fit into the plane."""
+    return "" if config.code == 2 else f" (PCA of codes of {config.code} dimensions)"
+
+
+def draw_codes(config: Config, run: Run, pair: dict[str, Trained], data: base.Data) -> None:
+    """Codes of test images, coloured by class."""
+    some = base.spread(len(data.test), SCATTERED)
+    points = {}
+    for key, one in pair.items():
+        codes = np.asarray(one.codes)
+        mean, directions = plane_of(codes)
+        points[key] = (codes[some] - mean) @ directions.T
+    labels = data.labels[2]
+    charts.scatter(
+        points,
+        None if labels is None else labels[some],
+        run.figures / "codes.png",
+        title=f"{Path(config.dataset).name}: codes of test images{said_of(config)}",
+        names=axis_names(config),
+    )
+
+
+def draw_posteriors(config: Config, run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+    """The probability balls q(z | x) at beta 0 and at beta 1, in the first two dimensions."""
+    some = base.spread(len(data.test), ELLIPSES)
+    shown = {}
+    for key in ("VAE beta 0", "VAE"):
+        posterior = trained[key].posterior
+        assert posterior is not None
+        mean, log_var = map(np.asarray, posterior(jaxae.as_float(data.test[some])))
+        # Of many dimensions the two that vary most.
+        two = np.sort(np.argsort(-mean.var(axis=0))[:2])
+        beta = "0" if key == "VAE beta 0" else f"{config.beta:g}"
+        label = f"beta = {beta}" + (
+            "" if config.code == 2 else f", dimensions {two[0] + 1} and {two[1] + 1}"
+        )
+        shown[label] = mean[:, two], np.exp(0.5 * log_var[:, two])
+    labels = data.labels[2]
+    charts.ellipses(
+        shown,
+        None if labels is None else labels[some],
+        run.figures / "posteriors.png",
+        title=f"{Path(config.dataset).name}: q(z | x) of {len(some)} test images, two standard "
+        "deviations (dashed: the prior's)",
+        names=("first of them", "second of them") if config.code > 2 else axis_names(config),
+    )
+
+
+def draw_plane(config: Config, run: Run, pair: dict[str, Trained]) -> None:
+    """The plane, decoded: the range of the codes for an AE, equal probability for a VAE."""
+    shown = {}
+    for key, one in pair.items():
+        codes = np.asarray(one.codes)
+        mean, directions = plane_of(codes)
+        points = (codes - mean) @ directions.T
+        if key == "VAE" and config.code == 2:
+            side = jaxae.normal_quantiles(config.grid)
+            grid = jaxae.plane(side, side)
+            label = "VAE: equal probability of the prior"
+        else:
+            low, high = np.quantile(points, [0.01, 0.99], axis=0)
+            sides = [jnp.linspace(a, b, config.grid) for a, b in zip(low, high, strict=True)]
+            grid = jaxae.plane(*sides)
+            label = f"{key}: the range of its codes"
+        shown[label] = np.asarray(jaxae.decode_grid(one.decode, grid @ directions + mean))
+    first, second = axis_names(config)
+    figures.panels(
+        shown,
+        run.figures / "manifold.png",
+        title=f"{Path(config.dataset).name}: the plane of codes, decoded{said_of(config)}",
+        axes={label: (f"{first} \u2192", f"{second} \u2192") for label in shown},
+    )
+
+
+def draw_traversals(config: Config, run: Run, pair: dict[str, Trained]) -> None:
+    """One dimension at a time, through its range, the others at their means."""
+    shown = {}
+    for key, one in pair.items():
+        low, high = np.quantile(np.asarray(one.codes), [0.01, 0.99], axis=0)
+        values = jnp.linspace(low, high, 9).T
+        codes = jaxae.traversals(one.codes.mean(axis=0), values)
+        richest = np.argsort(-np.asarray(one.codes).var(axis=0))[:SHOWN_DIMENSIONS]
+        label = f"{key}: {len(richest)} of {config.code} dimensions, the widest first"
+        shown[label] = np.asarray(jaxae.decode_grid(one.decode, codes[richest]))
+    figures.panels(
+        shown,
+        run.figures / "traversals.png",
+        title=f"{Path(config.dataset).name}: one dimension at a time, through 98 % of its codes",
+    )
+
+
+def draw_interpolation(config: Config, run: Run, pair: dict[str, Trained], data: base.Data) -> None:
+    """From one test image to another: in pixels, in codes, and on the sphere."""
+    labels = data.labels[2]
+    some = base.spread(len(data.test), 100)
+    first = some[0]
+    other = some[len(some) // 2]
+    if labels is not None and (labels[some] != labels[first]).any():
+        other = next(i for i in some if labels[i] != labels[first])
+    ends = jaxae.as_float(data.test[[first, other]])
+    t = jnp.linspace(0, 1, 11)
+    rows = {"pixels": np.asarray(jaxae.lerp(ends[0], ends[1], t))}
+    for key, one in pair.items():
+        a, b = one.codes[first], one.codes[other]
+        rows[f"{key}, linear"] = np.asarray(one.decode(jaxae.lerp(a, b, t)))
+        if key == "VAE":
+            rows["VAE, spherical"] = np.asarray(one.decode(jaxae.slerp(a, b, t)))
+    name = Path(config.dataset).name
+    title = f"{name}: from one test image to another, codes of {config.code}"
+    figures.rows(rows, run.figures / "interpolation.png", title=title)
+
+
+def project(run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+    """Files for the embedding projector, for each of the models."""
+    some = base.spread(len(data.test), PROJECTED)
+    labels = None if data.labels[2] is None else data.labels[2][some]
+    for name in ("AE", "VAE"):
+        codes = np.asarray(trained[name].codes)[some]
+        folder = run.directory / "projector" / name
+        write_projector(folder, codes, data.test[some], labels, name=f"{name} codes")
+
+
+MEASURES = {
+    "squared error of a test image": "squared_error",
+    "Lipschitz, on": "lipschitz_on",
+    "Lipschitz, off": "lipschitz_off",
+    "Lipschitz, largest": "lipschitz_largest",
+    "jump": "jump",
+    "confidence, prior": "prior_confidence",
+    "confidence, fitted": "fitted_confidence",
+    "nearest, prior": "prior_nearest",
+    "nearest, fitted": "fitted_nearest",
+    "precision, prior": "prior_precision",
+    "precision, fitted": "fitted_precision",
+    "recall, prior": "prior_recall",
+    "recall, fitted": "fitted_recall",
+}
+
+
+def print_table(results: dict[str, Any], names: list[str]) -> None:
+    """Regularity, a column for each model."""
+    table = Table("", *names, title="Continuity and completeness")
+    for title, key in MEASURES.items():
+        if f"{names[0]}/{key}" in results:
+            table.add_row(title, *(f"{results[f'{name}/{key}']:.3g}" for name in names))
+    Console().print(table)
+    Console().print(f"VAE: {results['VAE/collapse']}", highlight=False)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

@@ -1,0 +1,95 @@
+"""Codes as files for the embedding projector, of TensorBoard or of projector.tensorflow.org."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Num, Shaped
+from PIL import Image
+
+from jaxae.figures import displayable
+
+SPRITE_SIZE = 8192
+"""The projector takes a sprite of at most so many pixels each way."""
+
+
+def write_projector(
+    folder: Path,
+    codes: Float[np.ndarray, "n d"],
+    images: Num[np.ndarray, "n h w c"],
+    labels: Shaped[np.ndarray, " n"] | None = None,
+    *,
+    name: str = "codes",
+) -> None:
+    r"""Writes codes, classes and thumbnails as the embedding projector reads them.
+
+    In the folder are then `vectors.tsv`, a code in each row; `metadata.tsv`, the number and the class
+    of each; `sprite.png`, all images in one; `projector_config.pbtxt`, for
+    `tensorboard --logdir FOLDER`; and `config.json`, for projector.tensorflow.org, which can also load
+    the two tsv files by hand.
+
+    Args:
+      folder: made if need be.
+      codes: `[n, d]`.
+      images: `[n, h, w, c]`, bytes or floats in [0, 1].
+      labels: `[n]`, if there are any.
+      name: of the codes in the projector.
+
+    Raises:
+      ValueError: if there are more images than pixels in a sprite.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> write_projector(folder, np.eye(3), np.zeros((3, 8, 8, 1)), np.array([0, 1, 1]))
+      >>> (folder / "metadata.tsv").read_text().splitlines()
+      ['number\tclass', '0\t0', '1\t1', '2\t1']
+
+    References:
+      Smilkov et al., `Embedding Projector <https://arxiv.org/abs/1611.05469>`_.
+    """
+    side = math.ceil(math.sqrt(len(codes)))
+    if side > SPRITE_SIZE:
+        raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savetxt(folder / "vectors.tsv", codes, fmt="%.6g", delimiter="\t")
+    columns = [np.arange(len(codes))] + ([] if labels is None else [labels])
+    rows = ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
+    # With one column the projector wants no header.
+    header = [] if labels is None else ["number\tclass"]
+    (folder / "metadata.tsv").write_text("\n".join(header + rows) + "\n")
+    width, height = _write_sprite(folder / "sprite.png", images, side)
+    (folder / "projector_config.pbtxt").write_text(
+        "embeddings {\n"
+        f"  tensor_name: {json.dumps(name)}\n"
+        '  tensor_path: "vectors.tsv"\n'
+        '  metadata_path: "metadata.tsv"\n'
+        f'  sprite {{ image_path: "sprite.png" single_image_dim: {width} '
+        f"single_image_dim: {height} }}\n"
+        "}\n"
+    )
+    embedding = {
+        "tensorName": name,
+        "tensorShape": list(codes.shape),
+        "tensorPath": "vectors.tsv",
+        "metadataPath": "metadata.tsv",
+        "sprite": {"imagePath": "sprite.png", "singleImageDim": [width, height]},
+    }
+    (folder / "config.json").write_text(json.dumps({"embeddings": [embedding]}, indent=2) + "\n")
+
+
+def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
+    """All images in a square, row by row, made smaller if they have to be; gives their width and height."""
+    height, width = images.shape[1:3]
+    shrink = min(1.0, SPRITE_SIZE / (side * max(height, width)))
+    height, width = max(1, int(height * shrink)), max(1, int(width * shrink))
+    sprite = Image.new("RGB", (side * width, side * height), "white")
+    for i, image in enumerate(images):
+        shown = np.round(255 * displayable(image[None])[0]).astype(np.uint8)
+        thumbnail = Image.fromarray(shown)
+        if shrink < 1:
+            thumbnail = thumbnail.resize((width, height), Image.Resampling.BOX)
+        sprite.paste(thumbnail, (i % side * width, i // side * height))
+    sprite.save(path)
+    return width, height

@@ -1,0 +1,306 @@
+"""The experiments about the latent space: what they write, what they refuse, what they measure."""
+
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.cluster import KMeans
+
+import jaxae
+from experiments import base, clustering, faces, latent_space
+from tests.experiments import finished
+
+ALWAYS = {
+    "codes.png",
+    "posteriors.png",
+    "manifold.png",
+    "interpolation.png",
+    "random_codes.png",
+    "kl_per_dimension.png",
+    "aggregated_posterior.png",
+}
+
+
+def portraits(path, n=120, seed=0):
+    """Images of a bar and a dot, each there or not, with these two as attributes."""
+    random = np.random.default_rng(seed)
+    bar, dot, pair = random.random((3, n)) < 0.5
+    images = random.integers(0, 60, (n, 12, 12, 3)).astype(np.uint8)
+    images[bar, 2:4] += 150
+    images[dot, 8:11, 8:11, 0] += 150
+    attributes = np.stack([bar, dot, pair], axis=1)
+    np.savez(path, images=images, attributes=attributes, attribute_names=["Bar", "Dot", "Coin"])
+    return str(path)
+
+
+def test_a_report_in_the_plane(tmp_path):
+    results, drawn = finished(
+        latent_space, tmp_path, epochs=2, hidden=(16,), grid=3, projector=True
+    )
+    assert drawn == ALWAYS | {"label_efficiency.png"}
+    for name in ("AE", "DAE", "CAE", "VAE", "VAE beta 0"):
+        for key in ("precision", "recall", "nearest", "confidence", "entropy"):
+            assert results[f"{name}/prior_{key}"] >= 0
+            assert results[f"{name}/fitted_{key}"] >= 0
+        assert 1 <= results[f"{name}/jump"] <= latent_space.STEPS
+        largest = max(results[f"{name}/lipschitz_{where}"] for where in ("on", "off"))
+        assert results[f"{name}/lipschitz_largest"] >= largest > 0
+    assert results["VAE/kl"] >= 0
+    assert "dimensions" in results["VAE/collapse"]
+    assert 0 < results["AE/linear_probe_error_100"] < 100
+    for name in ("AE", "VAE"):
+        folder = tmp_path / "run" / "projector" / name
+        vectors = np.loadtxt(folder / "vectors.tsv")
+        assert vectors.shape == (355, 2)
+        assert len((folder / "metadata.tsv").read_text().splitlines()) == 356
+        assert Image.open(folder / "sprite.png").size == (19 * 8, 19 * 8)
+
+
+def test_a_report_of_more_dimensions_says_that_it_shows_components(tmp_path, monkeypatch):
+    titles = []
+    for module, name in ((latent_space.charts, "scatter"), (latent_space.figures, "panels")):
+        draw = getattr(module, name)
+
+        def spy(*args, draw=draw, **options):
+            titles.append((options["title"], options.get("names")))
+            draw(*args, **options)
+
+        monkeypatch.setattr(module, name, spy)
+    _, drawn = finished(latent_space, tmp_path, code=5, epochs=1, hidden=(16,), grid=2)
+    assert drawn == ALWAYS | {"label_efficiency.png", "traversals.png"}
+    scatter = titles[0]
+    assert "PCA of codes of 5 dimensions" in scatter[0]
+    assert scatter[1] == ("first principal component", "second principal component")
+    assert "PCA of codes of 5 dimensions" in titles[1][0]
+
+
+def test_a_report_without_labels(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    run = tmp_path / "run"
+    results = latent_space.main(
+        latent_space.Config(
+            dataset=str(tmp_path / "a.npy"), epochs=1, hidden=(8,), grid=2, run_dir=str(run)
+        )
+    )
+    assert {path.name for path in (run / "figures").iterdir()} == ALWAYS
+    assert not any("confidence" in key or "probe" in key for key in results)
+
+
+def test_regularity_is_what_it_says():
+    """Of a decoder that is linear: as fast everywhere, without a jump; the unit is the mean line's."""
+    random = np.random.default_rng(0)
+    matrix = jnp.float32(random.normal(size=(2, 12)))
+    z = jnp.float32(random.normal(size=(300, 2)))
+    model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((2, 6, 1)))
+    model = model._replace(decode=lambda params, z: (z @ matrix).reshape(-1, 2, 6, 1))
+    one = latent_space.Trained(model, {}, None, z)
+    data = base.Data(*[np.asarray(one.decode(z))] * 3, None, 1, False, "")
+    found = latent_space.continuity(one, data)
+    assert found["jump"] == pytest.approx(1, abs=1e-3)
+    assert found["squared_error"] == pytest.approx(0, abs=1e-6)
+    assert found["lipschitz_on"] == pytest.approx(found["lipschitz_off"], rel=1e-4)
+    norm = np.linalg.norm(matrix, 2)
+    order = jax.random.permutation(jax.random.split(jax.random.key(base.TEST_SEED))[0], 300)
+    lines = z[jnp.roll(order, 1)] - z[order]
+    unit = np.linalg.norm(lines @ matrix, axis=1).mean() / np.linalg.norm(lines, axis=1).mean()
+    assert found["lipschitz_on"] == pytest.approx(norm / unit, rel=1e-3)
+
+
+@pytest.mark.parametrize("preset", ["plain", "best"])
+def test_clustering(tmp_path, preset):
+    results, drawn = finished(
+        clustering, tmp_path, preset=preset, epochs=3, rounds=2, hidden=(16,), code=4, seeds=2
+    )
+    assert drawn == {"confusion.png", "clusters.png"}
+    for kind in ("test/accuracy", "all/accuracy", "all/nmi", "all/ari", "test/purity"):
+        assert 0.1 < results[kind] <= 1
+        assert f"{kind}_sd" in results
+    assert results["pixels/all/accuracy"] > 0.6  # the digits of scikit-learn are easy
+    assert ("plain/test/accuracy" in results) == (preset == "best")
+    assert "never trained on" in results["protocol"]
+
+
+@pytest.mark.parametrize("clusters", [3, 25])
+def test_more_and_fewer_clusters_than_classes(tmp_path, clusters):
+    results, _ = finished(
+        clustering, tmp_path, clusters=clusters, epochs=1, hidden=(16,), code=4, seeds=1
+    )
+    if clusters == 3:
+        assert results["all/accuracy"] <= 0.31
+    else:
+        assert results["all/purity"] > results["all/accuracy"]
+    assert "test/accuracy_sd" not in results
+
+
+def test_no_label_is_used_but_to_name_clusters(tmp_path):
+    """With the labels in another order, the clusters are the same and the names are worse."""
+    digits = jaxae.load("digits")
+    images = digits.train.images[:300]
+    labels = digits.train.labels[:300]
+    found = []
+    for name, given in (("right", labels), ("wrong", np.roll(labels, 7))):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=given)
+        data = base.load(base.Config(dataset=str(tmp_path / f"{name}.npz")), hold_out=False)
+        flat = [np.sort(x.reshape(len(x), -1) / 255.0, axis=0) for x in (data.train, data.test)]
+        found.append(clustering.k_means(tuple(flat), 10, 0)[1])
+        assert len(data.labels[0]) == len(data.train)
+    scores = []
+    flat = images.reshape(300, -1) / 255.0
+    clusters = KMeans(10, n_init=3, random_state=0).fit_predict(flat)
+    for given in (labels, np.roll(labels, 7)):
+        scores.append(jaxae.cluster_scores(clusters, given).accuracy)
+    assert scores[0] > scores[1] + 0.2
+
+
+def test_the_map_to_classes_is_that_of_the_training_images():
+    """On test images whose classes are swapped, a map that were found on them would be right."""
+    train, test = np.array([0, 0, 1, 1]), np.array([0, 1, 1])
+    found = clustering.Found(train, test, np.concatenate([train, test]), np.zeros(3))
+    labels = (np.array([0, 0, 1, 1]), None, np.array([1, 0, 0]))
+    data = base.Data(*[np.zeros((4, 1, 1, 1))] * 3, None, 1, False, "", labels)
+    scores = clustering.score(found, data)
+    assert scores["test/accuracy"] == 0
+    assert scores["all/accuracy"] == pytest.approx(4 / 7)
+    # A cluster that no training image is in has no class.
+    assert clustering.assign(np.array([1, 0]), np.array([0, 1, 2])).tolist() == [1, 0, -1]
+
+
+def test_faces(tmp_path):
+    """The direction of the bar brings the bar, and leaves the dot."""
+    path = portraits(tmp_path / "faces.npz", n=500)
+    run = tmp_path / "run"
+    c = faces.Config(
+        dataset=path,
+        image_size=None,
+        code=6,
+        network="mlp",
+        hidden=(64,),
+        epochs=60,
+        flip=False,
+        attributes=("Bar", "Dot-Coin"),
+        run_dir=str(run),
+    )
+    results = faces.main(c)
+    assert json.loads((run / "results.json").read_text()) == results
+    assert {path.name for path in (run / "figures").iterdir()} == {
+        "reconstructions.png",
+        "samples.png",
+        "interpolation.png",
+        "learning_curves.png",
+        "Bar.png",
+        "Dot-Coin.png",
+    }
+    assert results["Bar/probability_before"] < 0.2
+    assert results["Bar/probability_after"] > 0.8
+    assert results["Bar/others"] < 0.3
+
+
+def test_each_kind_of_direction_is_its_own(tmp_path):
+    path = portraits(tmp_path / "faces.npz")
+    codes = jax.random.normal(jax.random.key(0), (96 + 1, 4))
+    found = set()
+    for kind in ("partial", "means", "logistic"):
+        c = faces.Config(dataset=path, image_size=None, direction=kind, attributes=("Bar", "Bar-Dot"))
+        data = base.load(c)
+        wanted = faces.directions_wanted(c, data)
+        z = jnp.tile(codes, (3, 1))[: len(data.train)]
+        bar, difference = (faces.find(c, z, data, terms) for terms in wanted.values())
+        dot = faces.find(c, z, data, [("Dot", 1.0)])
+        np.testing.assert_allclose(difference, bar - dot, atol=1e-5)
+        found.add(float(bar[0]))
+    assert len(found) == 3
+    assert set(faces.without(data, [("Bar", 1.0), ("Dot", -1.0)])) == set(
+        np.flatnonzero(~data.attributes[2]["Bar"] & data.attributes[2]["Dot"])
+    )
+
+
+def test_faces_without_attributes(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    c = faces.Config(
+        dataset=str(tmp_path / "a.npy"),
+        image_size=None,
+        hidden=(4,),
+        code=3,
+        epochs=1,
+        run_dir=str(tmp_path / "run"),
+    )
+    results = faces.main(c)
+    assert "none known" in results["protocol"]
+    with pytest.raises(ValueError, match="has no attributes"):
+        faces.main(c.__class__(**{**c.__dict__, "attributes": ("Smiling",)}))
+
+
+BAD = {
+    latent_space: {
+        "a line": ["--code", "1"],
+        "no grid": ["--grid", "1"],
+        "contraction": ["--contract", "-1"],
+        "noise": ["--noise", "-1"],
+        "beta": ["--beta", "-1"],
+        "no epochs": ["--epochs", "0"],
+        "network": ["--network", "unet"],
+    },
+    clustering: {
+        "one cluster": ["--clusters", "1"],
+        "many clusters": ["--clusters", "100000"],
+        "no seeds": ["--seeds", "0"],
+        "no rounds": ["--preset", "best", "--rounds", "0"],
+        "no round": ["--preset", "best", "--round-epochs", "0"],
+        "rounds of nothing": ["--rounds", "3"],
+        "rotation": ["--rotation", "-3"],
+        "preset": ["--preset", "better"],
+        "code": ["--code", "0"],
+        "weight": ["--preset", "best", "--reconstruction", "-1"],
+    },
+    faces: {
+        "no attributes": ["--attributes", "Smiling"],
+        "beta": ["--beta", "-1"],
+        "direction": ["--direction", "up"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"), [(m, arguments) for m, bad in BAD.items() for arguments in bad.values()]
+)
+def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_path):
+    run = tmp_path / "run"
+    given = ["experiment", "--dataset", "digits", *arguments, "--run-dir", str(run)]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as stop:
+        base.command(module.main, module.Config, module.__doc__)
+    assert stop.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [("Barr", "no attribute 'Barr'; did you mean Bar"), ("A-B-C", "a direction is A or A-B")],
+)
+def test_an_attribute_that_is_not_there(tmp_path, attribute, message):
+    path = portraits(tmp_path / "faces.npz")
+    with pytest.raises(ValueError, match=message):
+        faces.main(faces.Config(dataset=path, image_size=None, attributes=(attribute,)))
+
+
+def test_a_folder_of_another_experiment(tmp_path):
+    run = tmp_path / "run"
+    options = {"dataset": "digits", "epochs": 1, "hidden": (8,), "code": 2, "run_dir": str(run)}
+    clustering.main(clustering.Config(seeds=1, **options))
+    with pytest.raises(ValueError, match="experiment"):
+        latent_space.main(latent_space.Config(grid=2, **options))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="no run folder"):
+        latent_space.main(
+            latent_space.Config(**options | {"run_dir": str(tmp_path / "other"), "grid": 2})
+        )
