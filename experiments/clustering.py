@@ -265,7 +265,7 @@ def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
     classes = jaxae.match_clusters(found.train, labels)
     # Clusters in the order of their classes; those without one at the end.
     order = np.argsort(np.where(classes < 0, classes.max() + 1, classes), kind="stable")
-    said = [f"{c} \\u2192 {classes[c]}" if classes[c] >= 0 else f"{c}" for c in order]
+    said = [f"{c} \u2192 {classes[c]}" if classes[c] >= 0 else f"{c}" for c in order]
     known = np.unique(np.concatenate([labels, test_labels]))
     size = max(len(classes), int(known.max()) + 1, int(found.test.max()) + 1)
     counts = confusion_matrix(found.test, test_labels, labels=range(size))[np.ix_(order, known)]
@@ -276,7 +276,7 @@ def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
         rows=said,
         columns=[str(label) for label in known],
         xlabel="class",
-        ylabel="cluster \\u2192 its class",
+        ylabel="cluster \u2192 its class",
     )
     rows = {}
     for c, text in zip(order, said, strict=True):

@@ -33,7 +33,7 @@ from experiments import base
 from jaxae import figures
 from jaxae.runs import Run
 
-IMAGES = 400_000
+IMAGES = 540_000
 DEFAULT = ("Eyeglasses", "Blond_Hair-Black_Hair")
 FACES, STRENGTHS = 8, (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
 JUDGED_AT = 2.0
@@ -68,9 +68,9 @@ class Config(base.ModelConfig):
     flip: bool = True
     """Mirror training images at random."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show 400,000 images, and at most 400."""
+    """Passes over the training set; by default as many as show 540,000 images, and at most 400."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 64, or fewer if there are fewer."""
+    """Examples in a step, over all devices; by default 32, or fewer if there are fewer."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
 
@@ -82,7 +82,7 @@ Terms = list[tuple[str, float]]
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, finds directions of attributes, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, batch_size=64)
+    data = base.load(config, batch_size=32)
     config = base.with_epochs(config, data, IMAGES, most=400)
     wanted = directions_wanted(config, data)
     if config.flip:
@@ -220,9 +220,7 @@ def go(
             {"": np.concatenate([originals, faces], axis=1)},
             run.figures / f"{name}.png",
             title=f"{name.replace('_', ' ')}: test faces, and their codes moved along it",
-            axes={
-                "": (f"original, then strength {STRENGTHS[0]:g} to {STRENGTHS[-1]:g} \\u2192", "")
-            },
+            columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
         judged = start[:JUDGED]
         before = judge(decode(model, params, test_codes[judged]))

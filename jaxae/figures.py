@@ -1,6 +1,6 @@
 """Images in rows and grids, as PNG files. Every function takes what it draws, and computes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,7 @@ def panels(
     *,
     title: str,
     axes: Mapping[str, tuple[str, str]] | None = None,
+    columns: Sequence[str] = (),
 ) -> None:
     """Grids of images beside each other, each with its name.
 
@@ -65,6 +66,7 @@ def panels(
       path: of the PNG file.
       title: above the figure.
       axes: for each name what is written along the horizontal and the vertical axis, if anything.
+      columns: what is written below each column of images, if anything.
 
     Raises:
       ValueError: if a value is outside [0, 1]: logits, most likely.
@@ -81,7 +83,13 @@ def panels(
         axis = figure.add_subplot(1, len(shapes), i + 1)
         _show(axis, picture)
         axis.set_yticks([])
-        axis.set_title(name, fontsize=10)
+        if name:
+            axis.set_title(name, fontsize=10)
+        if columns:
+            w = images[name].shape[3]
+            step = w + _gap(w)
+            axis.set_xticks([step * j + w / 2 for j in range(len(columns))], list(columns))
+            axis.tick_params(length=0)
         if axes is not None:
             axis.set(xlabel=axes[name][0], ylabel=axes[name][1])
     figure.suptitle(title)

@@ -205,7 +205,9 @@ def test_each_kind_of_direction_is_its_own(tmp_path):
     codes = jax.random.normal(jax.random.key(0), (96 + 1, 4))
     found = set()
     for kind in ("partial", "means", "logistic"):
-        c = faces.Config(dataset=path, image_size=None, direction=kind, attributes=("Bar", "Bar-Dot"))
+        c = faces.Config(
+            dataset=path, image_size=None, direction=kind, attributes=("Bar", "Bar-Dot")
+        )
         data = base.load(c)
         wanted = faces.directions_wanted(c, data)
         z = jnp.tile(codes, (3, 1))[: len(data.train)]
@@ -267,7 +269,8 @@ BAD = {
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments"), [(m, arguments) for m, bad in BAD.items() for arguments in bad.values()]
+    ("module", "arguments"),
+    [(m, arguments) for m, bad in BAD.items() for arguments in bad.values()],
 )
 def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_path):
     run = tmp_path / "run"
