@@ -403,3 +403,35 @@ def test_shifts_are_whole_pixels_and_all_equally_likely():
     np.testing.assert_array_equal(jaxae.random_shift(0)(jax.random.key(0), x), x)
     with pytest.raises(ValueError, match="no pixel or more"):
         jaxae.random_shift(-1)
+
+
+def test_attributes_of_a_file(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 4, 4), np.uint8)
+    images[:, 0, 0] = np.arange(50)
+    attributes = np.stack([np.arange(50) % 2, np.arange(50) < 20], axis=1)
+    np.savez(
+        tmp_path / "a.npz", images=images, attributes=attributes, attribute_names=["Odd", "Low"]
+    )
+    splits = jaxae.load(tmp_path / "a.npz")
+    for part in splits:
+        number = part.images[:, 0, 0, 0]
+        np.testing.assert_array_equal(part.attributes["Odd"], number % 2 == 1)
+        np.testing.assert_array_equal(part.attributes["Low"], number < 20)
+        assert part.attributes["Odd"].dtype == bool
+    assert not jaxae.load("digits").train.attributes
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"attributes": np.ones((5, 1))}, "go together"),
+        ({"attribute_names": ["A"]}, "go together"),
+        ({"attributes": np.ones((5, 2)), "attribute_names": ["A"]}, "a value for each name"),
+        ({"attributes": np.ones((4, 1)), "attribute_names": ["A"]}, "attribute A has shape"),
+        ({"attributes": np.full((5, 1), 2), "attribute_names": ["A"]}, "0 or 1"),
+    ],
+)
+def test_bad_attributes(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", images=np.zeros((5, 4, 4), np.uint8), **arrays)
+    with pytest.raises(ValueError, match=message):
+        jaxae.load(tmp_path / "a.npz")

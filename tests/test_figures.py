@@ -77,3 +77,58 @@ def test_lines_and_projections(tmp_path):
     points = np.array([[0.0, 1.0], [1.0, 0.0]])
     charts.projection(points, 0.5 * points, ["A", "B"], path, title="t")
     assert min(count(path, colour) for colour in ([31, 119, 180], [255, 127, 14])) > 50
+
+
+def test_panels(tmp_path):
+    path = tmp_path / "a.png"
+    red = np.zeros((3, 4, 8, 8, 3), np.float32)
+    red[..., 0] = 1
+    blue = np.zeros((2, 2, 5, 9, 1), np.uint8)
+    figures.panels(
+        {"AE": red, "VAE": blue},
+        path,
+        title="two",
+        axes={"AE": ("x", "y"), "VAE": ("", "")},
+        columns=["1", "2"],
+    )
+    assert count(path, [255, 0, 0]) > 5000
+    with pytest.raises(ValueError, match="logits"):
+        figures.panels({"": red * 2}, path, title="no")
+
+
+@pytest.mark.parametrize("classes", [None, 3, 30])
+def test_scatters_and_ellipses(tmp_path, classes):
+    random = np.random.default_rng(0)
+    points = random.normal(size=(200, 2))
+    labels = None if classes is None else np.arange(200) % classes
+    path = tmp_path / "a.png"
+    charts.scatter({"AE": points, "VAE": 3 * points}, labels, path, title="t")
+    first = [31, 119, 180] if classes in (None, 3) else None
+    if first:
+        assert np.abs(picture(path) - first).max(-1).min() < 60
+    posteriors = {"0": (points, np.full((200, 2), 1e-4)), "1": (points, np.full((200, 2), 0.3))}
+    charts.ellipses(posteriors, labels, path, title="t")
+    assert path.stat().st_size > 5000
+
+
+def test_an_ellipse_is_two_standard_deviations(tmp_path):
+    """One posterior, four wide and two high: its pixels have that shape."""
+    path = tmp_path / "a.png"
+    charts.ellipses({"": (np.zeros((1, 2)), np.array([[2.0, 1.0]]))}, None, path, title="t")
+    blueish = np.argwhere(picture(path)[..., 2] > picture(path)[..., 0] + 40)
+    height, width = np.ptp(blueish, axis=0)
+    assert width / height == pytest.approx(2, rel=0.05)
+
+
+def test_histograms_bars_and_confusions(tmp_path):
+    path = tmp_path / "a.png"
+    x = np.linspace(-3, 3, 61)
+    values = {"a": np.random.default_rng(0).normal(size=500)}
+    charts.histograms(values, path, title="t", xlabel="x", density=("N", x, np.exp(-x * x)))
+    assert count(path, [31, 119, 180]) > 100
+    charts.bars(np.array([3.0, 1.0]), path, title="t", xlabel="x", ylabel="y", level=0.5)
+    assert count(path, [31, 119, 180]) > 1000
+    counts = np.array([[50, 0, 1], [0, 20, 0]])
+    words = {"title": "t", "xlabel": "x", "ylabel": "y"}
+    charts.confusion(counts, path, rows=["0", "1"], columns=["a", "b", "c"], **words)
+    assert count(path, [8, 48, 107]) > 100  # the darkest blue, where all of a row is

@@ -47,6 +47,29 @@ def test_neighbour_probe(codes):
         assert jaxae.neighbour_probe(*codes, neighbours=k) == pytest.approx(expected)
 
 
+def test_label_efficiency(codes):
+    """Few labels, many draws: each draw has as many of each class, and more labels are better."""
+    seen = []
+
+    def probe(train, test):
+        seen.append(np.bincount(train[1], minlength=10))
+        return jaxae.neighbour_probe(train, test, neighbours=1)
+
+    errors = jaxae.label_efficiency(*codes, [10, 25, 400], probe=probe, draws=3)
+    assert errors.shape == (3, 3)
+    for counts, total in zip(seen, [10, 25, 400] * 3, strict=True):
+        assert counts.sum() == total
+        assert counts.max() - counts.min() <= 1
+    assert errors.mean(1)[0] > errors.mean(1)[1] > errors.mean(1)[2]
+    assert len(set(errors[0])) > 1  # the draws differ, and are the same again
+    again = jaxae.label_efficiency(*codes, [10, 25, 400], probe=probe, draws=3)
+    np.testing.assert_array_equal(errors, again)
+    other = jaxae.label_efficiency(*codes, [10], probe=probe, draws=3, seed=1)
+    assert not np.array_equal(errors[0], other[0])
+    everything = jaxae.label_efficiency(*codes, [len(codes[0][1])], probe=probe, draws=1)
+    assert everything[0, 0] == pytest.approx(jaxae.neighbour_probe(*codes, neighbours=1), abs=0.006)
+
+
 def model(digits):
     base = jaxae.autoencoder(jaxae.mlp_encoder(12, (16,)), jaxae.mlp_decoder((8, 8, 1)))
     params = base.init(KEY, jaxae.as_float(digits.train.images[:2]))
@@ -128,6 +151,20 @@ def test_penalties_and_noise_go_with_a_classifier(digits):
         (lambda x, y: jaxae.linear_probe((x, 0 * y), (x, y)), "labels are the same"),
         (lambda x, y: jaxae.neighbour_probe((x, y), (x, y), neighbours=21), "of 20 codes"),
         (lambda x, y: jaxae.neighbour_probe((x, y), (x, y), neighbours=0), "of 20 codes"),
+        (
+            lambda x, y: jaxae.label_efficiency((x, y), (x, y), [1], probe=jaxae.linear_probe),
+            "of 2 classes, 1 cannot",
+        ),
+        (
+            lambda x, y: jaxae.label_efficiency((x, y), (x, y), [21], probe=jaxae.linear_probe),
+            "20 codes of 2 classes, 21",
+        ),
+        (
+            lambda x, y: jaxae.label_efficiency(
+                (x, y), (x, y), [4], probe=jaxae.linear_probe, draws=0
+            ),
+            "at least one draw",
+        ),
         (lambda x, y: jaxae.classifier(lambda p, x: x, {}, 1), "at least two classes"),
         (
             lambda x, y: jaxae.classifier(lambda p, x: x, {}, 2).loss({}, KEY, jnp.ones((2, 3))),

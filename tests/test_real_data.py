@@ -60,3 +60,16 @@ def test_faces_are_cropped_and_resized():
     # The middle of an aligned face is skin.
     mean = splits.test.images.mean(0)
     assert mean[6:10, 6:10, 0].mean() > mean[6:10, 6:10, 2].mean() + 20
+
+
+def test_attributes_of_faces():
+    need("celeb_a")
+    splits = jaxae.load("celeb_a", image_size=16)
+    assert len(splits.train.attributes) == 40
+    for part in splits:
+        blond, black = part.attributes["Blond_Hair"], part.attributes["Black_Hair"]
+        assert blond.shape == black.shape == (len(part.images),)
+        # Few have both, and the top of the picture is lighter where hair is fair.
+        assert (blond & black).mean() < 0.01
+        light = part.images[:, 1:4].mean((1, 2, 3))
+        assert light[blond].mean() > light[black].mean() + 15
