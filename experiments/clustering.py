@@ -5,8 +5,9 @@
     python -m experiments.clustering --dataset mnist --preset best
     python -m experiments.clustering --dataset fashion_mnist --preset best
 
-Plain: an autoencoder, K-means on its codes, and the Hungarian assignment. Best: the encoder and the centres
-are then trained on towards their own surer assignments (deep embedded clustering), round after round.
+Plain: an autoencoder, K-means on its codes, and the Hungarian assignment. Best: the codes' graph of nearest
+neighbours is clustered (spectral), and from there encoder and centres are trained on towards their own surer
+assignments (deep embedded clustering), round after round.
 
 No label is used but to say which class a cluster is: by the training images for test/accuracy, and by all
 images for all/accuracy, the protocol of the literature (which also trains on the test images; here they
@@ -33,7 +34,7 @@ from experiments import base
 from jaxae import charts, figures
 from jaxae.runs import Run
 
-IMAGES = 1_800_000
+IMAGES, ROUND_IMAGES = 1_800_000, 60_000
 STARTS = 10
 EXAMPLES = 12
 
@@ -43,7 +44,8 @@ class Config(base.Config):
     """Flags of the clustering."""
 
     preset: Literal["plain", "best"] = "plain"
-    """K-means on the codes; or, from there on, rounds of deep embedded clustering."""
+    """K-means on the codes; or spectral clusters, and rounds of deep embedded clustering from
+    there."""
     clusters: int | None = None
     """How many; by default as many as there are classes."""
     seeds: int = 3
@@ -60,21 +62,21 @@ class Config(base.Config):
     """... stretched by up to this part, ..."""
     shear: float = 0.2
     """... slanted by up to so many pixels for each pixel of height, ..."""
-    shift: float = 2.0
-    """... and shifted by up to so many pixels, each way."""
+    shift: float = 0.07
+    """... and shifted by up to this part of their side, each way."""
 
-    rounds: int = 15
+    rounds: int = 12
     """How often the assignments are made anew, with --preset best."""
     reconstruction: float = 0.02
     """Weight of the autoencoder's own loss in these rounds."""
 
     epochs: int | None = None
     """Passes over the training set as an autoencoder; by default as many as show 1.8 million images
-    (30 epochs of MNIST), and at most 200."""
-    round_epochs: int = 1
-    """Passes over the training set in each round."""
+    (30 epochs of MNIST), and at most 400."""
+    round_epochs: int | None = None
+    """Passes over the training set in each round; by default as many as show 60,000 images."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
+    """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
 
@@ -99,19 +101,27 @@ class Found(NamedTuple):
 def main(config: Config) -> dict[str, Any]:
     """Trains, clusters and scores as many times as there are seeds, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, batch_size=256)
-    config = base.with_epochs(config, data, IMAGES, most=200)
+    data = base.load(config, hold_out=False, batch_size=128)
+    config = base.with_epochs(config, data, IMAGES, most=400)
     base.check_labels(config, data)
     for name in ("seeds", "rounds", "round_epochs"):
-        if getattr(config, name) < 1:
+        value = getattr(config, name)
+        if value is not None and value < 1:
             raise ValueError(
                 f"--{name.replace('_', '-')} must be positive, got {getattr(config, name)}"
             )
     classes = len(np.unique(np.asarray(data.labels[0])))
     clusters = classes if config.clusters is None else config.clusters
-    if not 2 <= clusters <= len(data.train):
-        raise ValueError(f"--clusters must be 2 to {len(data.train)}, got {clusters}")
-    data = data._replace(transform=augmentation(config))
+    # Each is to be more than the nearest neighbours of one of its images.
+    most = len(data.train) // 20
+    if not 2 <= clusters <= most:
+        raise ValueError(f"--clusters must be 2 to {most}, got {clusters}")
+    for name in ("rounds", "round_epochs", "reconstruction"):
+        if config.preset == "plain" and getattr(config, name) != getattr(Config, name):
+            raise ValueError(f"--{name.replace('_', '-')} goes with --preset best")
+    if not 0 <= config.reconstruction < float("inf"):
+        raise ValueError(f"--reconstruction must not be negative, got {config.reconstruction}")
+    data = data._replace(transform=augmentation(config, data.train.shape[1]))
     model = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -124,17 +134,20 @@ def main(config: Config) -> dict[str, Any]:
                 encode(model, fitted.params, data.train),
                 encode(model, fitted.params, data.test),
             )
-            means, found = k_means(codes, clusters, seed)
+            found = k_means(codes, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
             if config.preset == "best":
-                found = refine(settings, part, model, fitted.params, means, codes[0], data)
+                start = jaxae.spectral_clusters(codes[0], clusters, seed=seed)
+                agreement = jaxae.cluster_scores(start, np.asarray(data.labels[0], int))
+                scores.setdefault("spectral/", []).append({"train/accuracy": agreement.accuracy})
+                found = refine(settings, part, model, fitted.params, start, codes[0], data)
                 scores.setdefault("", []).append(score(found, data))
             if seed == config.seed:
                 draw(config, run, found, data)
         flat = tuple(
             np.asarray(jaxae.as_float(x)).reshape(len(x), -1) for x in (data.train, data.test)
         )
-        scores["pixels/"] = [score(k_means(flat, clusters, config.seed)[1], data)]
+        scores["pixels/"] = [score(k_means(flat, clusters, config.seed), data)]
         results = gather(scores, config)
         results["protocol"] = (
             f"{data.protocol}; {config.preset}, {clusters} clusters, {classes} classes; clusters and "
@@ -149,13 +162,16 @@ def main(config: Config) -> dict[str, Any]:
     return results
 
 
-def augmentation(config: Config) -> Any:
-    """What happens to training images."""
+def augmentation(config: Config, side: int) -> Any:
+    """What happens to training images, of so many pixels a side."""
     strengths = (config.rotation, config.stretch, config.shear, config.shift)
     if not any(strengths):
         return None
     return jaxae.random_affine(
-        rotation=config.rotation, scale=config.stretch, shear=config.shear, shift=config.shift
+        rotation=config.rotation,
+        scale=config.stretch,
+        shear=config.shear,
+        shift=config.shift * side,
     )
 
 
@@ -174,18 +190,17 @@ def encode(model: jaxae.Autoencoder, params: Any, images: np.ndarray) -> np.ndar
     return np.concatenate([encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches])
 
 
-def k_means(codes: tuple[np.ndarray, np.ndarray], clusters: int, seed: int) -> tuple[KMeans, Found]:
+def k_means(codes: tuple[np.ndarray, np.ndarray], clusters: int, seed: int) -> Found:
     """K-means on training codes, and on all of them."""
     train, test = codes
     means = KMeans(clusters, n_init=STARTS, random_state=seed).fit(train)
     everything = KMeans(clusters, n_init=STARTS, random_state=seed)
-    found = Found(
+    return Found(
         means.labels_.astype(int),
         means.predict(test).astype(int),
         everything.fit_predict(np.concatenate(codes)).astype(int),
         -means.transform(test).min(axis=1),
     )
-    return means, found
 
 
 def refine(
@@ -193,25 +208,34 @@ def refine(
     run: Run,
     model: jaxae.Autoencoder,
     params: Any,
-    means: KMeans,
+    start: np.ndarray,
     codes: np.ndarray,
     data: base.Data,
 ) -> Found:
-    """Deep embedded clustering: assignments of all images, a round of training towards them, and again."""
-    own = np.linalg.norm(codes - means.cluster_centers_[means.labels_], axis=1)
-    scale = float(np.sqrt(np.mean(np.square(own)))) or 1.0
-    centres = jnp.asarray(means.cluster_centers_, jnp.float32)
+    """Deep embedded clustering: assignments of all images, a round of training towards them, and again.
+
+    The first round is towards the clusters it starts from, which need not be round.
+    """
+    clusters = int(start.max()) + 1
+    means = np.stack([codes[start == c].mean(axis=0) for c in range(clusters)])
+    # The distance of a code from its centre.
+    scale = float(np.sqrt(np.mean(np.sum(np.square(codes - means[start]), axis=1)))) or 1.0
+    centres = jnp.asarray(means, jnp.float32)
+    targets = np.eye(clusters, dtype=np.float32)[start]
 
     def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
         z = jnp.asarray(encode(model, params, images))
         return np.asarray(jaxae.soft_assignments(z, centres, scale=scale))
 
     for i in range(config.rounds):
-        targets = jaxae.sharpened(assignments(params, centres, data.train))
+        if i > 0:
+            targets = jaxae.sharpened(assignments(params, centres, data.train))
         clustered = jaxae.deep_clustering(
             model, params, centres, scale=scale, reconstruction=config.reconstruction
         )
-        settings = dataclasses.replace(config, epochs=config.round_epochs)
+        settings = base.with_epochs(
+            dataclasses.replace(config, epochs=config.round_epochs), data, ROUND_IMAGES
+        )
         part = run.part(f"round-{i + 1}")
         fitted = base.fit(settings, part, clustered, data, targets=targets)
         centres = fitted.params["centres"]
