@@ -364,6 +364,7 @@ def fit(
     monitor: str = "loss",
     supervised: bool = False,
     targets: np.ndarray | None = None,
+    stream: int = 0,
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
 
@@ -375,8 +376,11 @@ def fit(
       monitor: the term of the validation images that the epoch is selected by.
       supervised: whether the model gets the labels as its targets.
       targets: of the training images, if they are something else; then nothing is validated.
+      stream: another number for each of several trainings that go on from one another, so that none
+        sees the randomness of the one before again.
     """
     assert config.epochs is not None
+    key = jax.random.key(config.seed)
     train: Any = data.train
     held_out: Any = data.validation
     if supervised:
@@ -389,7 +393,7 @@ def fit(
         train,
         optimizer=optimizer(config, data),
         epochs=config.epochs,
-        key=jax.random.key(config.seed),
+        key=jax.random.fold_in(key, stream) if stream else key,
         batch_size=data.batch_size,
         validation=held_out,
         monitor=monitor,

@@ -36,6 +36,8 @@ from jaxae.runs import Run
 
 IMAGES, ROUND_IMAGES = 1_800_000, 60_000
 STARTS = 10
+LEAST = 10
+"""Training images for each cluster, at least."""
 EXAMPLES = 12
 
 
@@ -65,7 +67,7 @@ class Config(base.Config):
     shift: float = 0.07
     """... and shifted by up to this part of their side, each way."""
 
-    rounds: int = 12
+    rounds: int = 10
     """How often the assignments are made anew, with --preset best."""
     reconstruction: float = 0.02
     """Weight of the autoencoder's own loss in these rounds."""
@@ -112,10 +114,13 @@ def main(config: Config) -> dict[str, Any]:
             )
     classes = len(np.unique(np.asarray(data.labels[0])))
     clusters = classes if config.clusters is None else config.clusters
-    # Each is to be more than the nearest neighbours of one of its images.
-    most = len(data.train) // 20
-    if not 2 <= clusters <= most:
-        raise ValueError(f"--clusters must be 2 to {most}, got {clusters}")
+    if clusters < 2:
+        raise ValueError(f"--clusters must be at least 2, got {clusters}")
+    if clusters * LEAST > len(data.train):
+        raise ValueError(
+            f"{len(data.train)} training images are too few for {clusters} clusters; "
+            f"{clusters * LEAST} would do"
+        )
     for name in ("rounds", "round_epochs", "reconstruction"):
         if config.preset == "plain" and getattr(config, name) != getattr(Config, name):
             raise ValueError(f"--{name.replace('_', '-')} goes with --preset best")
@@ -150,9 +155,15 @@ def main(config: Config) -> dict[str, Any]:
         scores["pixels/"] = [score(k_means(flat, clusters, config.seed), data)]
         results = gather(scores, config)
         results["protocol"] = (
-            f"{data.protocol}; {config.preset}, {clusters} clusters, {classes} classes; clusters and "
-            "their classes are found on the training images for test/, and on training and test "
-            "images together (never trained on) for all/; accuracy one to one, purity by majority; "
+            f"{data.protocol}; {config.preset}, {clusters} clusters, {classes} classes; test/: the "
+            "clusters and their classes are those of the training images; all/: training and test "
+            "images, matched to their classes together, "
+            + (
+                "K-means on the codes of all of them"
+                if config.preset == "plain"
+                else "in the clusters of the training images (plain/: K-means on the codes of all)"
+            )
+            + "; no network is trained on test images; accuracy one to one, purity by majority; "
             f"training images moved at random; mean and sd over {config.seeds} seed(s)"
         )
         return results
@@ -237,7 +248,7 @@ def refine(
             dataclasses.replace(config, epochs=config.round_epochs), data, ROUND_IMAGES
         )
         part = run.part(f"round-{i + 1}")
-        fitted = base.fit(settings, part, clustered, data, targets=targets)
+        fitted = base.fit(settings, part, clustered, data, targets=targets, stream=i + 1)
         centres = fitted.params["centres"]
         params = {name: value for name, value in fitted.params.items() if name != "centres"}
     train, test = (assignments(params, centres, images) for images in (data.train, data.test))

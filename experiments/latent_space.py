@@ -377,7 +377,7 @@ def draw(config: Config, run: Run, trained: dict[str, Trained], data: base.Data)
         {
             f"{key}: {said}": np.asarray(one.decode(z)).reshape(5, 6, *data.test.shape[1:])
             for (key, one), said in zip(
-                pair.items(), ("expectation?", "trained for it"), strict=True
+                pair.items(), ("not trained for it", "trained for it"), strict=True
             )
         },
         run.figures / "random_codes.png",

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Integer, Num
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 Clusters: TypeAlias = Integer[np.ndarray, " _"]
 """The number of a cluster, or of a class, for each example."""
@@ -168,6 +169,8 @@ def spectral_clusters(
     from sklearn.neighbors import NearestNeighbors
 
     n = len(codes)
+    if codes.ndim != 2 or not np.isfinite(codes).all():
+        raise ValueError("codes are finite numbers, [n, d]")
     if not 1 <= neighbours < n:
         raise ValueError(f"of {n} codes, none has {neighbours} neighbours")
     if components is None:
@@ -183,18 +186,30 @@ def spectral_clusters(
     pairs = (np.repeat(np.arange(n), neighbours), index.ravel())
     graph = sparse.csr_matrix((weight.ravel(), pairs), shape=(n, n))
     graph = (graph + graph.T) / 2
-    scale = sparse.diags(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
-    start = np.random.default_rng(seed).normal(size=n)
-    width = min(n - 1, max(4 * components, 20))
-    try:
-        _, vectors = eigsh(
-            scale @ graph @ scale, k=components, which="LA", v0=start, tol=1e-4, ncv=width
+    degree = np.sqrt(np.asarray(graph.sum(axis=1)).ravel())
+    scaled = sparse.diags(1 / degree) @ graph @ sparse.diags(1 / degree)
+    # The eigenvectors of eigenvalue one are known, one for each connected part of the graph. Lanczos
+    # iterations would find only some of them; without them, they find the others.
+    count, part = connected_components(graph, directed=False)
+    largest = np.argsort(-np.bincount(part), kind="stable")[:components]
+    known = np.where(part[:, None] == largest, degree[:, None], 0.0)
+    known /= np.linalg.norm(known, axis=0)
+    vectors = known
+    if count < components:
+        others = LinearOperator(
+            (n, n), matvec=lambda v: scaled @ v - known @ (known.T @ v), dtype=np.float64
         )
-    except ArpackNoConvergence as error:
-        raise ValueError(
-            f"the eigenvectors of the neighbour graph were not found; try other neighbours than "
-            f"{neighbours}"
-        ) from error
+        start = np.random.default_rng(seed).normal(size=n)
+        wanted = components - count
+        width = min(n, max(4 * components, 20))
+        try:
+            _, found = eigsh(others, k=wanted, which="LA", v0=start, tol=1e-4, ncv=width)
+        except ArpackNoConvergence as error:
+            raise ValueError(
+                "the eigenvectors of the neighbour graph were not found; try other neighbours than "
+                f"{neighbours}"
+            ) from error
+        vectors = np.concatenate([known, found], axis=1)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = vectors / np.maximum(lengths, np.finfo(np.float64).tiny)
     return KMeans(clusters, n_init=10, random_state=seed).fit_predict(vectors)
@@ -202,10 +217,17 @@ def spectral_clusters(
 
 def _contingency(clusters: Clusters, labels: Clusters) -> np.ndarray:
     """How many examples each cluster has of each class, `[clusters, classes]`."""
+    from sklearn.metrics import confusion_matrix
+
+    for numbers in (clusters, labels):
+        if not np.issubdtype(numbers.dtype, np.integer):
+            raise ValueError(f"clusters and labels are whole numbers, not {numbers.dtype}")
     if len(clusters) != len(labels) or not len(labels):
         raise ValueError(f"there are {len(clusters)} clusters of examples and {len(labels)} labels")
     if clusters.min() < 0 or labels.min() < 0:
         raise ValueError("clusters and labels are numbered from 0 on")
-    counts = np.zeros((clusters.max() + 1, labels.max() + 1), np.int64)
-    np.add.at(counts, (clusters, labels), 1)
-    return counts
+    size = 1 + int(
+        max(clusters.max(), labels.max())
+    )  # not in the arrays' own type, which may be a byte
+    counts = confusion_matrix(clusters, labels, labels=np.arange(size))
+    return counts[: int(clusters.max()) + 1, : int(labels.max()) + 1]

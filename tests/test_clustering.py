@@ -69,6 +69,48 @@ def test_spectral_clusters_follow_the_shape():
     np.testing.assert_array_equal(found, jaxae.spectral_clusters(points, 2, neighbours=10))
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [2, 10])
+def test_spectral_clusters_that_are_far_apart(count, seed):
+    """A graph in several parts has one eigenvalue several times over."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(40 * count) % count
+    points = 100 * labels[:, None] + random.normal(size=(len(labels), 3))
+    found = jaxae.spectral_clusters(points, count, components=count, seed=seed)
+    assert jaxae.cluster_scores(found, labels).accuracy == 1
+    more = jaxae.spectral_clusters(points, count, seed=seed)
+    assert jaxae.cluster_scores(more, labels).accuracy > 0.9
+    # With more parts than components, the largest of them are told apart.
+    few = jaxae.spectral_clusters(points, 2, components=2, seed=seed)
+    assert len(np.unique(few)) == 2
+
+
+def test_spectral_clusters_by_a_dense_decomposition():
+    points, _ = make_moons(80, noise=0.1, random_state=1)
+    d = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(d, np.inf)
+    weight = np.zeros((80, 80))
+    for i, near in enumerate(np.argsort(d, axis=1)[:, :6]):
+        weight[i, near] = np.exp(-((d[i, near] / d[i, near[-1]]) ** 2))
+    weight = (weight + weight.T) / 2
+    degree = weight.sum(0) ** -0.5
+    _, vectors = np.linalg.eigh(degree[:, None] * weight * degree)
+    rows = vectors[:, -3:] / np.linalg.norm(vectors[:, -3:], axis=1, keepdims=True)
+    expected = KMeans(3, n_init=10, random_state=0).fit_predict(rows)
+    found = jaxae.spectral_clusters(points, 3, neighbours=6, components=3)
+    assert jaxae.cluster_scores(found, expected).accuracy == 1
+    others = [
+        jaxae.spectral_clusters(points, 3, neighbours=6, components=6),
+        jaxae.spectral_clusters(points, 3, neighbours=20, components=3),
+    ]
+    assert all(not np.array_equal(found, other) for other in others)
+
+
+def test_narrow_integers():
+    labels = np.array([255, 0, 255], np.uint8)
+    assert jaxae.match_clusters(np.array([0, 1, 0], np.int8), labels).tolist() == [255, 0]
+
+
 def test_soft_assignments_and_what_they_should_become():
     random = np.random.default_rng(0)
     z, c = random.normal(size=(9, 3)), random.normal(size=(4, 3))
