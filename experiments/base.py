@@ -552,6 +552,17 @@ def choose(data: Data, count: int = 10) -> jax.Array:
     return jaxae.as_float(data.test[spread(len(data.test), count)])
 
 
+def encode(
+    model: jaxae.Autoencoder, params: Any, images: np.ndarray, batch_size: int = 500
+) -> jax.Array:
+    """The codes of many images, some at a time."""
+    encode = jax.jit(model.encode)
+    batches = range(0, len(images), batch_size)
+    return jnp.concatenate(
+        [encode(params, jaxae.as_float(images[i : i + batch_size])) for i in batches]
+    )
+
+
 def as_trained(data: Data, images: np.ndarray) -> jax.Array:
     """Training images as the model sees them, with what is drawn afresh in training drawn once."""
     x = jaxae.as_float(images)

@@ -135,10 +135,8 @@ def main(config: Config) -> dict[str, Any]:
             settings = dataclasses.replace(config, seed=seed)
             part = run.part(f"seed-{seed}")
             fitted = base.fit(settings, part, model, data)
-            codes = (
-                encode(model, fitted.params, data.train),
-                encode(model, fitted.params, data.test),
-            )
+            train, test = (base.encode(model, fitted.params, x) for x in (data.train, data.test))
+            codes = np.asarray(train), np.asarray(test)
             found = k_means(codes, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
             if config.preset == "best":
@@ -149,10 +147,8 @@ def main(config: Config) -> dict[str, Any]:
                 scores.setdefault("", []).append(score(found, data))
             if seed == config.seed:
                 draw(config, run, found, data)
-        flat = tuple(
-            np.asarray(jaxae.as_float(x)).reshape(len(x), -1) for x in (data.train, data.test)
-        )
-        scores["pixels/"] = [score(k_means(flat, clusters, config.seed), data)]
+        flat = [np.asarray(jaxae.as_float(x)).reshape(len(x), -1) for x in (data.train, data.test)]
+        scores["pixels/"] = [score(k_means((flat[0], flat[1]), clusters, config.seed), data)]
         results = gather(scores, config)
         results["protocol"] = (
             f"{data.protocol}; {config.preset}, {clusters} clusters, {classes} classes; test/: the "
@@ -194,13 +190,6 @@ def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
     return jaxae.autoencoder(encoder, decoder, jaxae.gaussian())
 
 
-def encode(model: jaxae.Autoencoder, params: Any, images: np.ndarray) -> np.ndarray:
-    """The codes of many images, some at a time."""
-    encode = jax.jit(model.encode)
-    batches = range(0, len(images), 1000)
-    return np.concatenate([encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches])
-
-
 def k_means(codes: tuple[np.ndarray, np.ndarray], clusters: int, seed: int) -> Found:
     """K-means on training codes, and on all of them."""
     train, test = codes
@@ -235,7 +224,7 @@ def refine(
     targets = np.eye(clusters, dtype=np.float32)[start]
 
     def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
-        z = jnp.asarray(encode(model, params, images))
+        z = base.encode(model, params, images)
         return np.asarray(jaxae.soft_assignments(z, centres, scale=scale))
 
     for i in range(config.rounds):
@@ -316,12 +305,13 @@ def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
     rows = {}
     for c, text in zip(order, said, strict=True):
         members = np.flatnonzero(found.test == c)
-        if len(members) >= EXAMPLES:
-            best = members[np.argsort(-found.typical[members])[:EXAMPLES]]
-            rows[text] = data.test[best]
-    if rows:
-        title = f"{name}: the most typical test images of each cluster"
-        figures.rows(rows, run.figures / "clusters.png", title=title)
+        best = members[np.argsort(-found.typical[members])[:EXAMPLES]]
+        # Where a cluster has fewer, the rest of its row is empty.
+        shown = np.ones((EXAMPLES, *data.test.shape[1:]), np.float32)
+        shown[: len(best)] = jaxae.as_float(data.test[best])
+        rows[text] = shown
+    title = f"{name}: the most typical test images of each cluster"
+    figures.rows(rows, run.figures / "clusters.png", title=title)
 
 
 def print_table(results: dict[str, Any]) -> None:

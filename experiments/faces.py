@@ -27,18 +27,24 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 import jaxae
 from experiments import base
 from jaxae import figures
+from jaxae.augmentations import Transform
 from jaxae.runs import Run
 
 IMAGES = 540_000
 DEFAULT = ("Eyeglasses", "Blond_Hair-Black_Hair")
 FACES, STRENGTHS = 8, (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
 JUDGED_AT = 2.0
-JUDGED, COMPONENTS = 500, 100
-"""How many test faces are judged, and principal components of their pixels that the judges see."""
+JUDGES, JUDGED, COMPONENTS = 20_000, 500, 100
+"""How many training faces the judges learn from, how many test faces they judge, and how many
+principal components of the pixels they see."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,8 @@ class Config(base.ModelConfig):
     hidden: tuple[int, ...] | None = None
     """Channels at each depth, or widths of the encoder's hidden layers; the decoder mirrors them.
     By default 32 64 128 256; 1000; or 32 64 128."""
+    likelihood: base.LikelihoodName | None = None
+    """What the decoder's outputs mean; by default gaussian (squared error)."""
     scale: float | Literal["learned"] | None = 0.1
     """Standard deviation of the pixels around the decoded image; or "learned"."""
     beta: float = 1.0
@@ -86,7 +94,7 @@ def main(config: Config) -> dict[str, Any]:
     config = base.with_epochs(config, data, IMAGES, most=400)
     wanted = directions_wanted(config, data)
     if config.flip:
-        data = data._replace(transform=jaxae.random_flip)
+        data = data._replace(transform=flipped(data.transform))
     model = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -102,7 +110,8 @@ def main(config: Config) -> dict[str, Any]:
             + (
                 f"probabilities of classifiers of reconstructed test faces without the attribute, "
                 f"at strength 0 and {JUDGED_AT:g} of the direction ({config.direction}); others: the "
-                "mean absolute change of the probabilities of the other attributes"
+                "mean absolute change of the probabilities of the other attributes; judge_auc: of the "
+                "classifier on reconstructed test faces"
                 if wanted
                 else "none known of these images"
             )
@@ -114,11 +123,24 @@ def main(config: Config) -> dict[str, Any]:
     return results
 
 
+def flipped(transform: Transform | None) -> Transform:
+    """What is done to training images, and a mirror."""
+
+    def both(key: jax.Array, x: jax.Array) -> jax.Array:
+        if transform is None:
+            return jaxae.random_flip(key, x)
+        first, second = jax.random.split(key)
+        return transform(second, jaxae.random_flip(first, x))
+
+    return both
+
+
 def directions_wanted(config: Config, data: base.Data) -> dict[str, Terms]:
     """What the flags ask for, attribute by attribute; all of it is in the data."""
     known = list(data.attributes[0])
     if not config.attributes:
-        names = [n for n in DEFAULT if all(part in known for part in n.split("-"))]
+        # Those that there are, with and without them.
+        names = [n for n in DEFAULT if all(varies(data, part) for part in n.split("-"))]
     elif not known:
         raise ValueError(f"{config.dataset} has no attributes; leave out --attributes")
     else:
@@ -142,6 +164,14 @@ def directions_wanted(config: Config, data: base.Data) -> dict[str, Terms]:
     return found
 
 
+def varies(data: base.Data, attribute: str) -> bool:
+    """Whether there are training images and test images with the attribute, and without it."""
+    return all(
+        attribute in known and 0 < known[attribute].sum() < len(known[attribute])
+        for known in (data.attributes[0], data.attributes[2])
+    )
+
+
 def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
     """The VAE that the flags ask for."""
     shape = data.train.shape[1:]
@@ -157,13 +187,6 @@ def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
         config = dataclasses.replace(config, hidden=hidden)
     encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
     return jaxae.vae(encoder, decoder, likelihood, code=config.code, beta=config.beta)
-
-
-def encode(model: jaxae.Autoencoder, params: Any, images: np.ndarray) -> jax.Array:
-    """The codes of many images, some at a time."""
-    encode = jax.jit(model.encode)
-    batches = range(0, len(images), 500)
-    return jnp.concatenate([encode(params, jaxae.as_float(images[i : i + 500])) for i in batches])
 
 
 def decode(model: jaxae.Autoencoder, params: Any, codes: jax.Array) -> np.ndarray:
@@ -205,8 +228,10 @@ def go(
     wanted: dict[str, Terms],
 ) -> dict[str, float]:
     """Goes along each direction from test faces without it; draws and judges what comes out."""
-    codes, test_codes = (encode(model, params, images) for images in (data.train, data.test))
-    judge = train_judges(decode(model, params, codes), data)
+    codes, test_codes = (base.encode(model, params, images) for images in (data.train, data.test))
+    some = base.spread(len(data.train), JUDGES)
+    judge = train_judges(decode(model, params, codes[some]), data, some)
+    seen = judge(decode(model, params, test_codes))
     results: dict[str, float] = {}
     for name, terms in wanted.items():
         direction = find(config, codes, data, terms)
@@ -218,11 +243,11 @@ def go(
         originals = np.asarray(jaxae.as_float(data.test[chosen]))[:, None]
         figures.panels(
             {"": np.concatenate([originals, faces], axis=1)},
-            run.figures / f"{name}.png",
+            run.figures / f"{name.replace('/', '_')}.png",
             title=f"{name.replace('_', ' ')}: test faces, and their codes moved along it",
             columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
-        judged = start[:JUDGED]
+        judged = start[base.spread(len(start), JUDGED)]
         before = judge(decode(model, params, test_codes[judged]))
         after = judge(decode(model, params, test_codes[judged] + JUDGED_AT * direction))
         target = terms[0][0]
@@ -231,26 +256,24 @@ def go(
         results |= {
             f"{name}/probability_before": float(before[target].mean()),
             f"{name}/probability_after": float(after[target].mean()),
-            f"{name}/others": float(np.mean(others)) if others else 0.0,
+            f"{name}/judge_auc": float(roc_auc_score(data.attributes[2][target], seen[target])),
         }
+        if others:
+            results[f"{name}/others"] = float(np.mean(others))
     return results
 
 
-def train_judges(images: np.ndarray, data: base.Data) -> Any:
+def train_judges(images: np.ndarray, data: base.Data, some: np.ndarray) -> Any:
     """Classifiers of all attributes on pixels: from images to `{attribute: probabilities}`."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
     flat = images.reshape(len(images), -1)
     count = min(COMPONENTS, *flat.shape)
     components = PCA(count, svd_solver="randomized", random_state=0).fit(flat)
     scaler = StandardScaler()
     features = scaler.fit_transform(components.transform(flat))
     models = {
-        name: LogisticRegression(max_iter=1000).fit(features, has)
+        name: LogisticRegression(max_iter=1000).fit(features, has[some])
         for name, has in data.attributes[0].items()
-        if 0 < has.sum() < len(has)
+        if 0 < has[some].sum() < len(some) and varies(data, name)
     }
 
     def judge(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -290,13 +313,16 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
 
 def print_table(results: dict[str, Any]) -> None:
     """What each direction does to the judges' probabilities."""
-    names = [key.removesuffix("/others") for key in results if key.endswith("/others")]
+    names = [key.removesuffix("/judge_auc") for key in results if key.endswith("/judge_auc")]
     if not names:
         return
-    table = Table("direction", "before", "after", "others moved by", title="Judged by classifiers")
+    table = Table(
+        "direction", "before", "after", "others moved by", "AUC of the judge", title="Judged"
+    )
     for name in names:
-        kinds = ("probability_before", "probability_after", "others")
-        table.add_row(name, *(f"{results[f'{name}/{kind}']:.2f}" for kind in kinds))
+        kinds = ("probability_before", "probability_after", "others", "judge_auc")
+        found = [results.get(f"{name}/{kind}") for kind in kinds]
+        table.add_row(name, *("-" if value is None else f"{value:.2f}" for value in found))
     Console().print(table)
 
 

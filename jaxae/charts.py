@@ -219,7 +219,7 @@ def histograms(
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     name, x, y = density
-    bins = np.linspace(x[0], x[-1], 81)
+    bins = np.linspace(x[0], x[-1], 81).tolist()
     for i, (label, sample) in enumerate(values.items()):
         axes.hist(
             np.clip(sample, x[0], x[-1]),

@@ -67,14 +67,15 @@ def sharpened(assignments: Assignments) -> Float[np.ndarray, "n k"]:
       <https://arxiv.org/abs/1511.06335>`_, equation 3.
     """
     q = np.asarray(assignments, np.float64)
-    weight = np.square(q) / q.sum(axis=0)
+    # A cluster that nothing belongs to stays so.
+    weight = np.square(q) / np.maximum(q.sum(axis=0), np.finfo(np.float64).tiny)
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def deep_clustering(
     base: Autoencoder,
     pretrained: Params,
-    centres: Float[Array | np.ndarray, "k d"],
+    centres: Float[Array | np.ndarray, "..."],
     *,
     scale: float = 1.0,
     reconstruction: Weight = 0.02,
@@ -101,7 +102,8 @@ def deep_clustering(
       of the base and `clustering`, KL(P || Q) in nats. Its `init` gives the pretrained parameters.
 
     Raises:
-      ValueError: if the scale is not positive; by `loss`, if there are no targets `[b, k]`.
+      ValueError: if the scale is not positive, the weight is negative, or the centres are no matrix;
+        by `loss`, if there are no targets `[b, k]`.
 
     Examples:
       >>> import jaxae
@@ -123,6 +125,10 @@ def deep_clustering(
     """
     if not 0 < scale < math.inf:
         raise ValueError(f"the scale must be positive, got {scale}")
+    if not callable(reconstruction) and not 0 <= reconstruction < math.inf:
+        raise ValueError(f"the weight must be finite and not negative, got {reconstruction}")
+    if centres.ndim != 2:
+        raise ValueError(f"centres are [k, d], and these have shape {centres.shape}")
     clusters = len(centres)
 
     def init(key: PRNGKeyArray, x: Array) -> Params:

@@ -124,11 +124,13 @@ def from_file(path: Path, image_size: int | None) -> Images:
             raise ValueError("it holds something else than arrays")
         if (attributes is None) != (names is None):
             raise ValueError("'attributes' and 'attribute_names' go together")
-        if attributes is not None and attributes.shape[1:] != names.shape:
-            raise ValueError("'attributes' has a row for an image, with a value for each name")
+        named = {}
+        if attributes is not None and names is not None:
+            if attributes.shape[1:] != names.shape:
+                raise ValueError("'attributes' has a row for an image, with a value for each name")
+            named = dict(zip(map(str, names), attributes.T, strict=True))
     except Exception as error:  # zipfile, zlib, struct, header parsing: numpy raises what it likes
         raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
-    named = {} if attributes is None else dict(zip(map(str, names), attributes.T, strict=True))
     return from_arrays(images, labels, named, name=str(path), image_size=image_size)
 
 
@@ -143,10 +145,20 @@ def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
     found = {split: names[name] for name, split in aliases.items() if name in names}
     if "train" not in found:
         found = {"train": folder}
-    return {split: _read_folder(path, image_size) for split, path in found.items()}
+    paths = {split: _find_images(path) for split, path in found.items()}
+    # One numbering for all splits: a class may be missing in one of them.
+    classes = sorted(
+        {
+            p.relative_to(found[split]).parts[0]
+            for split, several in paths.items()
+            for p in several
+            if p.parent != found[split]
+        }
+    )
+    return {split: _read(found[split], paths[split], classes, image_size) for split in found}
 
 
-def _read_folder(folder: Path, image_size: int | None) -> Images:
+def _find_images(folder: Path) -> list[Path]:
     visible = (
         p
         for p in sorted(folder.rglob("*"))
@@ -155,7 +167,10 @@ def _read_folder(folder: Path, image_size: int | None) -> Images:
     paths = [p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file()]
     if not paths:
         raise ValueError(f"there is no image ({', '.join(sorted(SUFFIXES))}) in {folder}")
-    classes = sorted({p.relative_to(folder).parts[0] for p in paths if p.parent != folder})
+    return paths
+
+
+def _read(folder: Path, paths: list[Path], classes: list[str], image_size: int | None) -> Images:
     labels = None
     if len(classes) > 1 and all(p.parent != folder for p in paths):
         number = {name: i for i, name in enumerate(classes)}

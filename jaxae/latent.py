@@ -113,12 +113,12 @@ def normal_quantiles(n: int) -> Float[Array, " n"]:
       Kingma and Welling, `Auto-Encoding Variational Bayes <https://arxiv.org/abs/1312.6114>`_,
       appendix A.
     """
-    if n < 1:
-        raise ValueError(f"a grid has at least one value, got {n}")
+    if n < 1 or n != int(n):
+        raise ValueError(f"a grid has a whole number of values, at least one, got {n}")
     return jax.scipy.stats.norm.ppf((jnp.arange(n) + 0.5) / n)
 
 
-def traversals(z: Float[Array, " d"], values: Float[Array, "d n"]) -> Float[Array, "d n d"]:
+def traversals(z: Float[Array, " d"], values: Float[Array, "_ n"]) -> Float[Array, "d n d"]:
     """A code with one dimension at a time set to other values.
 
     Args:
@@ -128,10 +128,15 @@ def traversals(z: Float[Array, " d"], values: Float[Array, "d n"]) -> Float[Arra
     Returns:
       `[d, n, d]`: in row `i`, dimension `i` takes its values.
 
+    Raises:
+      ValueError: if there is not a row of values for each dimension.
+
     Examples:
       >>> traversals(jnp.zeros(2), jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
       [[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 4.0]]]
     """
+    if values.ndim != 2 or len(values) != len(z):
+        raise ValueError(f"{len(z)} dimensions need as many rows of values, not {values.shape}")
     own = jnp.eye(len(z), dtype=bool)[:, None, :]
     return jnp.where(own, values[:, :, None], z)
 
@@ -151,7 +156,7 @@ def mean_difference(
       `[d]`: adding it once leads from the one mean to the other.
 
     Raises:
-      ValueError: if no example has the attribute, or all have.
+      ValueError: if no example has the attribute, or all have, or it is not of booleans.
 
     Examples:
       >>> codes = jnp.array([[0.0, 1.0], [0.0, 3.0], [4.0, 2.0]])
@@ -189,7 +194,7 @@ def logistic_normal(
       `[d]`: along it, adding it once leads as far as from the one mean code to the other.
 
     Raises:
-      ValueError: if no example has the attribute, or all have.
+      ValueError: if no example has the attribute, or all have, or it is not of booleans.
 
     Examples:
       >>> codes = jnp.array([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
@@ -238,11 +243,14 @@ def partial_directions(
       >>> abs(partial_directions(codes, attributes)).round(3).tolist()
       [[1.0, 0.0], [0.0, 5.0]]
     """
+    if attributes.ndim != 2:
+        raise ValueError(f"attributes are [n, a], and these have shape {attributes.shape}")
     for column in attributes.T:
         _check_attribute(codes, column)
-    design = np.concatenate([np.asarray(attributes, np.float64), np.ones((len(codes), 1))], axis=1)
-    found, *_ = np.linalg.lstsq(design, np.asarray(codes, np.float64), rcond=None)
-    return jnp.asarray(found[:-1], jnp.float32)
+    # Without the means, the smallest of several solutions does not depend on where the codes are.
+    x, z = (np.asarray(values, np.float64) for values in (attributes, codes))
+    found, *_ = np.linalg.lstsq(x - x.mean(axis=0), z - z.mean(axis=0), rcond=None)
+    return jnp.asarray(found, jnp.float32)
 
 
 def decode_grid(
@@ -261,6 +269,8 @@ def decode_grid(
 def _check_attribute(codes: Array, has: Array | np.ndarray) -> None:
     if has.shape != codes.shape[:1]:
         raise ValueError(f"there are {len(codes)} codes, and an attribute of shape {has.shape}")
+    if has.dtype != bool:
+        raise ValueError(f"whether an example has an attribute is true or false, not {has.dtype}")
     count = int(has.sum())
     if count in (0, len(codes)):
         raise ValueError(

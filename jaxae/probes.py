@@ -118,7 +118,9 @@ def label_efficiency(
       train: codes and labels to draw from.
       test: codes and labels to test on.
       counts: how many labels.
-      probe: from two sets of codes and labels to an error, such as :func:`neighbour_probe`.
+      probe: from two sets of codes and labels to an error, such as :func:`neighbour_probe` with one
+        neighbour, or :func:`linear_probe` with one strength of regularisation: where a class has one
+        label, there is nothing to cross-validate, and no second neighbour.
       draws: how often, to see how much depends on which are labelled.
       seed: of the draws.
 

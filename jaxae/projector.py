@@ -17,17 +17,18 @@ SPRITE_SIZE = 8192
 def write_projector(
     folder: Path,
     codes: Float[np.ndarray, "n d"],
-    images: Num[np.ndarray, "n h w c"],
-    labels: Shaped[np.ndarray, " n"] | None = None,
+    images: Num[np.ndarray, "_ h w c"],
+    labels: Shaped[np.ndarray, " _"] | None = None,
     *,
     name: str = "codes",
 ) -> None:
     r"""Writes codes, classes and thumbnails as the embedding projector reads them.
 
     In the folder are then `vectors.tsv`, a code in each row; `metadata.tsv`, the number and the class
-    of each; `sprite.png`, all images in one; `projector_config.pbtxt`, for
-    `tensorboard --logdir FOLDER`; and `config.json`, for projector.tensorflow.org, which can also load
-    the two tsv files by hand.
+    of each; `sprite.png`, all images in one; and `projector_config.pbtxt`, for
+    `tensorboard --logdir FOLDER`. The page projector.tensorflow.org loads the two tsv files by hand
+    ("Load"); to have the images there as well, put the folder on a web server and give the page the
+    address of `config.json`, in which the names of the files are to become addresses.
 
     Args:
       folder: made if need be.
@@ -37,7 +38,8 @@ def write_projector(
       name: of the codes in the projector.
 
     Raises:
-      ValueError: if there are more images than pixels in a sprite.
+      ValueError: if there are not as many images and labels as codes, none at all, more than a
+        sprite has pixels, or a code is not finite.
 
     Examples:
       >>> import tempfile
@@ -49,13 +51,23 @@ def write_projector(
     References:
       Smilkov et al., `Embedding Projector <https://arxiv.org/abs/1611.05469>`_.
     """
-    side = math.ceil(math.sqrt(len(codes)))
+    n = len(codes)
+    if len(images) != n or (labels is not None and len(labels) != n) or n == 0:
+        counts = f"{n} codes, {len(images)} images"
+        counts += "" if labels is None else f" and {len(labels)} labels"
+        raise ValueError(f"each code has an image and a label, and there are {counts}")
+    if not np.isfinite(codes).all():
+        raise ValueError("a code is not finite")
+    side = math.ceil(math.sqrt(n))
     if side > SPRITE_SIZE:
         raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
     folder.mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / "vectors.tsv", codes, fmt="%.6g", delimiter="\t")
-    columns = [np.arange(len(codes))] + ([] if labels is None else [labels])
-    rows = ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
+    columns = [range(n)] + ([] if labels is None else [labels])
+    # A label with a tab or a new line in it is to stay in its cell.
+    rows = [
+        "\t".join(" ".join(str(cell).split()) for cell in row) for row in zip(*columns, strict=True)
+    ]
     # With one column the projector wants no header.
     header = [] if labels is None else ["number\tclass"]
     (folder / "metadata.tsv").write_text("\n".join(header + rows) + "\n")

@@ -202,6 +202,8 @@ def collapse_report(kl: Float[Array | np.ndarray, " d"], *, threshold: float = C
       >>> collapse_report(jnp.array([2.0, 1e-4, 3.0]))
       '1 of 3 dimensions carries nothing (less than 0.01 nats); the others carry 5.0 nats'
     """
+    if not np.isfinite(kl).all():
+        return "the KL divergence is not finite"
     idle = int((kl <= threshold).sum())
     carried = float(kl[kl > threshold].sum())
     if idle == len(kl):

@@ -122,6 +122,7 @@ def test_soft_assignments_and_what_they_should_become():
         p = q**2 / q.sum(0)
         p /= p.sum(1, keepdims=True)
         np.testing.assert_allclose(jaxae.sharpened(found), p, rtol=1e-5)
+    assert np.isfinite(jaxae.sharpened(np.array([[1.0, 0.0], [1.0, 0.0]]))).all()
     # No cluster grows because it is large.
     q = np.array([[0.6, 0.4]] * 9 + [[0.45, 0.55]])
     assert (jaxae.sharpened(q)[-1] - q[-1])[1] > (q[0] - jaxae.sharpened(q)[0])[0]
@@ -209,6 +210,14 @@ def test_deep_clustering_brings_codes_to_their_centres(base, digits):
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.array([0, 1, 2]), np.array([0, 1, 0]))
+
+
+def test_a_bad_weight_and_bad_centres(base):
+    model, params, _ = base
+    with pytest.raises(ValueError, match="must be finite and not negative"):
+        jaxae.deep_clustering(model, params, jnp.ones((3, 4)), reconstruction=-1.0)
+    with pytest.raises(ValueError, match=r"centres are \[k, d\]"):
+        jaxae.deep_clustering(model, params, jnp.ones(3))
 
 
 def test_bad_targets(base):

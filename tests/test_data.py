@@ -191,6 +191,20 @@ def test_a_corrupt_image_is_named(tmp_path):
         jaxae.load(tmp_path)
 
 
+def test_a_class_has_the_same_number_in_every_split(tmp_path):
+    """Also where one of them has no image of it."""
+    for split, classes in (("train", "abc"), ("test", "bc"), ("validation", "c")):
+        for i, name in enumerate(classes):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for j in range(2):
+                value = {"a": 10, "b": 100, "c": 200}[name] + j + i
+                Image.fromarray(np.full((4, 4), value, np.uint8)).save(folder / f"{j}.png")
+    for part in jaxae.load(tmp_path):
+        expected = np.digitize(part.images[:, 0, 0, 0], [50, 150])
+        np.testing.assert_array_equal(part.labels, expected)
+
+
 def test_an_empty_folder(tmp_path):
     with pytest.raises(ValueError, match="there is no image"):
         jaxae.load(tmp_path)

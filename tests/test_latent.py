@@ -137,10 +137,21 @@ def test_the_logistic_normal(linear_world):
     assert not np.allclose(found, other, atol=1e-3)
 
 
+def test_where_the_codes_are_does_not_matter(linear_world):
+    """Also for attributes that determine each other, whose direction is shared."""
+    codes, attributes, _ = linear_world
+    pair = np.stack([attributes[:, 0], ~attributes[:, 0]], axis=1)
+    near, far = (jaxae.partial_directions(codes + c, pair) for c in (0.0, 100.0))
+    np.testing.assert_allclose(near, far, atol=1e-3)
+    difference = jaxae.mean_difference(codes, attributes[:, 0])
+    np.testing.assert_allclose(near[0] - near[1], difference, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: jaxae.normal_quantiles(0), "at least one"),
+        (lambda: jaxae.traversals(jnp.ones(3), jnp.ones((1, 2))), "as many rows"),
         (lambda: jaxae.mean_difference(jnp.ones((3, 2)), np.zeros(3, bool)), "no example has"),
         (lambda: jaxae.logistic_normal(jnp.ones((3, 2)), np.ones(3, bool)), "every example has"),
         (lambda: jaxae.partial_directions(jnp.ones((3, 2)), np.ones((3, 1), bool)), "every"),

@@ -1,5 +1,6 @@
 """The experiments about the latent space: what they write, what they refuse, what they measure."""
 
+import dataclasses
 import json
 import sys
 
@@ -110,6 +111,94 @@ def test_regularity_is_what_it_says():
     assert found["lipschitz_on"] == pytest.approx(norm / unit, rel=1e-3)
 
 
+def identity(codes):
+    """A decoder that shows the code itself, as an image of one row."""
+    model = jaxae.autoencoder(jaxae.mlp_encoder(4), jaxae.mlp_decoder((1, 4, 1)))
+    model = model._replace(decode=lambda params, z: z[:, None, :, None])
+    return latent_space.Trained(model, {}, None, codes)
+
+
+def test_completeness_of_a_generator_that_is_right_and_of_one_that_is_not():
+    """Normal data: the fitted codes have their law, and those of N(0, I) are elsewhere."""
+    key = jax.random.key(0)
+    codes = 0.5 + 0.05 * jax.random.normal(key, (4000, 4)) @ jnp.diag(jnp.array([1.0, 2, 1, 1]))
+    images = np.asarray(codes)[:, None, :, None]
+    data = base.Data(images, None, images, None, 1, False, "")
+    found = latent_space.completeness(identity(codes), None, data)
+    assert found["fitted_nearest"] == pytest.approx(1, abs=0.1)
+    assert found["fitted_precision"] > 0.85
+    assert found["fitted_recall"] > 0.85
+    assert found["prior_nearest"] > 10
+    assert found["prior_precision"] < 0.05
+
+
+def test_drawn_codes():
+    z = 3 + jax.random.normal(jax.random.key(0), (4000, 4)) @ jnp.diag(jnp.array([1.0, 2, 1, 0.1]))
+    drawn = latent_space.drawn_codes(identity(z), 20_000)
+    np.testing.assert_allclose(drawn["fitted"].mean(0), z.mean(0), atol=0.06)
+    np.testing.assert_allclose(jnp.cov(drawn["fitted"].T), jnp.cov(z.T), atol=0.15)
+    np.testing.assert_allclose(drawn["prior"].mean(0), 0, atol=0.03)
+    np.testing.assert_allclose(jnp.cov(drawn["prior"].T), jnp.eye(4), atol=0.05)
+
+
+def test_each_flag_changes_its_own_model():
+    c = latent_space.Config(dataset="digits", hidden=(8,), code=3, epochs=1)
+    data = base.load(c)
+    x = jaxae.as_float(data.train[:8])
+
+    def losses(config):
+        found = {}
+        for name, (model, _) in latent_space.models(config, data).items():
+            params = model.init(jax.random.key(0), x)
+            found[name] = float(model.loss(params, jax.random.key(1), x).loss.mean())
+        return found
+
+    plain = losses(c)
+    for flag, value, changed in (
+        ("noise", 0.9, "DAE"),
+        ("contract", 5.0, "CAE"),
+        ("beta", 7.0, "VAE"),
+    ):
+        other = losses(dataclasses.replace(c, **{flag: value}))
+        assert [name for name in plain if plain[name] != other[name]] == [changed]
+    assert plain["VAE"] != plain["VAE beta 0"]
+
+
+def test_images_without_a_difference_are_refused_or_left_out(tmp_path):
+    """Copies have no way between them; with nothing but copies there is no space to describe."""
+    images = np.repeat(np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8), 40, axis=0)
+    np.save(tmp_path / "copies.npy", images)
+    c = latent_space.Config(
+        dataset=str(tmp_path / "copies.npy"), epochs=1, hidden=(8,), grid=2,
+        run_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    results = latent_space.main(c)
+    assert all(np.isfinite(v) for v in results.values() if isinstance(v, float))
+    constant = identity(jnp.ones((30, 4)))
+    data = base.Data(*[np.ones((30, 1, 4, 1), np.float32)] * 3, None, 1, False, "")
+    with pytest.raises(ValueError, match="all codes are equal"):
+        latent_space.continuity(constant, data)
+
+
+def test_training_images_are_moved_as_the_flags_say():
+    x = jax.random.uniform(jax.random.key(0), (5, 14, 14, 1))
+    c = clustering.Config(rotation=3.0, stretch=0.2, shear=0.4, shift=0.1)
+    found = clustering.augmentation(c, 14)(jax.random.key(1), x)
+    expected = jaxae.random_affine(rotation=3.0, scale=0.2, shear=0.4, shift=1.4)
+    np.testing.assert_array_equal(found, expected(jax.random.key(1), x))
+    still = clustering.Config(rotation=0.0, stretch=0.0, shear=0.0, shift=0.0)
+    assert clustering.augmentation(still, 14) is None
+
+
+def test_a_mirror_is_added_to_what_is_done_already():
+    x = jax.random.uniform(jax.random.key(0), (200, 4, 4, 1))
+    both = faces.flipped(jaxae.binarize)(jax.random.key(1), x)
+    assert set(np.unique(both)) == {0.0, 1.0}
+    mirrored = faces.flipped(None)(jax.random.key(1), x)
+    same = (mirrored == x).all((1, 2, 3))
+    assert 0.3 < same.mean() < 0.7
+
+
 @pytest.mark.parametrize("preset", ["plain", "best"])
 def test_clustering(tmp_path, preset):
     options = {"epochs": 30, "hidden": (32,), "code": 4, "seeds": 2}
@@ -153,7 +242,7 @@ def test_no_label_is_used_but_to_name_clusters(tmp_path):
         data = data._replace(train=digits.images, labels=(labels, None, data.labels[2]))
         model = clustering.build(c, data)
         fitted = base.fit(c, base.open_run(c, data, "clustering"), model, data)
-        codes = clustering.encode(model, fitted.params, data.train)
+        codes = np.asarray(base.encode(model, fitted.params, data.train))
         start = jaxae.spectral_clusters(codes, 10)
         run = base.open_run(c, data, "clustering").part("0")
         params.append(clustering.refine(c, run, model, fitted.params, start, codes, data).train)
@@ -290,7 +379,11 @@ def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_pat
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
-    [("Barr", "no attribute 'Barr'; did you mean Bar"), ("A-B-C", "a direction is A or A-B")],
+    [
+        ("Barr", "no attribute 'Barr'; did you mean Bar"),
+        ("A-B-C", "a direction is A or A-B"),
+        ("Bar-Bar", "leads nowhere"),
+    ],
 )
 def test_an_attribute_that_is_not_there(tmp_path, attribute, message):
     path = portraits(tmp_path / "faces.npz")

@@ -51,3 +51,22 @@ def test_a_sprite_is_no_larger_than_the_projector_takes(tmp_path, monkeypatch):
     assert sprite.astype(int).sum() == 9 * 3 * 255
     with pytest.raises(ValueError, match="at most 100 images"):
         projector.write_projector(tmp_path, np.ones((101, 2)), np.zeros((101, 1, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("codes", "images", "labels"), [(9, 4, None), (4, 9, None), (4, 4, 3), (0, 0, None)]
+)
+def test_each_code_has_an_image_and_a_label(tmp_path, codes, images, labels):
+    given = None if labels is None else np.zeros(labels, int)
+    with pytest.raises(ValueError, match=f"there are {codes} codes, {images} images"):
+        projector.write_projector(tmp_path, np.ones((codes, 2)), np.zeros((images, 2, 2, 1)), given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_stay_in_their_cells(tmp_path):
+    labels = np.array(["a\tb", "c\nd"])
+    projector.write_projector(tmp_path, np.ones((2, 2)), np.zeros((2, 2, 2, 1)), labels)
+    rows = (tmp_path / "metadata.tsv").read_text().splitlines()
+    assert rows[1:] == ["0\ta b", "1\tc d"]
+    with pytest.raises(ValueError, match="not finite"):
+        projector.write_projector(tmp_path, np.full((2, 2), np.nan), np.zeros((2, 2, 2, 1)))

@@ -231,7 +231,8 @@ def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: i
         if label is not None:
             np.save(partial / "labels.npy", np.array(labels))
         if found:
-            np.savez(partial / "attributes.npz", **{k: np.array(v) for k, v in attributes.items()})
+            columns: dict[str, Any] = {k: np.array(v) for k, v in attributes.items()}
+            np.savez(partial / "attributes.npz", **columns)
         if _open_cache(folder) is not None:  # another process was first
             return
         shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there
