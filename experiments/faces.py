@@ -38,7 +38,7 @@ from jaxae import figures
 from jaxae.augmentations import Transform
 from jaxae.runs import Run
 
-IMAGES = 540_000
+IMAGES = 216_000
 DEFAULT = ("Eyeglasses", "Blond_Hair-Black_Hair")
 FACES, STRENGTHS = 8, (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
 JUDGED_AT = 2.0
@@ -64,7 +64,7 @@ class Config(base.ModelConfig):
     By default 32 64 128 256; 1000; or 32 64 128."""
     likelihood: base.LikelihoodName | None = None
     """What the decoder's outputs mean; by default gaussian (squared error)."""
-    scale: float | Literal["learned"] | None = 0.1
+    scale: float | Literal["learned"] | None = 0.2
     """Standard deviation of the pixels around the decoded image; or "learned"."""
     beta: float = 1.0
     """Weight of the KL divergence."""
@@ -76,7 +76,7 @@ class Config(base.ModelConfig):
     flip: bool = True
     """Mirror training images at random."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show 540,000 images, and at most 400."""
+    """Passes over the training set; by default as many as show 216,000 images, and at most 400."""
     batch_size: int | None = None
     """Examples in a step, over all devices; by default 32, or fewer if there are fewer."""
     learning_rate: float = 1e-3

@@ -78,7 +78,8 @@ def panels(
     shapes = [picture.shape for picture in pictures.values()]
     width = 5.0
     height = max(width * h / w for h, w, _ in shapes)
-    figure = Figure(figsize=(width * len(shapes), height + 0.9), layout="constrained")
+    room = 0.9 if any(images) else 0.6  # for the title, and for names if there are any
+    figure = Figure(figsize=(width * len(shapes), height + room), layout="constrained")
     for i, (name, picture) in enumerate(pictures.items()):
         axis = figure.add_subplot(1, len(shapes), i + 1)
         _show(axis, picture)
