@@ -57,7 +57,8 @@ def test_a_report_in_the_plane(tmp_path):
         vectors = np.loadtxt(folder / "vectors.tsv")
         assert vectors.shape == (355, 2)
         assert len((folder / "metadata.tsv").read_text().splitlines()) == 356
-        assert Image.open(folder / "sprite.png").size == (19 * 8, 19 * 8)
+        with Image.open(folder / "sprite.png") as sprite:
+            assert sprite.size == (19 * 8, 19 * 8)
 
 
 def test_a_report_of_more_dimensions_says_that_it_shows_components(tmp_path, monkeypatch):
@@ -262,8 +263,9 @@ def test_the_map_to_classes_is_that_of_the_training_images():
     assert clustering.assign(np.array([1, 0]), np.array([0, 1, 2])).tolist() == [1, 0, -1]
 
 
-def test_faces(tmp_path):
+def test_faces(tmp_path, monkeypatch):
     """The direction of the bar brings the bar, and leaves the dot."""
+    monkeypatch.setattr(faces, "JUDGED_AT", 1.0)  # from none to one, where twice is nothing
     path = portraits(tmp_path / "faces.npz", n=500)
     run = tmp_path / "run"
     c = faces.Config(
@@ -288,8 +290,9 @@ def test_faces(tmp_path):
         "Dot-Coin.png",
     }
     assert results["Bar/probability_before"] < 0.2
-    assert results["Bar/probability_after"] > 0.8
+    assert results["Bar/probability_after"] > 0.6
     assert results["Bar/others"] < 0.3
+    assert results["Bar/judge_auc"] > 0.9
 
 
 def test_each_kind_of_direction_is_its_own(tmp_path):

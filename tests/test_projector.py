@@ -20,7 +20,8 @@ def test_what_is_written_is_what_was_given(tmp_path):
     rows = (tmp_path / "metadata.tsv").read_text().splitlines()
     assert rows[0] == "number\tclass"
     assert [int(row.split("\t")[1]) for row in rows[1:]] == labels.tolist()
-    sprite = np.asarray(Image.open(tmp_path / "sprite.png"))
+    with Image.open(tmp_path / "sprite.png") as file:
+        sprite = np.asarray(file)
     assert sprite.shape == (12, 18, 3)  # three by three
     for i in range(5):
         top, left = i // 3 * 4, i % 3 * 6
@@ -45,7 +46,8 @@ def test_a_sprite_is_no_larger_than_the_projector_takes(tmp_path, monkeypatch):
     images = np.zeros((9, 8, 8, 1))
     images[4] = 1
     projector.write_projector(tmp_path, np.ones((9, 2)), images)
-    sprite = np.asarray(Image.open(tmp_path / "sprite.png"))
+    with Image.open(tmp_path / "sprite.png") as file:
+        sprite = np.asarray(file)
     assert sprite.shape == (9, 9, 3)
     assert sprite[3:6, 3:6].min() == 255
     assert sprite.astype(int).sum() == 9 * 3 * 255
