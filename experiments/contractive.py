@@ -187,13 +187,9 @@ def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str
 
 def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
     """Test errors in percent of classifiers on the codes as they are."""
-    encode = jax.jit(model.encode)
 
     def codes(images: np.ndarray) -> np.ndarray:
-        batches = range(0, len(images), 1000)
-        return np.concatenate(
-            [encode(params, jaxae.as_float(images[i : i + 1000])) for i in batches]
-        )
+        return np.asarray(base.encode(model, params, images))
 
     labels = [np.asarray(part, np.int32) for part in data.labels]
     some = base.spread(len(data.train), PROBED)

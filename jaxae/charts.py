@@ -142,8 +142,8 @@ def scatter(
       title: above the figure.
       names: of the two axes.
     """
-    figure = Figure(figsize=(5.0 * len(codes) + (0.6 if labels is not None else 0), 5.2))
-    figure.set_layout_engine("constrained")
+    width = 5.0 * len(codes) + (0.6 if labels is not None else 0)
+    figure = Figure(figsize=(width, 5.2), layout="constrained")
     for i, (name, points) in enumerate(codes.items()):
         axes = figure.add_subplot(1, len(codes), i + 1)
         for label, colour in _colours(labels):
@@ -153,11 +153,7 @@ def scatter(
         axes.set(xlabel=names[0], ylabel=names[1], box_aspect=1)
         _limit(axes, points)
     if labels is not None:
-        handles = figure.axes[0].get_legend_handles_labels()
-        legend = figure.legend(*handles, loc="outside right center", markerscale=4, title="class")
-        for handle in legend.legend_handles:
-            if handle is not None:
-                handle.set_alpha(1)
+        _name_classes(figure)
     figure.suptitle(title)
     save(figure, path)
 
@@ -181,20 +177,24 @@ def ellipses(
       title: above the figure.
       names: of the two axes.
     """
-    figure = Figure(figsize=(5.0 * len(posteriors), 5.2), layout="constrained")
+    width = 5.0 * len(posteriors) + (0.6 if labels is not None else 0)
+    figure = Figure(figsize=(width, 5.2), layout="constrained")
     for i, (name, (means, deviations)) in enumerate(posteriors.items()):
         axes = figure.add_subplot(1, len(posteriors), i + 1)
         for label, colour in _colours(labels):
-            for j in range(len(means)) if labels is None else np.flatnonzero(labels == label):
+            chosen = np.arange(len(means)) if labels is None else np.flatnonzero(labels == label)
+            for j in chosen:
                 w, h = 4 * deviations[j]
                 axes.add_patch(Ellipse(means[j], w, h, color=colour, alpha=0.35, linewidth=0))
-                # A posterior that is narrower than a pixel is still there.
-                axes.plot(*means[j], ".", color=colour, markersize=2)
+            # A posterior that is narrower than a pixel is still there.
+            axes.plot(*means[chosen].T, ".", color=colour, markersize=2, label=str(label))
         axes.add_patch(Circle((0, 0), 2, fill=False, color="0.3", linestyle="--"))
         reach = np.concatenate([means - 2 * deviations, means + 2 * deviations])
         _limit(axes, np.concatenate([reach, [[-2, -2], [2, 2]]]), coverage=1.0)
         axes.set_title(name, fontsize=10)
         axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    if labels is not None:
+        _name_classes(figure)
     figure.suptitle(title)
     save(figure, path)
 
@@ -282,6 +282,15 @@ def _colours(labels: np.ndarray | None) -> list[tuple[Any, Any]]:
         colormaps["tab10"] if len(classes) <= 10 else colormaps["turbo"].resampled(len(classes))
     )
     return [(label, palette(i)) for i, label in enumerate(classes)]
+
+
+def _name_classes(figure: Figure) -> None:
+    """One legend for all panels, with dots that can be seen."""
+    handles = figure.axes[0].get_legend_handles_labels()
+    legend = figure.legend(*handles, loc="outside right center", markerscale=4, title="class")
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
 
 
 def _limit(axes: Axes, points: np.ndarray, *, coverage: float = 0.998) -> None:
