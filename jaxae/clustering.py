@@ -4,10 +4,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Integer, Num
-from scipy import sparse
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 Clusters: TypeAlias = Integer[np.ndarray, " _"]
 """The number of a cluster, or of a class, for each example."""
@@ -57,6 +53,8 @@ def match_clusters(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray, 
       Kuhn, `The Hungarian method for the assignment problem
       <https://doi.org/10.1002/nav.3800020109>`_.
     """
+    from scipy.optimize import linear_sum_assignment
+
     counts = _contingency(clusters, labels)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     classes = np.full(len(counts), NONE)
@@ -165,6 +163,9 @@ def spectral_clusters(
       local scales: Zelnik-Manor and Perona, `Self-Tuning Spectral Clustering
       <https://papers.nips.cc/paper/2619-self-tuning-spectral-clustering>`_.
     """
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
     from sklearn.cluster import KMeans
     from sklearn.neighbors import NearestNeighbors
 
