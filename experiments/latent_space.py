@@ -42,7 +42,7 @@ from jaxae.projector import write_projector
 from jaxae.regularity import CARRIES
 from jaxae.runs import Run
 
-IMAGES = 1_620_000
+IMAGES = 1_080_000
 JUDGE_IMAGES = 300_000
 JUDGED, LINES, STRETCHED = 2000, 500, 500
 """How many images are drawn and judged, lines are walked, and codes have their Jacobian taken."""
@@ -63,7 +63,7 @@ class Config(base.ModelConfig):
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
     them. By default 400 400; 32 64; or 32 64 128."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show 1.62 million images (30 epochs of
+    """Passes over the training set; by default as many as show 1.08 million images (20 epochs of
     MNIST), and at most 200."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
