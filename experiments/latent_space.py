@@ -16,6 +16,17 @@ from N(0, I) ("prior") and from the normal distribution with the codes' mean and
 how sure a classifier is of it, how near it is to test images (1: as near as those are to each other),
 and precision and recall over balls around the images.
 
+Measured (the second command, jax 0.10.2, 5.5 minutes on one core of two):
+
+                          AE     DAE    CAE    VAE    VAE beta 0
+    Lipschitz, on         6.99   6.03   5.00   3.72   5.77
+    jump                  2.27   1.96   1.79   1.45   1.89
+    precision, prior      0.94   0.93   0.88   1.00   1.00
+    confidence, prior     0.90   0.90   0.88   0.93   0.89
+
+(a test image: 0.98). With two dimensions all of them reconstruct alike, 28 to 29 of squared error, and draws
+are blurred: recall is below 0.02 everywhere. Each class of digits is on the VAE's plane.
+
 Lectures: the 2-d manifold and the codes coloured by class; interpolation in pixels and in codes; random
 codes decoded, expectation and reality; regularity, measured; q(z | x) drawn at beta 0 and 1; the
 embedding projector; AE against VAE.
