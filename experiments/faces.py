@@ -9,8 +9,21 @@ the training images: by regression on all attributes at once, so that one change
 (partial); as the difference of the mean codes with it and without it (means); or as the normal of a
 logistic regression (logistic). `A-B` is the direction of A less that of B: from dark hair to blond.
 
+Samples are drawn from the prior, and from the normal distribution with the mean and the covariance of
+the training codes: all codes together are not distributed as the prior says (their dimensions are
+correlated), and the second are faces where many of the first are not.
+
 That a direction changes what it should, and nothing else, is judged by classifiers of the attributes,
 which were trained on reconstructions of the training images and not on codes.
+
+Measured (the first command; 9,000 training and 500 test images of 109 x 89, cropped; jax 0.10.2; about 12
+minutes on one core of two): squared error of a test image 121.3 (PCA with 50 components: 138 on validation
+images). At strength 2 the judges' mean probability of glasses goes from 0.04 to 0.81, and the other
+attributes move by 0.05; of fair hair from 0.03 to 0.56, the others by 0.10. The judges' AUC is 0.81 and
+0.91.
+
+    the same on a GPU, with wider networks and for longer (not measured):
+    python -m experiments.faces --hidden 64 128 256 512 --epochs 60
 
 Lectures: interpolation in codes on faces, hair colour, no glasses to glasses; samples of a VAE on CelebA
 and LFW; a code of about 50 dimensions.
@@ -290,11 +303,22 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
     base.figure_reconstructions(
         run, model, params, data, title=f"{title}: test faces and their reconstructions"
     )
-    assert model.sample is not None
-    sample = jax.jit(model.sample, static_argnums=2)
-    images = np.asarray(sample(params, jax.random.key(base.SAMPLE_SEED), 40))
-    figures.grid(
-        images, run.figures / "samples.png", title=f"{title}: decoded draws from the prior"
+    codes = base.encode(model, params, data.train)
+    key = jax.random.key(base.SAMPLE_SEED)
+    covariance = jnp.cov(codes.T) + 1e-6 * jnp.eye(config.code)
+    drawn = {
+        "the prior, N(0, I)": jax.random.normal(key, (30, config.code)),
+        "a normal distribution fitted to training codes": jax.random.multivariate_normal(
+            key, codes.mean(axis=0), covariance, (30,)
+        ),
+    }
+    figures.panels(
+        {
+            where: decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
+            for where, z in drawn.items()
+        },
+        run.figures / "samples.png",
+        title=f"{title}: decoded draws",
     )
     ends = base.choose(data, 4)
     z = model.encode(params, ends)
