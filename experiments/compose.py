@@ -9,8 +9,8 @@ What is built, from the inside out: an autoencoder (with --beta a VAE), sparse, 
 denoising. So the penalty's Jacobian is at the corrupted image, and the target is the clean one. Flags
 that would have no effect are refused.
 
-Measured (the first command, mnist5k, 2 cores shared, jax 0.10.2, 162 s): negative ELBO of the masked test
-images 114.6 nats, contraction 133, sparsity 29.3.
+Measured (the first command, mnist5k, one core, jax 0.10.2, 233 s): negative ELBO of the masked test
+images 114.6 nats, contraction 97.9, sparsity 16.2.
 """
 
 import dataclasses
