@@ -168,11 +168,10 @@ def directions_wanted(config: Config, data: base.Data) -> dict[str, Terms]:
                 near = difflib.get_close_matches(part, known, n=3, cutoff=0.4)
                 hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(known)}"
                 raise ValueError(f"{config.dataset} has no attribute {part!r}; {hint}")
-            for split, where in zip(
-                data.attributes, ("training", "validation", "test"), strict=True
-            ):
-                if where != "validation" and len(np.unique(split[part])) < 2:
-                    raise ValueError(f"all or none of the {where} images have {part}")
+            if not varies(data, part):
+                raise ValueError(f"all or none of the training or of the test images have {part}")
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"--attributes {name} leads nowhere")
         found[name] = [(part, sign) for part, sign in zip(parts, (1.0, -1.0), strict=False)]
     return found
 
