@@ -563,6 +563,13 @@ def encode(
     )
 
 
+def decode(model: jaxae.Autoencoder, params: Any, codes: jax.Array) -> np.ndarray:
+    """The images of many codes, some at a time."""
+    decode = jax.jit(model.decode)
+    batches = range(0, len(codes), 500)
+    return np.concatenate([decode(params, codes[i : i + 500]) for i in batches])
+
+
 def as_trained(data: Data, images: np.ndarray) -> jax.Array:
     """Training images as the model sees them, with what is drawn afresh in training drawn once."""
     x = jaxae.as_float(images)

@@ -201,13 +201,6 @@ def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
     return jaxae.vae(encoder, decoder, likelihood, code=config.code, beta=config.beta)
 
 
-def decode(model: jaxae.Autoencoder, params: Any, codes: jax.Array) -> np.ndarray:
-    """The images of many codes, some at a time."""
-    decode = jax.jit(model.decode)
-    batches = range(0, len(codes), 500)
-    return np.concatenate([decode(params, codes[i : i + 500]) for i in batches])
-
-
 def find(config: Config, codes: jax.Array, data: base.Data, terms: Terms) -> jax.Array:
     """The direction in the codes of the training images."""
     attributes = data.attributes[0]
@@ -242,8 +235,8 @@ def go(
     """Goes along each direction from test faces without it; draws and judges what comes out."""
     codes, test_codes = (base.encode(model, params, images) for images in (data.train, data.test))
     some = base.spread(len(data.train), JUDGES)
-    judge = train_judges(decode(model, params, codes[some]), data, some)
-    seen = judge(decode(model, params, test_codes))
+    judge = train_judges(base.decode(model, params, codes[some]), data, some)
+    seen = judge(base.decode(model, params, test_codes))
     results: dict[str, float] = {}
     for name, terms in wanted.items():
         direction = find(config, codes, data, terms)
@@ -260,8 +253,8 @@ def go(
             columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
         judged = start[base.spread(len(start), JUDGED)]
-        before = judge(decode(model, params, test_codes[judged]))
-        after = judge(decode(model, params, test_codes[judged] + JUDGED_AT * direction))
+        before = judge(base.decode(model, params, test_codes[judged]))
+        after = judge(base.decode(model, params, test_codes[judged] + JUDGED_AT * direction))
         target = terms[0][0]
         moved = {part for part, _ in terms}
         others = [abs(after[k] - before[k]).mean() for k in before if k not in moved]
@@ -304,16 +297,13 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
     )
     codes = base.encode(model, params, data.train)
     key = jax.random.key(base.SAMPLE_SEED)
-    covariance = jnp.cov(codes.T) + 1e-6 * jnp.eye(config.code)
     drawn = {
         "the prior, N(0, I)": jax.random.normal(key, (30, config.code)),
-        "a normal distribution fitted to training codes": jax.random.multivariate_normal(
-            key, codes.mean(axis=0), covariance, (30,)
-        ),
+        "a normal distribution fitted to training codes": jaxae.draw_like(key, codes, 30),
     }
     figures.panels(
         {
-            where: decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
+            where: base.decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
             for where, z in drawn.items()
         },
         run.figures / "samples.png",

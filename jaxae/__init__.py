@@ -38,6 +38,7 @@ from jaxae.divergences import (
 from jaxae.images import Images, from_arrays, is_binary
 from jaxae.latent import (
     decode_grid,
+    draw_like,
     lerp,
     logistic_normal,
     mean_difference,
@@ -137,6 +138,7 @@ __all__ = [
     "denoising",
     "diagonal_posterior",
     "discretized_logistic",
+    "draw_like",
     "entropy",
     "fit",
     "fit_many",

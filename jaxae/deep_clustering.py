@@ -59,7 +59,7 @@ def sharpened(assignments: Assignments) -> Float[np.ndarray, "n k"]:
       `[n, k]`, rows that sum to one.
 
     Examples:
-      >>> sharpened(np.array([[0.8, 0.2], [0.2, 0.8]])).round(3).tolist()
+      >>> sharpened(np.array([[0.8, 0.2], [0.2, 0.8]])).astype(float).round(3).tolist()
       [[0.941, 0.059], [0.059, 0.941]]
 
     References:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import jax.scipy.stats
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 NEARLY_PARALLEL = 1e-3
 """Codes whose directions differ by less, in radians, are joined by a line: so does the arc."""
@@ -251,6 +252,43 @@ def partial_directions(
     x, z = (np.asarray(values, np.float64) for values in (attributes, codes))
     found, *_ = np.linalg.lstsq(x - x.mean(axis=0), z - z.mean(axis=0), rcond=None)
     return jnp.asarray(found, jnp.float32)
+
+
+def draw_like(key: PRNGKeyArray, codes: Float[Array, "n d"], count: int) -> Float[Array, "count d"]:
+    r"""Codes drawn from the normal distribution with the mean and the covariance of these codes.
+
+    .. math:: z \sim \mathcal N(\bar z, \operatorname{Cov}(z))
+
+    A prior for a model that has none, and a nearer one where all codes together are not distributed as
+    the prior says.
+
+    Args:
+      key: of the draws.
+      codes: `[n, d]`.
+      count: how many to draw.
+
+    Returns:
+      `[count, d]`.
+
+    Raises:
+      ValueError: if there are fewer than two codes.
+
+    Examples:
+      >>> import jax
+      >>> codes = jnp.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])  # on a line, and so are the draws
+      >>> z = draw_like(jax.random.key(0), codes, 5)
+      >>> bool(jnp.allclose(z[:, 0], z[:, 1], atol=0.02))
+      True
+
+    References:
+      Ghosh et al., `From Variational to Deterministic Autoencoders
+      <https://arxiv.org/abs/1903.12436>`_, section 4 (there with several normal distributions).
+    """
+    if len(codes) < 2:
+        raise ValueError(f"{len(codes)} codes have no covariance")
+    # A little more, so that codes in a subspace have a covariance that can be factorised.
+    covariance = jnp.atleast_2d(jnp.cov(codes.T)) + 1e-6 * jnp.eye(codes.shape[1])
+    return jax.random.multivariate_normal(key, codes.mean(axis=0), covariance, (count,))
 
 
 def decode_grid(

@@ -137,6 +137,18 @@ def test_the_logistic_normal(linear_world):
     assert not np.allclose(found, other, atol=1e-3)
 
 
+def test_draws_like_the_codes():
+    random = np.random.default_rng(0)
+    codes = jnp.float32(3 + random.normal(size=(500, 3)) @ random.normal(size=(3, 3)))
+    drawn = jaxae.draw_like(KEY, codes, 40_000)
+    np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.06)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.15)
+    assert np.isfinite(jaxae.draw_like(KEY, jnp.ones((5, 3)), 4)).all()
+    assert jaxae.draw_like(KEY, codes[:, :1], 4).shape == (4, 1)
+    with pytest.raises(ValueError, match="no covariance"):
+        jaxae.draw_like(KEY, codes[:1], 4)
+
+
 def test_where_the_codes_are_does_not_matter(linear_world):
     """Also for attributes that determine each other, whose direction is shared."""
     codes, attributes, _ = linear_world
