@@ -142,13 +142,13 @@ def check(config: Config) -> None:
         parallel.check_divides(config.batch_size, parallel.data_mesh())
 
 
-def load(config: Config, *, hold_out: bool = True, batch_size: int = 128) -> Data:
+def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     """The images, binarised if asked for; `protocol` says in words what the figures are about.
 
     Args:
       config: the flags.
       hold_out: False to train on the validation images too, where nothing is selected.
-      batch_size: unless the flags give one.
+      default: the batch size, unless the flags give one.
     """
     check(config)
     splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
@@ -173,15 +173,7 @@ def load(config: Config, *, hold_out: bool = True, batch_size: int = 128) -> Dat
     if not hold_out:
         train = np.concatenate([train, validation])
         protocol += f"; {len(train)} to train on, none held out"
-    if config.batch_size is None:
-        devices = parallel.data_mesh().size
-        batch_size = max(1, min(batch_size, len(train)) // devices) * devices
-    else:
-        batch_size = config.batch_size
-    if batch_size > len(train):
-        raise ValueError(
-            f"--batch-size {batch_size} is larger than the {len(train)} training examples"
-        )
+    size = batch_size(config, len(train), default)
     labels = [split.labels for split in splits]
     attributes = [split.attributes for split in splits]
     held_out = validation if hold_out else None
@@ -196,12 +188,24 @@ def load(config: Config, *, hold_out: bool = True, batch_size: int = 128) -> Dat
         held_out,
         test,
         transform,
-        batch_size,
+        size,
         binary,
         protocol,
         tuple(labels),
         tuple(attributes),
     )
+
+
+def batch_size(config: Config, examples: int, default: int) -> int:
+    """The batch size of the flags, or the default, if there are as many examples."""
+    if config.batch_size is None:
+        devices = parallel.data_mesh().size
+        return max(1, min(default, examples) // devices) * devices
+    if config.batch_size > examples:
+        raise ValueError(
+            f"--batch-size {config.batch_size} is larger than the {examples} training examples"
+        )
+    return config.batch_size
 
 
 def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:
@@ -311,8 +315,9 @@ def open_run(config: Config, data: Data, experiment: str) -> Run:
     """The run folder, with all that the result depends on in its config.json."""
     directory = config.run_dir or new_directory(experiment, config.dataset)
     values = {"experiment": experiment, **dataclasses.asdict(config)}
-    for place in ("run_dir", "data_dir"):  # where things are does not change the result
-        del values[place]
+    # Where things are, and what is done with a run later, does not change the result.
+    for place in ("run_dir", "data_dir", "apply", "images", "out"):
+        values.pop(place, None)
     return Run(directory, values | {"data": fingerprint(data.train)})
 
 
@@ -363,7 +368,7 @@ def fit(
     *,
     monitor: str = "loss",
     supervised: bool = False,
-    targets: np.ndarray | None = None,
+    targets: tuple[np.ndarray, np.ndarray | None] | None = None,
     stream: int = 0,
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
@@ -375,7 +380,8 @@ def fit(
       data: what `load` returned.
       monitor: the term of the validation images that the epoch is selected by.
       supervised: whether the model gets the labels as its targets.
-      targets: of the training images, if they are something else; then nothing is validated.
+      targets: of the training and of the validation images, if they are something else; without the
+        second nothing is validated.
       stream: another number for each of several trainings that go on from one another, so that none
         sees the randomness of the one before again.
     """
@@ -387,7 +393,8 @@ def fit(
         labels = [np.asarray(part, np.int32) for part in data.labels]
         train, held_out = (data.train, labels[0]), (data.validation, labels[1])
     if targets is not None:
-        train, held_out = (data.train, targets), None
+        train = data.train, targets[0]
+        held_out = None if targets[1] is None else (data.validation, targets[1])
     fitted = jaxae.fit(
         model,
         train,

@@ -115,7 +115,7 @@ class Found(NamedTuple):
 def main(config: Config) -> dict[str, Any]:
     """Trains, clusters and scores as many times as there are seeds, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, batch_size=128)
+    data = base.load(config, hold_out=False, default=128)
     config = base.with_epochs(config, data, IMAGES, most=400)
     base.check_labels(config, data)
     for name in ("seeds", "rounds", "round_epochs"):
@@ -249,7 +249,7 @@ def refine(
             dataclasses.replace(config, epochs=config.round_epochs), data, ROUND_IMAGES
         )
         part = run.part(f"round-{i + 1}")
-        fitted = base.fit(settings, part, clustered, data, targets=targets, stream=i + 1)
+        fitted = base.fit(settings, part, clustered, data, targets=(targets, None), stream=i + 1)
         centres = fitted.params["centres"]
         params = {name: value for name, value in fitted.params.items() if name != "centres"}
     train, test = (assignments(params, centres, images) for images in (data.train, data.test))

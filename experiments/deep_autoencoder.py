@@ -77,7 +77,7 @@ def deep(config: Config, shape: tuple[int, ...]) -> jaxae.Autoencoder:
 def main(config: Config) -> dict[str, Any]:
     """Trains the three, measures them on the same test images, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, batch_size=256)
+    data = base.load(config, hold_out=False, default=256)
     shape = data.train.shape[1:]
     check(config, data)
     model = deep(config, shape)

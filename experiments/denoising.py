@@ -103,7 +103,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
 def main(config: Config) -> dict[str, Any]:
     """Trains a denoising autoencoder, measures it beside its rivals, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, batch_size=64)
+    data = base.load(config, default=64)
     config = base.with_epochs(config, data, IMAGES, most=40)
     corrupt = corruption(config)
     # What cannot be done to these images is refused before there is a folder.

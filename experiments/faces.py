@@ -103,7 +103,7 @@ Terms = list[tuple[str, float]]
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, finds directions of attributes, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, batch_size=32)
+    data = base.load(config, default=32)
     config = base.with_epochs(config, data, IMAGES, most=400)
     wanted = directions_wanted(config, data)
     if config.flip:

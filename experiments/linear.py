@@ -62,7 +62,7 @@ class Config(base.Config):
 def main(config: Config) -> dict[str, Any]:
     """Fits PCA, trains both linear autoencoders, compares them, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, batch_size=256)
+    data = base.load(config, hold_out=False, default=256)
     config = base.with_epochs(config, data, IMAGES)
     base.check_components(config.code, data)
     print_lecture_table()

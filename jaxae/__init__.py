@@ -3,8 +3,14 @@
 The names below are the library; the modules they come from say what belongs together.
 """
 
-from jaxae import corruptions
-from jaxae.augmentations import random_affine, random_flip, random_shift
+from jaxae import corruptions, masks
+from jaxae.augmentations import (
+    random_affine,
+    random_flip,
+    random_shift,
+    random_symmetry,
+    self_ensemble,
+)
 from jaxae.autoencoder import autoencoder
 from jaxae.base import (
     Autoencoder,
@@ -26,7 +32,7 @@ from jaxae.clustering import (
     spectral_clusters,
 )
 from jaxae.contractive import contractive, squared_jacobian_norm
-from jaxae.data import Splits, binarize, load
+from jaxae.data import PairSplits, Splits, binarize, load, load_pairs
 from jaxae.deep_clustering import deep_clustering, sharpened, soft_assignments
 from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
 from jaxae.divergences import (
@@ -48,7 +54,14 @@ from jaxae.latent import (
     slerp,
     traversals,
 )
-from jaxae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, laplace
+from jaxae.likelihoods import (
+    bernoulli,
+    categorical,
+    chroma,
+    discretized_logistic,
+    gaussian,
+    laplace,
+)
 from jaxae.linear import PrincipalComponents, linear_autoencoder, pca, principal_components
 from jaxae.logistic_pca import logistic_pca
 from jaxae.many import ManyFits, fit_many
@@ -62,8 +75,6 @@ from jaxae.networks import (
     mlp_encoder,
     resnet_decoder,
     resnet_encoder,
-    unet_decoder,
-    unet_encoder,
 )
 from jaxae.probes import classifier, label_efficiency, linear_probe, neighbour_probe
 from jaxae.regularity import (
@@ -91,6 +102,7 @@ from jaxae.training import (
     make_step,
     means,
 )
+from jaxae.unet import unet_decoder, unet_encoder, with_input
 from jaxae.vae import (
     beta_schedule,
     diagonal_posterior,
@@ -100,6 +112,13 @@ from jaxae.vae import (
 )
 
 __all__ = [
+    "with_input",
+    "masks",
+    "self_ensemble",
+    "random_symmetry",
+    "load_pairs",
+    "PairSplits",
+    "chroma",
     "Autoencoder",
     "Checkpoints",
     "ClusterScores",

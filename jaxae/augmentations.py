@@ -119,3 +119,89 @@ def random_flip(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "
     """
     flip = jax.random.bernoulli(key, 0.5, (x.shape[0], 1, 1, 1))
     return jnp.where(flip, x[:, :, ::-1], x)
+
+
+SYMMETRIES = (1, 2, 4, 8)
+"""The image as it is; mirrored left to right; upside down too; and all symmetries of a square."""
+
+
+def symmetry(x: Float[Array, "b h w c"], i: int) -> Float[Array, "b h2 w2 c"]:
+    """The i-th of eight symmetries: of i in binary, mirrored, upside down, transposed after these.
+
+    Examples:
+      >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+      >>> [symmetry(x, i).ravel().astype(int).tolist() for i in (1, 2, 4)]
+      [[1, 0, 3, 2], [2, 3, 0, 1], [0, 2, 1, 3]]
+    """
+    x = x[:, :, ::-1] if i & 1 else x
+    x = x[:, ::-1] if i & 2 else x
+    return x.swapaxes(1, 2) if i & 4 else x
+
+
+def random_symmetry(count: int) -> Transform:
+    """Turns and mirrors each image by one of the first symmetries, all equally likely.
+
+    Args:
+      count: how many, of :func:`symmetry`: 1, 2, 4, or, for square images, 8.
+
+    Raises:
+      ValueError: if there is no such number; by the transform, if images to be turned are not square.
+
+    Examples:
+      >>> turn = random_symmetry(8)
+      >>> turn(jax.random.key(0), jnp.zeros((5, 3, 3, 1))).shape
+      (5, 3, 3, 1)
+    """
+    _check_count(count)
+
+    def turn(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        if count == 8 and x.shape[1] != x.shape[2]:
+            raise ValueError(f"only square images can be turned, not {x.shape[1]} x {x.shape[2]}")
+        bits = jax.random.randint(key, (x.shape[0], 1, 1, 1), 0, count)
+        x = jnp.where(bits & 1, x[:, :, ::-1], x) if count > 1 else x
+        x = jnp.where(bits & 2, x[:, ::-1], x) if count > 2 else x
+        return jnp.where(bits & 4, x.swapaxes(1, 2), x) if count > 4 else x
+
+    return turn
+
+
+def self_ensemble(function: Callable[[Array], Array], count: int) -> Callable[[Array], Array]:
+    r"""The mean of what a function makes of the symmetries of an image, each turned back.
+
+    .. math:: \frac1n \sum_i s_i^{-1}\left(f(s_i(x))\right)
+
+    It has these symmetries even where the function has not, and for a squared error it is never worse
+    than the function is on the average of them.
+
+    Args:
+      function: from images to images, `[b, h, w, c] -> [b, h, w, c']`.
+      count: as in :func:`random_symmetry`.
+
+    Raises:
+      ValueError: if there is no such number.
+
+    Examples:
+      >>> left = lambda x: x[:, :, :1] * jnp.ones_like(x)  # the left column, everywhere
+      >>> self_ensemble(left, 2)(jnp.array([0.0, 1.0]).reshape(1, 1, 2, 1)).ravel().tolist()
+      [0.5, 0.5]
+
+    References:
+      Timofte, Rothe and Van Gool, `Seven Ways to Improve Example-Based Single Image Super Resolution
+      <https://arxiv.org/abs/1511.02228>`_.
+    """
+    _check_count(count)
+
+    def mean(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c2"]:
+        total = jnp.zeros(())
+        for i in range(count):
+            y = function(symmetry(x, i))
+            # The transposition came last, and so is undone first.
+            total = total + symmetry(y.swapaxes(1, 2) if i & 4 else y, i & 3)
+        return total / count
+
+    return mean
+
+
+def _check_count(count: int) -> None:
+    if count not in SYMMETRIES:
+        raise ValueError(f"there are 1, 2, 4 or 8 symmetries, not {count}")

@@ -79,7 +79,7 @@ class Checkpoints:
             if step is None:
                 return None
             abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, (state, best))
-            try:
+            with self._readable(step):
                 saved = manager.restore(
                     step,
                     args=args.Composite(
@@ -88,13 +88,36 @@ class Checkpoints:
                         meta=args.JsonRestore(),
                     ),
                 )
-            except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise ValueError(
-                    f"the checkpoint {self.directory / str(step)} cannot be restored ({reason}); "
-                    "remove it to go on from the one before, or take another run folder"
-                ) from error
         return Saved(saved["latest"], saved["best"], _infinite(saved["meta"]))
+
+    def best(self, params: Any) -> Any:
+        """The best parameters of the newest checkpoint, or None; the argument says what they look like.
+
+        Raises:
+          ValueError: if what is there is not a checkpoint of such parameters.
+        """
+        if not self.directory.exists():
+            return None
+        args = self._ocp.args
+        with self._manager() as manager:
+            step = manager.latest_step()
+            if step is None:
+                return None
+            abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, params)
+            with self._readable(step):
+                wanted = args.Composite(best=args.StandardRestore(abstract))
+                return manager.restore(step, args=wanted)["best"]
+
+    @contextmanager
+    def _readable(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(
+                f"the checkpoint {self.directory / str(step)} cannot be restored ({reason}); "
+                "remove it to go on from the one before, or take another run folder"
+            ) from error
 
 
 class Stop:

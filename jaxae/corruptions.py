@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae import masks
+from jaxae.colors import luma
+
 Corruption = Callable[[PRNGKeyArray, Array], Array]
 """A corruption, `(key, x) -> x~`."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""The weights of red, green and blue in the grey of ITU-R BT.601."""
 
 
 def gaussian(scale: float, *, clip: bool = False) -> Corruption:
@@ -97,22 +97,36 @@ def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
       >>> torn.sum((1, 2, 3)).tolist()
       [48.0, 48.0, 48.0]
     """
-    if not 0 <= size <= 1:
-        raise ValueError(f"the size of the block is a part of the image, in [0, 1], got {size}")
-    if not 0 <= value <= 1:
-        raise ValueError(f"the block is filled with a value in [0, 1], got {value}")
+    mask = masks.block(size)
+    _check_fill(value)
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
-        _check_images(x)
-        inside = jnp.ones((x.shape[0], 1, 1, 1), bool)
-        for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
-            n = x.shape[axis]
-            side = round(size * n)
-            # Every place at which the block is whole is equally likely.
-            start = jax.random.randint(axis_key, (x.shape[0], 1, 1, 1), 0, n - side + 1)
-            place = jnp.arange(n).reshape([-1 if a == axis else 1 for a in range(4)])
-            inside &= (start <= place) & (place < start + side)
-        return jnp.where(inside, jnp.asarray(value, x.dtype), x)
+        return jnp.where(mask(key, x.shape), jnp.asarray(value, x.dtype), x)
+
+    return corrupt
+
+
+def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
+    """Hides a part of the image, and says which: one more channel, 1 where there is a hole.
+
+    Args:
+      mask: where, from :mod:`jaxae.masks` or your own.
+      value: what the hole is filled with, in all channels of the image.
+
+    Returns:
+      a corruption from `[b, h, w, c]` to `[b, h, w, c + 1]`.
+
+    Examples:
+      >>> hidden = hide(masks.half("left"))(jax.random.key(0), jnp.ones((1, 1, 2, 1)))
+      >>> hidden[0, 0].tolist()
+      [[0.5, 1.0], [1.0, 0.0]]
+    """
+    _check_fill(value)
+
+    def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c1"]:
+        hole = mask(key, x.shape)
+        hidden = jnp.where(hole, jnp.asarray(value, x.dtype), x)
+        return jnp.concatenate([hidden, hole.astype(x.dtype)], axis=-1)
 
     return corrupt
 
@@ -128,10 +142,7 @@ def grayscale() -> Corruption:
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
         _check_images(x)
-        if x.shape[-1] != 3:
-            raise ValueError(f"only an image of 3 channels has colours, not one of {x.shape[-1]}")
-        grey = jnp.sum(x * jnp.asarray(LUMA, x.dtype), axis=-1, keepdims=True)
-        return jnp.broadcast_to(grey, x.shape)
+        return jnp.broadcast_to(luma(x), x.shape)
 
     return corrupt
 
@@ -191,6 +202,11 @@ def compose(*corruptions: Corruption) -> Corruption:
 def _check_rate(rate: float) -> None:
     if not 0 <= rate <= 1:
         raise ValueError(f"the rate of a corruption is a probability, in [0, 1], got {rate}")
+
+
+def _check_fill(value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"the block is filled with a value in [0, 1], got {value}")
 
 
 def _check_images(x: Array) -> None:

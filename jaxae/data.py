@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.images import Images, describe, from_file, from_folder
+from jaxae.images import Images, describe, from_file, from_folder, pairs
 
 EMBEDDED = ("mnist5k", "digits")
 
@@ -76,6 +76,56 @@ def load(
     if validation is None:
         train, validation = _set_aside(train, validation_fraction, name, "validation")
     return Splits(train, validation, test)
+
+
+class PairSplits(NamedTuple):
+    """Three sets of pairs, images and what to make of them, without a pair in common."""
+
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+
+
+def load_pairs(
+    inputs: str | os.PathLike[str],
+    targets: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+) -> PairSplits:
+    """Pairs of images, divided into what to train on, what to choose by, and what to report.
+
+    A tenth is set aside to report, and a tenth of the rest to choose by, once and for all.
+
+    Args:
+      inputs: a folder of images, or an `.npy` or `.npz` file as in :func:`load`.
+      targets: likewise; of two folders the files of the same name (but for its ending) are a pair, of
+        two arrays the images of the same index.
+      image_size: the size of square images to crop from the centre and resize to.
+
+    Returns:
+      :class:`PairSplits`, for :func:`jaxae.fit`: `[n, h, w, c]` and `[n, h, w, c']`.
+
+    Raises:
+      ValueError: naming an image without its other half, or saying how the two differ.
+
+    Examples:
+      >>> import tempfile
+      >>> file = Path(tempfile.mkdtemp()) / "day.npy"
+      >>> np.save(file, np.zeros((30, 8, 8, 3), np.uint8))
+      >>> [len(x) for x, y in load_pairs(file, file)]
+      [24, 3, 3]
+    """
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"the image size must be positive, got {image_size}")
+    paths = [Path(os.fspath(path)).expanduser() for path in (inputs, targets)]
+    rest: list[Images] = [Images(part) for part in pairs(paths[0], paths[1], image_size)]
+    aside = []
+    for purpose in ("test", "validation"):
+        # Without labels what is set aside depends on the number of images only.
+        divided = [_set_aside(part, 0.1, paths[0], purpose) for part in rest]
+        rest = [kept for kept, _ in divided]
+        aside.append((divided[0][1].images, divided[1][1].images))
+    return PairSplits((rest[0].images, rest[1].images), aside[1], aside[0])
 
 
 def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:

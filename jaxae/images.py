@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -158,6 +159,61 @@ def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
     return {split: _read(found[split], paths[split], classes, image_size) for split in found}
 
 
+def read_alpha(path: Path) -> np.ndarray | None:
+    """`[h, w, 1]` floats in [0, 1], how opaque the pixels of an image are; None if it does not say.
+
+    Raises:
+      ValueError: naming the file and what is wrong with it.
+    """
+    with _opened(path) as image:
+        if not image.has_transparency_data:
+            return None
+        alpha = image.convert("RGBA").getchannel("A")
+        return np.asarray(alpha, np.float32)[..., None] / 255
+
+
+def pairs(inputs: Path, targets: Path, image_size: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Images and what to make of each: two arrays in files, or two folders with the same file names.
+
+    Returns:
+      `[n, h, w, c]` and `[n, h, w, c']`.
+
+    Raises:
+      ValueError: naming a file without its other half, or saying how the two differ.
+    """
+    if inputs.is_dir() and targets.is_dir():
+        names = [
+            {path.relative_to(folder).with_suffix(""): path for path in _find_images(folder)}
+            for folder in (inputs, targets)
+        ]
+        for paths, folder in zip(names, (inputs, targets), strict=True):
+            if len(paths) < len(_find_images(folder)):
+                raise ValueError(f"{folder} has two images of the same name, but for its ending")
+        for i, folder in enumerate((targets, inputs)):
+            if missing := sorted(names[i].keys() - names[1 - i].keys()):
+                raise ValueError(
+                    f"{names[i][missing[0]]} has no other half in {folder} ({len(missing)} have none)"
+                )
+        found = [
+            _read(folder, [paths[name] for name in sorted(paths)], [], image_size).images
+            for folder, paths in zip((inputs, targets), names, strict=True)
+        ]
+    else:
+        for path in (inputs, targets):
+            if path.suffix.lower() not in (".npy", ".npz"):
+                raise ValueError(f"{path} is no .npy or .npz file, and not both are folders")
+        found = [from_file(path, image_size).images for path in (inputs, targets)]
+    x, y = found
+    if len(x) != len(y):
+        raise ValueError(f"{inputs} has {len(x)} images and {targets} has {len(y)}")
+    if x.shape[1:3] != y.shape[1:3]:
+        raise ValueError(
+            f"{inputs} has images of {describe(x.shape[1:])} and {targets} of "
+            f"{describe(y.shape[1:])}; give an image size"
+        )
+    return x, y
+
+
 def _find_images(folder: Path) -> list[Path]:
     visible = (
         p
@@ -177,7 +233,7 @@ def _read(folder: Path, paths: list[Path], classes: list[str], image_size: int |
         labels = np.array([number[p.relative_to(folder).parts[0]] for p in paths])
 
     def read(path: Path) -> np.ndarray:
-        array = _read_image(path)
+        array = read_image(path)
         return array if image_size is None else resize(array, image_size)
 
     with ThreadPoolExecutor() as pool:
@@ -193,18 +249,27 @@ def _read(folder: Path, paths: list[Path], classes: list[str], image_size: int |
     return Images(np.stack(arrays), labels)
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """`[h, w, 1]` or `[h, w, 3]` bytes, upright."""
+def read_image(path: Path) -> np.ndarray:
+    """`[h, w, 1]` or `[h, w, 3]` bytes, upright; sixteen bits are rounded to eight, alpha is left out.
+
+    Raises:
+      ValueError: naming the file and what is wrong with it.
+    """
+    with _opened(path) as image:
+        if image.mode.startswith("I"):  # sixteen bits
+            return (np.asarray(image, np.float64) / 257).round().astype(np.uint8)[..., None]
+        grey = image.mode in ("1", "L", "LA")
+        array = np.asarray(image.convert("L" if grey else "RGB"))
+    return array[..., None] if grey else array
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # sixteen bits
-                return (np.asarray(image, np.float64) / 257).round().astype(np.uint8)[..., None]
-            grey = image.mode in ("1", "L", "LA")
-            array = np.asarray(image.convert("L" if grey else "RGB"))
+            yield ImageOps.exif_transpose(file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {first_line(error)}") from error
-    return array[..., None] if grey else array
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -9,10 +9,13 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
 from jaxae.base import Likelihood, soft_clip
+from jaxae.colors import chroma as chroma_of
+from jaxae.colors import from_chroma, luma
 
 LOG_SCALE_BOUND = 6.0
 """Learned log-scales stay within (-6, 6): the smallest scale, 0.0025, is below one grey level."""
@@ -187,6 +190,65 @@ def categorical(levels: int = 256) -> Likelihood:
         return jax.nn.softmax(_f32(logits)) @ value
 
     return _checked(Likelihood(log_prob, mean, outputs=levels, levels=levels))
+
+
+def chroma(centres: Float[Array | np.ndarray, "k 2"], *, temperature: float = 0.4) -> Likelihood:
+    r"""The colour of each pixel is one of K classes, and its grey level is known.
+
+    .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i}, \qquad
+              k_i = \operatorname{argmin}_k \lVert (C_b, C_r)_i - c_k \rVert
+
+    A squared error is least at the mean of all colours that a thing may have, which is nearly grey.
+    The probabilities of classes keep them apart; the image is made with the colour
+
+    .. math:: \sum_k c_k \operatorname{softmax}(\ell_i / T)_k
+
+    which is their mean for T = 1 and the most probable one for T near 0: vivid, and not the image of
+    least squared error.
+
+    The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: the first of the last axis is an image, of which
+    the grey levels are taken (the input of the network: :func:`jaxae.with_input` with
+    :func:`jaxae.beside`), and the others are the logits of a pixel, one after the other.
+
+    Args:
+      centres: c, `[k, 2]`, the colours (C_b, C_r) of the classes: :func:`jaxae.colors.chroma`, such
+        as the K-means centres of the colours of a training set.
+      temperature: T, of the mean; the loss does not depend on it.
+
+    Raises:
+      ValueError: if there are fewer than two centres, or the temperature is not positive.
+
+    Examples:
+      >>> likelihood = chroma(jnp.array([[-0.2, 0.3], [0.2, 0.0], [0.0, 0.0]]))
+      >>> outputs = jnp.zeros((1, 1, 1, 3, 2)).at[..., 0].set(0.5)
+      >>> outputs = outputs.at[..., 2, 1].set(100.0)  # grey, for sure
+      >>> likelihood.mean(outputs).round(2).tolist()
+      [[[[0.5, 0.5, 0.5]]]]
+
+    References:
+      Zhang, Isola and Efros, `Colorful Image Colorization <https://arxiv.org/abs/1603.08511>`_.
+    """
+    table = np.asarray(centres, np.float32)
+    if table.ndim != 2 or table.shape[1] != 2 or len(table) < 2:
+        raise ValueError(f"the centres are colours, [k, 2] with k > 1, not {table.shape}")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"the temperature must be positive, got {temperature}")
+
+    def logits(outputs: Array) -> Float[Array, "b h w k"]:
+        several = _f32(outputs[..., 1:])
+        return several.reshape(*several.shape[:-2], -1)[..., : len(table)]
+
+    def log_prob(outputs: Float[Array, "b h w c k"], target: Float[Array, "b h w c"]) -> Array:
+        # The nearest centre, without its difference from every colour: |u - c|^2 less |u|^2.
+        found = chroma_of(target)
+        nearest = jnp.argmax(found @ table.T - 0.5 * np.sum(table**2, axis=1), axis=-1)
+        return -_sum(optax.softmax_cross_entropy_with_integer_labels(logits(outputs), nearest))
+
+    def mean(outputs: Float[Array, "b h w c k"]) -> Array:
+        color = jax.nn.softmax(logits(outputs) / temperature) @ table
+        return jnp.clip(from_chroma(luma(_f32(outputs[..., 0])), color), 0, 1)
+
+    return _checked(Likelihood(log_prob, mean, outputs=1 + -(-len(table) // 3)))
 
 
 def _location_scale(standard, scale: float | None, clip: bool) -> Likelihood:

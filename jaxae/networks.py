@@ -5,7 +5,6 @@ likelihood, `[b, h, w, c]`, or `[b, h, w, c, outputs]` where it wants several fo
 Parameters and the last layer are float32; `dtype` is what the layers before it compute in.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -107,7 +106,7 @@ def mlp_encoder(
     References:
       gates: Shazeer, `GLU Variants Improve Transformer <https://arxiv.org/abs/2002.05202>`_.
     """
-    _check(dropout, code=code, hidden=hidden)
+    check(dropout, code=code, hidden=hidden)
     return linen(_MLP(tuple(hidden), code, gated, activation, dropout, dtype))
 
 
@@ -141,9 +140,9 @@ def mlp_decoder(
       >>> decoder.apply(decoder.init(jax.random.key(0), jnp.zeros((2, 16))), jnp.zeros((2, 16))).shape
       (2, 28, 28, 1)
     """
-    _check(dropout, shape=shape, hidden=hidden, outputs=outputs)
+    check(dropout, shape=shape, hidden=hidden, outputs=outputs)
     mlp = linen(_MLP(tuple(hidden), math.prod(shape) * outputs, gated, activation, dropout, dtype))
-    return _shaped(mlp, shape, outputs)
+    return shaped(mlp, shape, outputs)
 
 
 def conv_encoder(
@@ -173,7 +172,7 @@ def conv_encoder(
       >>> encoder.apply(encoder.init(jax.random.key(0), images), images).shape
       (2, 16)
     """
-    _check(dropout, code=code, channels=channels)
+    check(dropout, code=code, channels=channels)
     return linen(_ConvEncoder(tuple(channels), code, activation, dropout, dtype))
 
 
@@ -208,11 +207,11 @@ def conv_decoder(
       >>> decoder.apply(decoder.init(jax.random.key(0), jnp.zeros((2, 16))), jnp.zeros((2, 16))).shape
       (2, 17, 30, 3)
     """
-    _check(dropout, shape=shape, channels=channels, outputs=outputs)
+    check(dropout, shape=shape, channels=channels, outputs=outputs)
     module = _ConvDecoder(
         tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
     )
-    return _shaped(linen(module), shape, outputs)
+    return shaped(linen(module), shape, outputs)
 
 
 def resnet_encoder(
@@ -246,7 +245,7 @@ def resnet_encoder(
       He et al., `Identity Mappings in Deep Residual Networks <https://arxiv.org/abs/1603.05027>`_;
       Wu and He, `Group Normalization <https://arxiv.org/abs/1803.08494>`_.
     """
-    _check(dropout, code=code, channels=channels)
+    check(dropout, code=code, channels=channels)
     return linen(_ResNetEncoder(tuple(channels), code, activation, dropout, dtype))
 
 
@@ -282,91 +281,11 @@ def resnet_decoder(
       Odena, Dumoulin and Olah, `Deconvolution and Checkerboard Artifacts
       <https://distill.pub/2016/deconv-checkerboard>`_.
     """
-    _check(dropout, shape=shape, channels=channels, outputs=outputs)
+    check(dropout, shape=shape, channels=channels, outputs=outputs)
     module = _ResNetDecoder(
         tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
     )
-    return _shaped(linen(module), shape, outputs)
-
-
-def unet_encoder(
-    channels: Sequence[int] = (48, 96, 192),
-    *,
-    activation: Activation = nn.gelu,
-    dropout: float = 0.0,
-    dtype: Any = jnp.float32,
-) -> Network:
-    """The descending half of a U-Net: its code is the features at every depth, one after the other.
-
-    A code is thus larger than the image (for 28 x 28 and the default channels, 17,184 values): this
-    is for making one image out of another, where nothing has to be squeezed. Between depths a
-    strided convolution halves the image, and a residual block follows.
-
-    Args:
-      channels: at each depth; the first is at half the image's size.
-      activation: before each convolution but the first.
-      dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the convolutions compute in.
-
-    Raises:
-      ValueError: if a size is not positive or the dropout rate is not in [0, 1).
-
-    Examples:
-      >>> import jax
-      >>> encoder, decoder = unet_encoder((4, 8)), unet_decoder((9, 7, 3), (8, 4))
-      >>> images = jnp.zeros((2, 9, 7, 3))
-      >>> z = encoder.apply(encoder.init(jax.random.key(0), images), images)
-      >>> decoder.apply(decoder.init(jax.random.key(1), z), z).shape
-      (2, 9, 7, 3)
-
-    References:
-      Ronneberger, Fischer and Brox, `U-Net <https://arxiv.org/abs/1505.04597>`_.
-    """
-    _check(dropout, channels=channels)
-    return linen(_UNetEncoder(tuple(channels), activation, dropout, dtype))
-
-
-def unet_decoder(
-    shape: Sequence[int],
-    channels: Sequence[int] = (192, 96, 48),
-    *,
-    outputs: int = 1,
-    activation: Activation = nn.gelu,
-    dropout: float = 0.0,
-    dtype: Any = jnp.float32,
-) -> Network:
-    """The ascending half of a U-Net, from a code of :func:`unet_encoder`.
-
-    The deepest features go through transposed convolutions; at each depth those of the encoder are
-    added.
-
-    Args:
-      shape: of one image, `(h, w, c)`.
-      channels: those of the encoder reversed.
-      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
-      activation: before each convolution.
-      dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the layers before the last compute in.
-
-    Raises:
-      ValueError: if a size is not positive or the dropout rate is not in [0, 1); by `apply`, if the
-        code is not that of an encoder with these channels.
-
-    Examples:
-      >>> import jax
-      >>> decoder = unet_decoder((8, 8, 1), (8, 4))
-      >>> z = jnp.zeros((2, 4 * 4 * 4 + 2 * 2 * 8))
-      >>> decoder.apply(decoder.init(jax.random.key(0), z), z).shape
-      (2, 8, 8, 1)
-
-    References:
-      Ronneberger, Fischer and Brox, `U-Net <https://arxiv.org/abs/1505.04597>`_.
-    """
-    _check(dropout, shape=shape, channels=channels, outputs=outputs)
-    module = _UNetDecoder(
-        tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
-    )
-    return _shaped(linen(module), shape, outputs)
+    return shaped(linen(module), shape, outputs)
 
 
 class _MLP(nn.Module):
@@ -383,11 +302,11 @@ class _MLP(nn.Module):
         for width in self.hidden:
             x = nn.Dense((1 + self.gated) * width, dtype=self.dtype)(x)
             x = self.activation(x[:, :width]) * (x[:, width:] if self.gated else 1.0)
-            x = _dropout(self, x)
+            x = drop(self, x)
         return nn.Dense(self.features)(x.astype(jnp.float32))
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """A convolution with a bias, computed by :mod:`jaxae.convolution`."""
 
     features: int
@@ -416,8 +335,8 @@ class _ConvEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b features"]:
         for width in self.channels:
-            x = self.activation(_Conv(width, 4, stride=2, dtype=self.dtype)(x))
-        x = _dropout(self, x.reshape(x.shape[0], -1))
+            x = self.activation(Conv(width, 4, stride=2, dtype=self.dtype)(x))
+        x = drop(self, x.reshape(x.shape[0], -1))
         return nn.Dense(self.features)(x.astype(jnp.float32))
 
 
@@ -431,12 +350,12 @@ class _ConvDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w features"]:
-        *sizes, smallest = _halvings(self.shape, len(self.channels))
+        *sizes, smallest = halvings(self.shape, len(self.channels))
         x = nn.Dense(math.prod(smallest) * self.channels[0], dtype=self.dtype)(z)
-        x = _dropout(self, x).reshape(z.shape[0], *smallest, self.channels[0])
+        x = drop(self, x).reshape(z.shape[0], *smallest, self.channels[0])
         for i, (h, w) in enumerate(reversed(sizes), start=1):
             last = i == len(self.channels)
-            layer = _Conv(
+            layer = Conv(
                 self.features if last else self.channels[i],
                 4,
                 stride=2,
@@ -458,11 +377,11 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w features"]:
         y = self.activation(_group_norm(x))
-        y = _Conv(self.features, 3, dtype=self.dtype)(y)
-        y = _dropout(self, self.activation(_group_norm(y)))
-        y = _Conv(self.features, 3, dtype=self.dtype)(y)
+        y = Conv(self.features, 3, dtype=self.dtype)(y)
+        y = drop(self, self.activation(_group_norm(y)))
+        y = Conv(self.features, 3, dtype=self.dtype)(y)
         if x.shape[-1] != self.features:
-            x = _Conv(self.features, 1, dtype=self.dtype)(x)
+            x = Conv(self.features, 1, dtype=self.dtype)(x)
         return x + y
 
 
@@ -475,10 +394,10 @@ class _ResNetEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b features"]:
-        x = _Conv(self.channels[0], 3, dtype=self.dtype)(x)
+        x = Conv(self.channels[0], 3, dtype=self.dtype)(x)
         for depth, width in enumerate(self.channels):
             if depth > 0:
-                x = _Conv(width, 4, stride=2, dtype=self.dtype)(x)
+                x = Conv(width, 4, stride=2, dtype=self.dtype)(x)
             x = _Block(width, self.activation, self.dropout, self.dtype)(x)
         x = self.activation(_group_norm(x))
         return nn.Dense(self.features)(x.reshape(x.shape[0], -1).astype(jnp.float32))
@@ -494,84 +413,16 @@ class _ResNetDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w features"]:
-        sizes = _halvings(self.shape, len(self.channels) - 1)[::-1]
+        sizes = halvings(self.shape, len(self.channels) - 1)[::-1]
         x = nn.Dense(math.prod(sizes[0]) * self.channels[0], dtype=self.dtype)(z)
         x = x.reshape(z.shape[0], *sizes[0], self.channels[0])
         for (h, w), width in zip(sizes, self.channels, strict=True):
             if (h, w) != x.shape[1:3]:
                 x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, :h, :w]
-                x = _Conv(width, 3, dtype=self.dtype)(x)
+                x = Conv(width, 3, dtype=self.dtype)(x)
             x = _Block(width, self.activation, self.dropout, self.dtype)(x)
         x = self.activation(_group_norm(x)).astype(jnp.float32)
-        return _Conv(self.features, 3)(x)
-
-
-class _PlainBlock(nn.Module):
-    """A residual block without normalisation: it begins as the identity."""
-
-    features: int
-    activation: Activation
-    dropout: float
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        y = _Conv(self.features, 3, dtype=self.dtype)(self.activation(x))
-        y = _dropout(self, self.activation(y))
-        y = _Conv(self.features, 3, dtype=self.dtype)(y)
-        # Not quite zero, so that the block's own parameters learn from the first step on.
-        scale = self.param("scale", nn.initializers.constant(0.1), ())
-        return x + scale.astype(self.dtype) * y
-
-
-class _UNetEncoder(nn.Module):
-    channels: tuple[int, ...]
-    activation: Activation
-    dropout: float
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b features"]:
-        x = 2 * x - 1
-        features = []
-        for depth, width in enumerate(self.channels):
-            x = self.activation(x) if depth > 0 else x
-            x = _Conv(width, 4, stride=2, dtype=self.dtype)(x)
-            x = _PlainBlock(width, self.activation, self.dropout, self.dtype)(x)
-            features.append(x.reshape(x.shape[0], -1))
-        return jnp.concatenate(features, axis=1).astype(jnp.float32)
-
-
-class _UNetDecoder(nn.Module):
-    shape: tuple[int, ...]
-    channels: tuple[int, ...]
-    features: int
-    activation: Activation
-    dropout: float
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w features"]:
-        image, *sizes = _halvings(self.shape, len(self.channels))
-        shapes = [(h, w, c) for (h, w), c in zip(sizes, self.channels[::-1], strict=True)]
-        ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
-        if z.shape[1] != ends[-1]:
-            raise ValueError(
-                f"the code of a U-Net of {self.channels[::-1]} channels for images of "
-                f"{self.shape} has {ends[-1]} values, but this one has {z.shape[1]}"
-            )
-        skips = [
-            part.reshape(z.shape[0], *shape).astype(self.dtype)
-            for part, shape in zip(jnp.split(z, ends[:-1], axis=1), shapes, strict=True)
-        ]
-        x = skips.pop()
-        for skip in reversed(skips):
-            _, h, w, width = skip.shape
-            layer = _Conv(width, 4, stride=2, transpose=True, dtype=self.dtype)
-            x = layer(self.activation(x))[:, :h, :w] + skip
-            x = _PlainBlock(width, self.activation, self.dropout, self.dtype)(x)
-        x = self.activation(x).astype(jnp.float32)
-        return _Conv(self.features, 4, stride=2, transpose=True)(x)[:, : image[0], : image[1]]
+        return Conv(self.features, 3)(x)
 
 
 def _group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -580,19 +431,20 @@ def _group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     return nn.GroupNorm(groups)(x.astype(jnp.float32)).astype(x.dtype)
 
 
-def _dropout(module: Any, x: Array) -> Array:
+def drop(module: Any, x: Array) -> Array:
+    """Dropout at the rate of a module, on exactly when there is a key."""
     if module.dropout == 0:
         return x
     return nn.Dropout(module.dropout, deterministic=not module.has_rng("dropout"))(x)
 
 
-def _halvings(shape: Sequence[int], times: int) -> list[tuple[int, int]]:
+def halvings(shape: Sequence[int], times: int) -> list[tuple[int, int]]:
     """Height and width after 0, 1, ..., `times` convolutions of stride 2."""
     h, w = shape[:2]
     return [(-(-h // 2**i), -(-w // 2**i)) for i in range(times + 1)]
 
 
-def _shaped(network: Network, shape: Sequence[int], outputs: int) -> Network:
+def shaped(network: Network, shape: Sequence[int], outputs: int) -> Network:
     """The same network, its outputs as `[b, h, w, c]` or `[b, h, w, c, outputs]`."""
     shape = (*shape, outputs) if outputs > 1 else tuple(shape)
 
@@ -602,7 +454,8 @@ def _shaped(network: Network, shape: Sequence[int], outputs: int) -> Network:
     return Network(network.init, apply)
 
 
-def _check(dropout: float, **sizes: int | Sequence[int]) -> None:
+def check(dropout: float, **sizes: int | Sequence[int]) -> None:
+    """Raises a `ValueError` for a rate or a size that is out of range."""
     if not 0 <= dropout < 1:
         raise ValueError(f"the dropout rate must be in [0, 1), got {dropout}")
     for name, value in sizes.items():

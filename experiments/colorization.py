@@ -1,0 +1,157 @@
+"""Colorization: red, green and blue from grey.
+
+    python -m experiments.colorization --dataset cifar10
+    python -m experiments.colorization --dataset cifar10 --classes 96
+    python -m experiments.colorization --apply RUN picture.png --out colored
+
+Grey is 0.299 R + 0.587 G + 0.114 B, and the answer keeps it: only the colour is predicted. Beside the
+model stand the grey image itself and the best affine map of its levels. A squared error is least at the
+mean of the colours that a thing may have, which is paler than any of them; --classes predicts
+probabilities of so many colours (the K-means centres of those of training images) instead, and paints
+vividly, at the price of the squared error. colorfulness is the measure of Hasler and Süsstrunk;
+chroma_error the mean squared error in the a and b of CIE Lab.
+
+--apply: the colours of a picture are found at the size of the training images and put under the picture's
+own grey levels, in its own size. Colours that it has are not looked at.
+
+Lectures: colorization on CIFAR-10: truth, grey input, predicted.
+"""
+
+import dataclasses
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+
+import jaxae
+from experiments import base
+from experiments import image_to_image as common
+from jaxae import colors, unet
+
+PIXELS = 200_000
+"""How many pixels of training images the classes of colours are found from."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.Config):
+    """Flags of colorization."""
+
+    dataset: str = "cifar10"
+    """Any data set of images in colour."""
+    classes: int | None = None
+    """Predict probabilities of so many colours in place of the colour: vivid, not the least error."""
+    temperature: float = 0.4
+    """Of the mean over --classes: 1 is the mean colour, near 0 the most probable one."""
+
+
+def task(config: Config, centres: np.ndarray | None) -> common.Task:
+    """Grey in, colour out; `centres` are the colours of the classes, if there are any."""
+    plain = common.Task(
+        name="colorization",
+        answer="colorized",
+        words="colour from 0.299 R + 0.587 G + 0.114 B",
+        corrupt=jaxae.corruptions.grayscale(),
+        seen=lambda shape: shape,
+        combine=unet.colorize,
+        look=lambda x: x,
+        rivals=rivals,
+        scores=scores,
+        blocks=2,
+    )
+    if centres is None:
+        return plain
+    return plain._replace(
+        combine=lambda grey, y: grey,
+        likelihood=jaxae.chroma(jnp.asarray(centres), temperature=config.temperature),
+        likelihood_name=f"{len(centres)} classes of colours, temperature {config.temperature:g},",
+    )
+
+
+def scores(truth: jax.Array, image: jax.Array, seen: jax.Array) -> dict[str, jax.Array]:
+    """Of colour alone."""
+    return {
+        "chroma_error": colors.chroma_error(truth, image),
+        "colorfulness": colors.colorfulness(image),
+    }
+
+
+def rivals(pairs: common.Pairs) -> dict[str, common.Painter]:
+    """The grey image, and the best affine function of its levels for each colour."""
+    seen, truth = (np.asarray(jaxae.as_float(part), np.float64) for part in pairs.train)
+    design = np.stack([seen[..., 0].ravel(), np.ones(seen[..., 0].size)], axis=1)
+    fitted = np.linalg.lstsq(design, truth.reshape(-1, 3), rcond=None)[0]
+    slope, offset = jnp.float32(fitted[0]), jnp.float32(fitted[1])
+    return {"grey": lambda x: x, "affine": lambda x: x * slope + offset}
+
+
+def find_centres(config: Config, images: np.ndarray) -> np.ndarray | None:
+    """The colours of the classes, if there are any: K-means of those of training pixels."""
+    if config.classes is None:
+        return None
+    some = jaxae.as_float(images[base.spread(len(images), 2000)])
+    pixels = np.asarray(colors.chroma(some)).reshape(-1, 2)
+    pixels = pixels[base.spread(len(pixels), PIXELS)]
+    different = len(np.unique(pixels.round(4), axis=0))
+    if different < config.classes:
+        raise ValueError(f"--classes {config.classes}: {config.dataset} has {different} colours")
+    found = MiniBatchKMeans(config.classes, n_init=3, batch_size=4096, random_state=0).fit(pixels)
+    return np.asarray(found.cluster_centers_, np.float32)
+
+
+def check(config: Config) -> None:
+    """Raises for flags that do not go together."""
+    if config.classes is None:
+        if config.temperature != Config.temperature:
+            raise ValueError("--temperature goes with --classes")
+        return
+    if config.classes < 2:
+        raise ValueError(f"--classes must be at least 2, got {config.classes}")
+    if not config.residual:
+        raise ValueError("--classes takes the grey levels of the input; leave out --no-residual")
+    if config.likelihood is not None or config.scale is not None:
+        raise ValueError("--classes is a likelihood of its own; leave out --likelihood and --scale")
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains a colorizer, measures it beside its rivals, and writes the run folder; or applies one."""
+    started = time.perf_counter()
+    common.check_apply(config)
+    if config.apply is not None:
+        use(config, config.apply)
+        return {}
+    check(config)
+    data = base.load(config, default=16)
+    if data.test.shape[-1] != 3:
+        raise ValueError(f"the images of {config.dataset} have no colours to find")
+    centres = find_centres(config, data.train)
+    record = {"centres": None if centres is None else centres.tolist()}
+    return common.train(config, task(config, centres), data, started=started, record=record)
+
+
+def use(config: Config, folder: str) -> None:
+    """Colours pictures."""
+    known, record, run = common.trained(folder, "colorization", Config)
+    centres = record.get("centres")
+    what = task(known, None if centres is None else np.asarray(centres, np.float32))
+    shape = tuple(record["shape"])
+    params = common.parameters(run, common.build(known, what, shape), shape)
+
+    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        x = jaxae.as_float(picture)[None]
+        grey = colors.luma(x) if x.shape[-1] == 3 else x
+        size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
+        small = np.clip(np.repeat(common.resized(np.asarray(grey), size), 3, axis=-1), 0, 1)
+        count = common.symmetries(known, what, (*size, 3))
+        painter = common.painter(common.build(known, what, (*size, 3)), params, count)
+        found = np.asarray(colors.chroma(painter(jnp.asarray(small))))
+        large = jnp.asarray(common.resized(found, (x.shape[1], x.shape[2])))
+        return np.asarray(colors.from_chroma(grey, large)[0])
+
+    common.apply(config, paint, what.answer)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

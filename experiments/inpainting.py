@@ -1,0 +1,157 @@
+"""Inpainting: what is missing of an image, from what is around it.
+
+    python -m experiments.inpainting --dataset celeb_a
+    python -m experiments.inpainting --dataset cifar10 --hole torn:0.4
+    python -m experiments.inpainting --apply RUN picture.png --out whole
+
+The network sees the image with a hole and, as one more channel, where the hole is; what is known is kept.
+Beside it stand the mean of the known pixels and biharmonic interpolation (scikit-image). hole_psnr is that
+of the missing values alone. Training images have a new hole each time, test images the same for every run.
+
+--apply fills what is transparent in a picture (its alpha channel), found at the size of the training
+images.
+
+Lectures: recover a torn-out part of a photo.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from skimage.restoration import inpaint_biharmonic
+
+import jaxae
+from experiments import base
+from experiments import image_to_image as common
+from jaxae import masks, unet
+
+HOLES: dict[str, Callable[..., masks.Mask]] = {
+    "block": masks.block,
+    "half": masks.half,
+    "pixels": masks.pixels,
+    "torn": masks.torn,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.Config):
+    """Flags of inpainting."""
+
+    dataset: str = "celeb_a"
+    """Any image data set."""
+    image_size: int | None = 64
+    """Crop to the square in the middle and resize it to this many pixels."""
+    hole: str = "block:0.5"
+    """What is missing: block:SIDE (a block somewhere, its sides as a part of the image's), half or
+    half:left (right, top, bottom), pixels:RATE, torn:PART (beyond a torn edge)."""
+
+
+def hole(flag: str) -> masks.Mask:
+    """The mask that a flag such as `block:0.5` names."""
+    name, _, value = flag.partition(":")
+    if name not in HOLES:
+        raise ValueError(f"there is no hole {name!r}, only {', '.join(HOLES)}")
+    if name == "half":
+        return masks.half(value or None)  # type: ignore[arg-type]
+    if not value:
+        raise ValueError(f"a hole is written with its size, such as {name}:0.5")
+    return HOLES[name](base.number(value, flag))
+
+
+def task(config: Config) -> common.Task:
+    """Images with holes in, whole ones out."""
+    return common.Task(
+        name="inpainting",
+        answer="inpainted",
+        words=f"missing: {config.hole}",
+        corrupt=jaxae.corruptions.hide(hole(config.hole)),
+        seen=lambda shape: (*shape[:2], shape[2] + 1),
+        combine=unet.fill,
+        look=lambda x: x[..., :-1],
+        rivals=lambda pairs: {"mean_fill": mean_fill, "biharmonic": biharmonic},
+        scores=scores,
+        images=150_000,
+        channels=(48, 96, 128, 192),
+        blocks=1,
+        symmetries=2,
+    )
+
+
+def scores(truth: jax.Array, image: jax.Array, seen: jax.Array) -> dict[str, jax.Array]:
+    """The error where something was missing, and how many values were."""
+    missing = jnp.broadcast_to(seen[..., -1:], truth.shape)
+    return {
+        "hole_error": jnp.sum(missing * jnp.square(truth - image), axis=(1, 2, 3)),
+        "hole_values": jnp.sum(missing, axis=(1, 2, 3)),
+    }
+
+
+def mean_fill(seen: jax.Array) -> jax.Array:
+    """The mean of what is known, in each channel."""
+    image, missing = seen[..., :-1], seen[..., -1:]
+    known = 1 - missing
+    count = jnp.maximum(jnp.sum(known, axis=(1, 2), keepdims=True), 1)
+    mean = jnp.sum(known * image, axis=(1, 2), keepdims=True) / count
+    return known * image + missing * mean
+
+
+def biharmonic(seen: jax.Array) -> jax.Array:
+    """The smoothest continuation of what is known."""
+    hidden = np.asarray(seen, np.float64)
+
+    def one(image: np.ndarray) -> np.ndarray:
+        missing = image[..., -1] > 0.5
+        if missing.all() or not missing.any():
+            return image[..., :-1]
+        return inpaint_biharmonic(image[..., :-1], missing, channel_axis=-1)
+
+    with ThreadPoolExecutor() as pool:
+        return jnp.asarray(np.clip(np.stack(list(pool.map(one, hidden))), 0, 1), jnp.float32)
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains a model, measures it beside its rivals, and writes the run folder; or applies one."""
+    started = time.perf_counter()
+    common.check_apply(config)
+    if config.apply is not None:
+        use(config, config.apply)
+        return {}
+    what = task(config)
+    data = base.load(config, default=16)
+    return common.train(config, what, data, started=started)
+
+
+def use(config: Config, folder: str) -> None:
+    """Fills what is transparent in pictures."""
+    known, record, run = common.trained(folder, "inpainting", Config)
+    what, shape = task(known), tuple(record["shape"])
+    params = common.parameters(run, common.build(known, what, shape), what.seen(shape))
+
+    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        if alpha is None or (alpha >= 0.5).all():
+            raise ValueError("nothing is missing: no pixel is transparent")
+        x = common.channels_of(picture, shape[2])
+        missing = np.broadcast_to(alpha < 0.5, (*x.shape[:3], 1)).astype(np.float32)
+        size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
+        # Whatever touches the hole is missing, and is not mixed into what is known.
+        small_hole = common.resized(missing, size) > 0.01
+        weight = np.maximum(common.resized(1 - missing, size), 0.1)
+        small = np.clip(common.resized((1 - missing) * x, size) / weight, 0, 1)
+        seen = np.concatenate([np.where(small_hole, 0.5, small), small_hole], axis=-1)
+        small_shape = (*size, shape[2])
+        count = common.symmetries(known, what, small_shape)
+        painter = common.painter(common.build(known, what, small_shape), params, count)
+        found = np.asarray(painter(jnp.asarray(seen, jnp.float32)))
+        large = common.resized(found, (x.shape[1], x.shape[2]))
+        return common.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
+
+    common.apply(config, paint, what.answer, uses_alpha=True)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

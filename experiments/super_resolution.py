@@ -1,0 +1,130 @@
+"""Super-resolution: an image from one with a half, a quarter or an eighth of the pixels each way.
+
+    python -m experiments.super_resolution --dataset cifar10 --factor 2
+    python -m experiments.super_resolution --dataset cifar10 --factor 4
+    python -m experiments.super_resolution --apply RUN picture.png --out larger
+
+Small images are made by antialiased bicubic interpolation (a = -0.5) and clipped to [0, 1]. The network
+sees them brought back to the full size by bicubic interpolation, which is what it has to beat, beside
+nearest neighbours.
+
+--apply makes a picture FACTOR times as large each way.
+
+Lectures: super-resolution as the denoising of lost detail.
+"""
+
+import dataclasses
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxae
+from experiments import base
+from experiments import image_to_image as common
+from jaxae import unet
+
+TILE, MARGIN = 256, 32
+"""Large pictures are done in tiles, which see so many pixels around them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.Config):
+    """Flags of super-resolution."""
+
+    dataset: str = "cifar10"
+    """Any image data set."""
+    factor: int = 2
+    """How many pixels of the large image, each way, become one of the small."""
+
+
+def task(config: Config) -> common.Task:
+    """Small images in, at the size of the large ones."""
+    return common.Task(
+        name="super_resolution",
+        answer="super_resolved",
+        words=f"{config.factor} x {config.factor} pixels from one, antialiased bicubic",
+        corrupt=jaxae.corruptions.downsample(config.factor),
+        seen=lambda shape: shape,
+        combine=unet.add,
+        look=lambda x: x,
+        rivals=lambda pairs: {
+            "bicubic": lambda x: x,
+            "nearest": lambda x: nearest(x, config.factor),
+        },
+        channels=(64,) if config.factor == 2 else (64, 96),
+        blocks=6 if config.factor == 2 else 4,
+        symmetries=8,
+    )
+
+
+def nearest(x: jax.Array, factor: int) -> jax.Array:
+    """Each small pixel as a square of large ones; the small image is that of the bicubic one."""
+    h, w = x.shape[1:3]
+    small = jaxae.corruptions.downsample(factor, keep_shape=False)(jax.random.key(0), x)
+    return jnp.repeat(jnp.repeat(small, factor, axis=1), factor, axis=2)[:, :h, :w]
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains a model, measures it beside its rivals, and writes the run folder; or applies one."""
+    started = time.perf_counter()
+    common.check_apply(config)
+    if config.apply is not None:
+        use(config, config.apply)
+        return {}
+    what = task(config)
+    data = base.load(config, default=16)
+    if min(data.test.shape[1:3]) < config.factor:
+        raise ValueError(
+            f"--factor {config.factor} is larger than the images of {config.dataset}, "
+            f"{data.test.shape[1]} x {data.test.shape[2]}"
+        )
+    return common.train(config, what, data, started=started)
+
+
+def use(config: Config, folder: str) -> None:
+    """Enlarges pictures."""
+    known, record, run = common.trained(folder, "super_resolution", Config)
+    what, shape = task(known), tuple(record["shape"])
+    if known.network != "unet":
+        raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
+    params = common.parameters(run, common.build(known, what, shape), shape)
+
+    def enlarge(x: np.ndarray) -> np.ndarray:
+        count = common.symmetries(known, what, x.shape[1:])
+        painter = common.painter(common.build(known, what, x.shape[1:]), params, count)
+        return np.asarray(painter(jnp.asarray(x)))
+
+    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        x = common.channels_of(picture, shape[2])
+        size = (known.factor * x.shape[1], known.factor * x.shape[2])
+        large = np.clip(common.resized(x, size), 0, 1)
+        return common.picture_of(tiled(enlarge, large), picture.shape[2])
+
+    common.apply(config, paint, what.answer)
+
+
+def tiled(function: Any, x: np.ndarray) -> np.ndarray:
+    """A function of images, piece by piece, so that memory does not grow with the picture."""
+    h, w = x.shape[1:3]
+    if max(h, w) <= TILE + 2 * MARGIN:
+        return function(x)
+    # Every tile has the same size, those at the borders as well: one program for all of them.
+    side_h, side_w = min(h, TILE + 2 * MARGIN), min(w, TILE + 2 * MARGIN)
+    result = np.empty(x.shape, np.float32)
+    for top in range(0, h, TILE):
+        for left in range(0, w, TILE):
+            i, j = (
+                min(max(start - MARGIN, 0), n - side)
+                for start, n, side in ((top, h, side_h), (left, w, side_w))
+            )
+            tile = function(x[:, i : i + side_h, j : j + side_w])
+            end_h, end_w = min(top + TILE, h), min(left + TILE, w)
+            result[:, top:end_h, left:end_w] = tile[:, top - i : end_h - i, left - j : end_w - j]
+    return result
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

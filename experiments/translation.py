@@ -1,0 +1,192 @@
+"""Translation: images of one kind from images of another, given pairs of them.
+
+    python -m experiments.translation
+    python -m experiments.translation --inputs FOLDER --targets FOLDER
+    python -m experiments.translation --dataset cifar10 --make night
+    python -m experiments.translation --apply RUN picture.png --out translated
+
+Pairs are two folders whose files have the same names, or two arrays (.npy, or .npz with `images`) of the
+same length. A tenth of them is set aside to test, a tenth of the others to validate. Or pairs are made
+from a data set: `shift:DOWN:RIGHT`, the image moved by so many pixels (zeros come in), or `night`, from a
+dark, bluish and noisy picture the one by day.
+
+Beside the model stand the input itself, if it has as many channels as the target, and the mean of all
+training targets.
+
+Lectures: image shifting, day and night, pairs of images in general.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxae
+from experiments import base
+from experiments import image_to_image as common
+from jaxae import unet
+
+MADE_SEED = 1_414_213_562
+NIGHT = (0.18, 0.2, 0.32)
+"""What is left of red, green and blue at night."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(common.Config):
+    """Flags of translation."""
+
+    inputs: str | None = None
+    """A folder or an array of images to translate from."""
+    targets: str | None = None
+    """What to make of each of them."""
+    make: str | None = None
+    """Make the pairs from --dataset: shift:DOWN:RIGHT or night. By default shift:4:2, if there are no
+    --inputs and --targets."""
+    symmetries: int | None = 1
+    """Only 1: pairs are trained on as they are."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains a model on pairs, measures it, and writes the run folder; or applies one."""
+    started = time.perf_counter()
+    common.check_apply(config)
+    if config.apply is not None:
+        use(config, config.apply)
+        return {}
+    if config.symmetries != 1:
+        raise ValueError("pairs are trained on as they are; leave out --symmetries")
+    if config.inputs is None and config.targets is None:
+        data, pairs, words = made(config)
+    else:
+        data, pairs, words = given(config)
+    x, y = pairs.train
+    return common.train(
+        config,
+        task(x.shape[1:], y.shape[1:], words),
+        data,
+        started=started,
+        pairs=pairs,
+        record={"seen": x.shape[1:]},
+    )
+
+
+def made(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
+    """Pairs that are made from the images of a data set."""
+    kind, *numbers = (config.make or "shift:4:2").split(":")
+    if kind not in ("shift", "night") or len(numbers) != (2 if kind == "shift" else 0):
+        raise ValueError(f"--make is shift:DOWN:RIGHT or night, not {config.make!r}")
+    data = base.load(config, default=16)
+    assert data.validation is not None
+    if kind == "night" and data.test.shape[-1] != 3:
+        raise ValueError(f"the images of {config.dataset} have no colours, and night is blue")
+    splits = []
+    for i, x in enumerate((data.train, data.validation, data.test)):
+        if kind == "shift":
+            shift = [base.number(text, str(config.make)) for text in numbers]
+            splits.append((x, shifted(x, int(shift[0]), int(shift[1]))))
+        else:
+            splits.append((night(jax.random.fold_in(jax.random.key(MADE_SEED), i), x), x))
+    pairs = jaxae.PairSplits(*splits)
+    return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
+
+
+def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
+    """Pairs of the user's own."""
+    if config.inputs is None or config.targets is None:
+        raise ValueError("--inputs and --targets go together")
+    if config.make is not None:
+        raise ValueError(
+            "--make is for pairs made from --dataset; leave out --inputs and --targets"
+        )
+    base.check(config)
+    pairs = jaxae.load_pairs(config.inputs, config.targets, image_size=config.image_size)
+    x, y = pairs.train
+    size = base.batch_size(config, len(x), 16)
+    names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
+    shape = " x ".join(map(str, y.shape[1:]))
+    words = f"{len(pairs.test[0])} test pairs of {names}, {shape}"
+    empty = base.Data(x, None, x, None, size, False, words)
+    return with_inputs(empty, pairs), pairs, names
+
+
+def with_inputs(data: base.Data, pairs: jaxae.PairSplits) -> base.Data:
+    """The data with the inputs of the pairs as its images."""
+    train, validation, test = (pair[0] for pair in pairs)
+    return data._replace(train=train, validation=validation, test=test)
+
+
+def shifted(x: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Images moved by whole pixels; zeros come in."""
+    h, w = x.shape[1:3]
+    if abs(down) >= h or abs(right) >= w:
+        raise ValueError(f"a shift by {down} and {right} leaves nothing of {h} x {w} pixels")
+    result = np.zeros_like(x)
+    rows, columns = (slice(max(by, 0), n + min(by, 0)) for by, n in ((down, h), (right, w)))
+    from_rows, from_columns = (
+        slice(max(-by, 0), n + min(-by, 0)) for by, n in ((down, h), (right, w))
+    )
+    result[:, rows, columns] = x[:, from_rows, from_columns]
+    return result
+
+
+def night(key: jax.Array, x: np.ndarray) -> np.ndarray:
+    """Photographs as if taken at night: dark, bluish, and with the noise of little light."""
+
+    def darken(key: jax.Array, x: jax.Array) -> jax.Array:
+        dark = jnp.asarray(NIGHT) * jnp.square(x)
+        return jnp.clip(dark + 0.02 * jax.random.normal(key, x.shape), 0, 1)
+
+    darkened = [
+        jnp.round(255 * darken(jax.random.fold_in(key, i), jaxae.as_float(x[i : i + 1000])))
+        for i in range(0, len(x), 1000)
+    ]
+    return np.concatenate(darkened).astype(np.uint8)
+
+
+def task(seen: tuple[int, ...], shape: tuple[int, ...], words: str) -> common.Task:
+    """From one half of a pair to the other."""
+    alike = seen == shape
+
+    def rivals(pairs: common.Pairs) -> dict[str, common.Painter]:
+        mean = jnp.mean(jaxae.as_float(pairs.train[1]), axis=0)
+        constant = {"mean_target": lambda x: jnp.broadcast_to(mean, (len(x), *shape))}
+        return ({"input": lambda x: x} if alike else {}) | constant
+
+    return common.Task(
+        name="translation",
+        answer="translated",
+        words=words,
+        corrupt=None,
+        seen=lambda shape: (*shape[:2], seen[2]),
+        combine=unet.add if alike else None,
+        look=lambda x: x,
+        rivals=rivals,
+        images=150_000,
+        symmetries=1,
+    )
+
+
+def use(config: Config, folder: str) -> None:
+    """Translates pictures, in the size that they have."""
+    known, record, run = common.trained(folder, "translation", Config)
+    shape, seen = tuple(record["shape"]), tuple(record["seen"])
+    what = task(seen, shape, "")
+    if known.network != "unet":
+        raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
+    params = common.parameters(run, common.build(known, what, shape), seen)
+
+    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        x = common.channels_of(picture, seen[2])
+        model = common.build(known, what, (*x.shape[1:3], shape[2]))
+        found = np.asarray(common.painter(model, params, 1)(jnp.asarray(x)))
+        return common.picture_of(found, picture.shape[2]) if seen == shape else found[0]
+
+    common.apply(config, paint, what.answer)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)

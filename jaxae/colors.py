@@ -1,0 +1,171 @@
+"""Grey and colour: luma, CIE Lab, and how colourful an image is. Images are `[..., 3]`, sRGB in [0, 1]."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from jaxae.base import as_float
+
+LUMA = (0.299, 0.587, 0.114)
+"""The weights of red, green and blue in the grey of ITU-R BT.601."""
+
+# Linear sRGB to CIE XYZ (IEC 61966-2-1), and the white of D65.
+XYZ = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+WHITE = (0.95047, 1.0, 1.08883)
+
+
+def luma(x: Float[Array, "*b c"]) -> Float[Array, "*b 1"]:
+    r"""The grey level of each pixel.
+
+    .. math:: 0.299 R + 0.587 G + 0.114 B
+
+    Raises:
+      ValueError: if there are not three channels.
+
+    Examples:
+      >>> round(float(luma(jnp.array([1.0, 0.0, 0.0]))[0]), 3)
+      0.299
+    """
+    _check(x)
+    return jnp.sum(x * jnp.asarray(LUMA, x.dtype), axis=-1, keepdims=True)
+
+
+def chroma(x: Float[Array, "*b c"]) -> Float[Array, "*b 2"]:
+    r"""The colour of each pixel without its grey level, each part in [-0.5, 0.5].
+
+    .. math:: C_b = \frac{B - Y}{2 (1 - 0.114)}, \qquad C_r = \frac{R - Y}{2 (1 - 0.299)}
+
+    Raises:
+      ValueError: if there are not three channels.
+
+    Examples:
+      >>> chroma(jnp.array([0.0, 0.0, 1.0])).round(2).tolist()[0]
+      0.5
+
+    References:
+      ITU-R BT.601; the JPEG File Interchange Format.
+    """
+    grey = luma(x)[..., 0]
+    parts = [(x[..., i] - grey) / (2 * (1 - LUMA[i])) for i in (2, 0)]
+    return jnp.stack(parts, axis=-1)
+
+
+def from_chroma(grey: Float[Array, "*b 1"], chroma: Float[Array, "*b 2"]) -> Float[Array, "*b 3"]:
+    """The image with these grey levels and colours, the inverse of :func:`luma` and :func:`chroma`.
+
+    Examples:
+      >>> x = jnp.array([0.2, 0.7, 0.4])
+      >>> bool(jnp.allclose(from_chroma(luma(x), chroma(x)), x, atol=1e-6))
+      True
+    """
+    grey = grey[..., 0]
+    blue, red = (grey + 2 * (1 - LUMA[i]) * chroma[..., j] for i, j in ((2, 0), (0, 1)))
+    green = (grey - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
+    return jnp.stack([red, green, blue], axis=-1)
+
+
+def with_luma(grey: Float[Array, "*b #c"], colors: Float[Array, "*b c"]) -> Float[Array, "*b c"]:
+    r"""The nearest image that has the given grey levels.
+
+    .. math:: x - w \frac{\langle w, x \rangle - y}{\lVert w \rVert^2}, \qquad w = (0.299, 0.587, 0.114)
+
+    The truth has these grey levels too, so that this is never further from it: the projection on a
+    plane in which the truth lies.
+
+    Args:
+      grey: y, `[..., 1]`, or `[..., 3]` with the grey in each channel.
+      colors: x, any image, `[..., 3]`. The result may be outside [0, 1], as it may.
+
+    Examples:
+      >>> image = with_luma(jnp.array([0.5]), jnp.array([0.9, 0.1, 0.4]))
+      >>> round(float(luma(image)[0]), 4)
+      0.5
+    """
+    _check(colors)
+    grey = luma(grey) if grey.shape[-1] == 3 else grey
+    weights = jnp.asarray(LUMA, colors.dtype)
+    return colors - weights * (luma(colors) - grey) / jnp.sum(jnp.square(weights))
+
+
+def rgb_to_lab(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b c"]:
+    r"""CIE L\*a\*b\* under D65: lightness from 0 to 100, and two axes of colour.
+
+    .. math:: L = 116 f(Y) - 16, \quad a = 500 (f(X) - f(Y)), \quad b = 200 (f(Y) - f(Z))
+
+    with f the cube root (linear near zero) of the linear light relative to white.
+
+    Args:
+      x: bytes, or floats in [0, 1], `[..., 3]`.
+
+    Raises:
+      ValueError: if there are not three channels.
+
+    Examples:
+      >>> rgb_to_lab(jnp.ones(3)).round(1).tolist()[0]
+      100.0
+
+    References:
+      CIE 15, Colorimetry; the matrix of IEC 61966-2-1.
+    """
+    x = as_float(x)
+    _check(x)
+    # Both branches of a `where` are computed, and their gradients: neither may be infinite.
+    linear = jnp.where(x > 0.04045, ((jnp.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
+    light = linear @ jnp.asarray(XYZ, x.dtype).T / jnp.asarray(WHITE, x.dtype)
+    root = jnp.cbrt(jnp.maximum(light, 0.008856))
+    f = jnp.where(light > 0.008856, root, 7.787 * light + 16 / 116)
+    fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
+    return jnp.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], axis=-1)
+
+
+def chroma_error(
+    x: Shaped[Array | np.ndarray, "b h w c"], y: Shaped[Array | np.ndarray, "b h w c"]
+) -> Float[Array, " b"]:
+    r"""The mean squared error of each image in the a and b of :func:`rgb_to_lab`: of colour alone.
+
+    Examples:
+      >>> x = jnp.full((1, 2, 2, 3), 0.5)
+      >>> chroma_error(x, x).tolist()
+      [0.0]
+    """
+    difference = rgb_to_lab(x)[..., 1:] - rgb_to_lab(y)[..., 1:]
+    return jnp.mean(jnp.square(difference), axis=(1, 2, 3))
+
+
+def colorfulness(x: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, " b"]:
+    r"""How colourful an image looks: 0 is grey, 15 slightly, 59 quite, 109 extremely colourful.
+
+    .. math:: \sqrt{\sigma_{rg}^2 + \sigma_{yb}^2} + 0.3 \sqrt{\mu_{rg}^2 + \mu_{yb}^2}, \qquad
+              rg = R - G, \quad yb = \tfrac12 (R + G) - B
+
+    with the means and standard deviations over the pixels, on the scale of bytes.
+
+    Args:
+      x: images, bytes or floats in [0, 1], `[b, h, w, 3]`.
+
+    Raises:
+      ValueError: if there are not three channels.
+
+    Examples:
+      >>> colorfulness(jnp.full((1, 4, 4, 3), 0.5)).tolist()
+      [0.0]
+
+    References:
+      Hasler and Süsstrunk, `Measuring Colourfulness in Natural Images
+      <https://doi.org/10.1117/12.477378>`_.
+    """
+    x = 255 * as_float(x)
+    _check(x)
+    red, green, blue = x[..., 0], x[..., 1], x[..., 2]
+    axes = jnp.stack([red - green, (red + green) / 2 - blue])
+    deviation = jnp.sqrt(jnp.sum(jnp.var(axes, axis=(2, 3)), axis=0))
+    return deviation + 0.3 * jnp.sqrt(jnp.sum(jnp.square(jnp.mean(axes, axis=(2, 3))), axis=0))
+
+
+def _check(x: Array) -> None:
+    if x.shape[-1] != 3:
+        raise ValueError(f"only an image of 3 channels has colours, not one of {x.shape[-1]}")
