@@ -59,7 +59,7 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
         look=lambda x: x,
         rivals=rivals,
         scores=scores,
-        blocks=2,
+        images=240_000,
     )
     if centres is None:
         return plain

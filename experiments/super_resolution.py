@@ -42,6 +42,10 @@ class Config(common.Config):
 
 def task(config: Config) -> common.Task:
     """Small images in, at the size of the large ones."""
+    # As many halvings as pixels were taken together, and one more where that is much.
+    channels, blocks = {2: ((64,), 6), 3: ((64, 96), 3), 4: ((64, 96), 3)}.get(
+        config.factor, ((48, 96, 192), 2)
+    )
     return common.Task(
         name="super_resolution",
         answer="super_resolved",
@@ -54,8 +58,9 @@ def task(config: Config) -> common.Task:
             "bicubic": lambda x: x,
             "nearest": lambda x: nearest(x, config.factor),
         },
-        channels=(64,) if config.factor == 2 else (64, 96),
-        blocks=6 if config.factor == 2 else 4,
+        images=150_000,
+        channels=channels,
+        blocks=blocks,
         symmetries=8,
     )
 
