@@ -367,9 +367,13 @@ def apply(
             picture, alpha = images.read_image(path), images.read_alpha(path)
             if alpha is not None and not uses_alpha:
                 print(f"{path}: its alpha channel is left out", file=sys.stderr)
-            result = paint(picture, alpha)
         except ValueError as error:
             failed.append(str(error))
+            continue
+        try:
+            result = paint(picture, alpha)
+        except ValueError as error:
+            failed.append(f"{path}: {error}")
             continue
         stem, number = f"{path.stem}-{answer}", 1
         while stem in written:

@@ -57,7 +57,7 @@ def hole(flag: str) -> masks.Mask:
     if name not in HOLES:
         raise ValueError(f"there is no hole {name!r}, only {', '.join(HOLES)}")
     if name == "half":
-        return masks.half(value or None)  # type: ignore[arg-type]
+        return masks.half(value or None)
     if not value:
         raise ValueError(f"a hole is written with its size, such as {name}:0.5")
     return HOLES[name](base.number(value, flag))

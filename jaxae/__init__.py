@@ -112,13 +112,6 @@ from jaxae.vae import (
 )
 
 __all__ = [
-    "with_input",
-    "masks",
-    "self_ensemble",
-    "random_symmetry",
-    "load_pairs",
-    "PairSplits",
-    "chroma",
     "Autoencoder",
     "Checkpoints",
     "ClusterScores",
@@ -131,6 +124,7 @@ __all__ = [
     "Network",
     "NonFiniteError",
     "Output",
+    "PairSplits",
     "PrincipalComponents",
     "Quality",
     "Splits",
@@ -145,6 +139,7 @@ __all__ = [
     "binarize",
     "bits_per_dimension",
     "categorical",
+    "chroma",
     "classifier",
     "cluster_scores",
     "collapse_report",
@@ -181,6 +176,7 @@ __all__ = [
     "linen",
     "lipschitz",
     "load",
+    "load_pairs",
     "logistic_normal",
     "logistic_pca",
     "loss_scores",
@@ -188,6 +184,7 @@ __all__ = [
     "make_epoch",
     "make_evaluate",
     "make_step",
+    "masks",
     "match_clusters",
     "mean_difference",
     "means",
@@ -206,10 +203,12 @@ __all__ = [
     "random_affine",
     "random_flip",
     "random_shift",
+    "random_symmetry",
     "rate_divergence",
     "reconstruct",
     "resnet_decoder",
     "resnet_encoder",
+    "self_ensemble",
     "sharpened",
     "slerp",
     "soft_assignments",
@@ -226,6 +225,7 @@ __all__ = [
     "unet_decoder",
     "unet_encoder",
     "vae",
+    "with_input",
 ]
 
 __version__ = "0.1.0"

@@ -192,7 +192,7 @@ def categorical(levels: int = 256) -> Likelihood:
     return _checked(Likelihood(log_prob, mean, outputs=levels, levels=levels))
 
 
-def chroma(centres: Float[Array | np.ndarray, "k 2"], *, temperature: float = 0.4) -> Likelihood:
+def chroma(centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.4) -> Likelihood:
     r"""The colour of each pixel is one of K classes, and its grey level is known.
 
     .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i}, \qquad

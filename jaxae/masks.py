@@ -7,7 +7,7 @@ for a size or a rate that is out of range.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +52,11 @@ def block(size: float = 0.5, *, centred: bool = False) -> Mask:
     return mask
 
 
-def half(side: Literal["left", "right", "top", "bottom"] | None = None) -> Mask:
+def half(side: str | None = None) -> Mask:
     """Half of the image; where it cannot be halved, the smaller part.
 
     Args:
-      side: which half is missing; when None, any of the four.
+      side: which half is missing: left, right, top or bottom; when None, any of the four.
 
     Examples:
       >>> half("left")(jax.random.key(0), (1, 1, 5, 1)).ravel().tolist()

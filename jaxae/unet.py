@@ -202,9 +202,9 @@ def fill(hidden: Float[Array, "b h w c1"], y: Float[Array, "b h w c"]) -> Float[
       y: what the network makes of them.
 
     Examples:
-      >>> hidden = jnp.array([[0.3, 0.0], [0.5, 1.0]]).reshape(1, 1, 2, 2)
+      >>> hidden = jnp.array([[0.25, 0.0], [0.5, 1.0]]).reshape(1, 1, 2, 2)
       >>> fill(hidden, jnp.full((1, 1, 2, 1), 0.25)).ravel().tolist()
-      [0.3..., 0.75]
+      [0.25, 0.75]
     """
     hole = hidden[..., -1:]
     return hole * (0.5 + y) + (1 - hole) * hidden[..., :-1]

@@ -11,6 +11,8 @@ import jaxae
 SHAPE = (6, 5, 1)
 COLOUR = (7, 5, 3)
 CODE = 3
+CENTRES = jnp.array([[-0.2, 0.1], [0.2, 0.0], [0.0, 0.0], [0.1, 0.3]])
+"""Colours of classes."""
 NOISE = jaxae.corruptions.gaussian(0.1)
 
 
@@ -30,7 +32,8 @@ def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
 
 
 def convs(kind: str, shape, outputs: int = 1, *, twice: bool = False, **options):
-    encoder = getattr(jaxae, f"{kind}_encoder")(CODE * (1 + twice), (8, 16), **options)
+    code = () if kind == "unet" else (CODE * (1 + twice),)
+    encoder = getattr(jaxae, f"{kind}_encoder")(*code, (8, 16), **options)
     decoder = getattr(jaxae, f"{kind}_decoder")(shape, (16, 8), outputs=outputs, **options)
     return encoder, decoder
 
@@ -135,6 +138,35 @@ CASES = {
             jaxae.unet_decoder(COLOUR, (8, 4), dtype=jnp.bfloat16, dropout=0.1),
         ),
         COLOUR,
+    ),
+    "colorization": Case(
+        lambda: jaxae.denoising(
+            jaxae.autoencoder(
+                *jaxae.with_input(*convs("unet", COLOUR), COLOUR, jaxae.unet.colorize)
+            ),
+            jaxae.corruptions.grayscale(),
+        ),
+        COLOUR,
+        stochastic=False,
+    ),
+    "colorization by classes": Case(
+        lambda: jaxae.denoising(
+            jaxae.autoencoder(
+                *jaxae.with_input(*convs("unet", COLOUR, 3), COLOUR, lambda grey, y: grey),
+                jaxae.chroma(CENTRES),
+            ),
+            jaxae.corruptions.grayscale(),
+        ),
+        COLOUR,
+        stochastic=False,
+    ),
+    "inpainting": Case(
+        lambda: jaxae.denoising(
+            jaxae.autoencoder(
+                *jaxae.with_input(mlps()[0], mlps()[1], (*SHAPE[:2], 2), jaxae.unet.fill)
+            ),
+            jaxae.corruptions.hide(jaxae.masks.torn(0.5)),
+        ),
     ),
     "denoising importance weighted": Case(
         lambda: jaxae.denoising(jaxae.importance_weighted(vae(), 4), NOISE)

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import affine_transform
 
 import jaxae
+from jaxae import augmentations
 
 KEY = jax.random.key(0)
 
@@ -69,3 +70,46 @@ def test_flips(x):
 def test_bad_strengths(name, bad):
     with pytest.raises(ValueError, match=f"the {name} must be finite"):
         jaxae.random_affine(**{name: bad})
+
+
+def test_the_eight_symmetries_are_those_of_the_square():
+    x = jnp.arange(9.0).reshape(1, 3, 3, 1)
+    found = {np.asarray(augmentations.symmetry(x, i)).tobytes() for i in range(8)}
+    turned = [np.rot90(x, k, (1, 2)) for k in range(4)]
+    expected = {np.ascontiguousarray(y).tobytes() for t in turned for y in (t, t[:, ::-1])}
+    assert found == expected
+    assert len(found) == 8
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_random_symmetries_are_the_first_ones_equally_often(count):
+    x = jnp.tile(jnp.arange(9.0).reshape(1, 3, 3, 1), (1600, 1, 1, 1))
+    found = np.asarray(jaxae.random_symmetry(count)(KEY, x))
+    expected = [np.asarray(augmentations.symmetry(x[:1], i))[0] for i in range(count)]
+    share = [np.mean([np.array_equal(y, e) for y in found]) for e in expected]
+    assert sum(share) == 1
+    np.testing.assert_allclose(share, 1 / count, atol=0.04)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_a_self_ensemble_has_the_symmetries_and_is_exact_for_functions_that_have_them(count):
+    x = jax.random.uniform(KEY, (2, 5, 5, 3))
+    np.testing.assert_allclose(jaxae.self_ensemble(jnp.square, count)(x), x**2, rtol=1e-5)
+    weights = jnp.arange(15.0).reshape(5, 3)
+    mean = jaxae.self_ensemble(lambda x: jnp.cumsum(jnp.cumsum(x, 1), 2) * weights, count)
+    for i in range(count):
+        np.testing.assert_allclose(
+            mean(augmentations.symmetry(x, i)), augmentations.symmetry(mean(x), i), rtol=1e-4
+        )
+    wide = x[:, :, :3]
+    if count < 8:
+        doubled = jaxae.self_ensemble(lambda x: jnp.concatenate([x, x], -1), count)(wide)
+        np.testing.assert_allclose(doubled[..., :3], wide, rtol=1e-6)
+
+
+def test_bad_symmetries():
+    for make in (jaxae.random_symmetry, lambda count: jaxae.self_ensemble(jnp.square, count)):
+        with pytest.raises(ValueError, match="1, 2, 4 or 8 symmetries"):
+            make(3)
+    with pytest.raises(ValueError, match="only square images"):
+        jaxae.random_symmetry(8)(KEY, jnp.zeros((1, 2, 3, 1)))

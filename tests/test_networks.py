@@ -153,29 +153,6 @@ def test_bad_sizes(make, message):
         make()
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3), (28, 28, 1), (1, 9, 2)])
-def test_a_unet_keeps_every_depth_in_its_code(shape):
-    channels = (4, 8, 16)
-    encoder, decoder = jaxae.unet_encoder(channels), jaxae.unet_decoder(shape, channels[::-1])
-    x = jax.random.uniform(KEY, (3, *shape))
-    params = encoder.init(KEY, x)
-    z = encoder.apply(params, x)
-    halves = [(-(-shape[0] // 2**i), -(-shape[1] // 2**i)) for i in (1, 2, 3)]
-    sizes = [h * w * c for (h, w), c in zip(halves, channels, strict=True)]
-    assert z.shape == (3, sum(sizes))
-    decoded = decoder.init(KEY, z)
-    y = decoder.apply(decoded, z)
-    assert y.shape == x.shape
-    # Each part of the code is used, the finest as well as the coarsest.
-    gradient = jax.grad(lambda z: decoder.apply(decoded, z).sum())(z)
-    for part in np.split(np.asarray(gradient), np.cumsum(sizes)[:-1], axis=1):
-        assert np.abs(part).max() > 0
-    with pytest.raises(ValueError, match=f"has {sum(sizes)} values, but this one has 7"):
-        decoder.apply(decoded, jnp.zeros((2, 7)))
-    several = jaxae.unet_decoder(shape, channels[::-1], outputs=2)
-    assert several.apply(several.init(KEY, z), z).shape == (3, *shape, 2)
-
-
 def test_activate():
     network = jaxae.Network(
         lambda key, x: 2.0, lambda params, x, *, key=None: params * x if key is None else -x

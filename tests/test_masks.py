@@ -1,0 +1,110 @@
+"""Holes in images: how large, where, and that every image has its own."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from jaxae import corruptions, masks
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 1, 3), (6, 8, 5, 1), (6, 97, 65, 3)])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        masks.block(0.5),
+        masks.block(0.3, centred=True),
+        masks.half(),
+        masks.pixels(0.5),
+        masks.torn(0.4),
+    ],
+)
+def test_any_shape(mask, shape):
+    hole = mask(KEY, shape)
+    assert hole.shape == (*shape[:3], 1)
+    assert hole.dtype == bool
+    np.testing.assert_array_equal(hole, jax.jit(mask, static_argnums=1)(KEY, shape))
+
+
+def test_a_block_is_a_rectangle_anywhere_or_in_the_middle():
+    hole = np.asarray(masks.block(0.5)(KEY, (300, 8, 6, 1)))[..., 0]
+    corners = set()
+    for image in hole:
+        rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+        assert image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert (len(rows), len(columns)) == (4, 3)
+        assert image.sum() == 12
+        corners.add((rows[0], columns[0]))
+    assert len(corners) == 5 * 4  # every place
+    middle = np.asarray(masks.block(0.5, centred=True)(KEY, (2, 8, 8, 1)))[..., 0]
+    expected = np.zeros((8, 8), bool)
+    expected[2:6, 2:6] = True
+    np.testing.assert_array_equal(middle, np.stack([expected] * 2))
+
+
+def test_halves():
+    whole = np.asarray(masks.half()(KEY, (200, 4, 6, 1)))[..., 0]
+    found = {image.tobytes() for image in whole}
+    one = {side: np.asarray(masks.half(side)(KEY, (1, 4, 6, 1)))[0, ..., 0] for side in masks.SIDES}
+    assert found == {image.tobytes() for image in one.values()}
+    assert all(image.sum() == 12 for image in one.values())
+    assert one["left"][:, :3].all()
+    assert one["right"][:, 3:].all()
+    assert one["top"][:2].all()
+    assert one["bottom"][2:].all()
+
+
+def test_missing_pixels_miss_all_channels_at_their_rate():
+    hole = np.asarray(masks.pixels(0.3)(KEY, (100, 10, 10, 3)))
+    assert hole.mean() == pytest.approx(0.3, abs=0.02)
+    assert np.std(hole.mean((1, 2, 3))) == pytest.approx(np.sqrt(0.3 * 0.7 / 100), rel=0.2)
+
+
+def test_a_torn_edge_is_ragged_and_at_any_angle():
+    n = 40
+    hole = np.asarray(masks.torn(0.4)(KEY, (64, n, n, 1)))[..., 0]
+    assert (hole.sum((1, 2)) == round(0.4 * n * n)).all()
+    # What is missing hangs together, but for a few crumbs, and reaches the border.
+    for image in hole:
+        labels, _ = scipy.ndimage.label(image)
+        assert np.bincount(labels.ravel())[1:].max() > 0.95 * image.sum()
+    border = np.concatenate([hole[:, 0], hole[:, -1], hole[:, :, 0], hole[:, :, -1]], axis=1)
+    assert border.any(1).all()
+    # It lies in all directions from the middle.
+    y, x = np.mgrid[:n, :n] - (n - 1) / 2
+    angle = np.arctan2((hole * y).sum((1, 2)), (hole * x).sum((1, 2)))
+    assert (np.histogram(angle, 4, (-np.pi, np.pi))[0] >= 8).all()
+    # The edge is no straight line: some rows are further from one than half a pixel.
+    straight = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    across = np.einsum("bi,ihw->bhw", straight, np.stack([x, y]))
+    inside = np.where(hole, across, np.inf).min((1, 2))
+    outside = np.where(hole, -np.inf, across).max((1, 2))
+    assert np.median(outside - inside) > 2
+
+
+def test_hiding():
+    x = jax.random.uniform(KEY, (5, 8, 6, 3))
+    hidden = corruptions.hide(masks.torn(0.5), value=0.25)(KEY, x)
+    assert hidden.shape == (5, 8, 6, 4)
+    hole = np.asarray(hidden[..., 3]) == 1
+    np.testing.assert_array_equal(hole, masks.torn(0.5)(KEY, x.shape)[..., 0])
+    assert (np.asarray(hidden[..., :3])[hole] == 0.25).all()
+    np.testing.assert_array_equal(np.asarray(hidden[..., :3])[~hole], np.asarray(x)[~hole])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: masks.block(1.5), "part of the image"),
+        (lambda: masks.half("up"), "one of left, right, top, bottom"),
+        (lambda: masks.pixels(-0.1), "probability"),
+        (lambda: masks.torn(2.0), "torn off is in"),
+        (lambda: masks.torn(0.5)(KEY, (3, 4)), "for images"),
+        (lambda: corruptions.hide(masks.half(), value=1.5), "filled with a value"),
+    ],
+)
+def test_bad_masks(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
