@@ -75,7 +75,7 @@ def task(config: Config) -> common.Task:
         look=lambda x: x[..., :-1],
         rivals=lambda pairs: {"mean_fill": mean_fill, "biharmonic": biharmonic},
         scores=scores,
-        images=150_000,
+        images=90_000,
         channels=(48, 96, 128, 192),
         blocks=1,
         symmetries=2,
