@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,8 @@ Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
 """`(truth, image, seen) -> {name: [b]}`."""
 
 SSIM_WINDOW = 11
-BATCH = 250
+BATCH, PAINTED = 250, 50
+"""How many images are corrupted and scored together, and how many go through a network."""
 LEAST_ERROR = 1e-10
 """The PSNR of a single image stops at 100 decibels: an image without an error has none."""
 
@@ -248,7 +250,10 @@ def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
 
 def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
     """What a model makes of what it sees, averaged over so many symmetries."""
-    return jax.jit(jaxae.self_ensemble(lambda x: jaxae.reconstruct(model, params, x), count))
+    # The network is compiled once for all symmetries, and for as many images as a cache can hold.
+    reconstruct = jax.jit(partial(jaxae.reconstruct, model))
+    paint = jaxae.self_ensemble(lambda x: reconstruct(params, x), count)
+    return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
 
 def measure(
