@@ -77,7 +77,7 @@ class ModelConfig(Config):
 
     network: NetworkName = "mlp"
     """Fully connected, strided convolutions, residual blocks, or a U-Net, which has no bottleneck
-    and so is for denoising."""
+    and so is for making one image of another."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
     them. By default 400; 32 64; 32 64 128; or 48 96 192."""
@@ -248,7 +248,10 @@ def networks(
       overcomplete: whether a code may have more values than an image.
     """
     if config.network == "unet":
-        raise ValueError("--network unet has no bottleneck; it goes with experiments.denoising")
+        raise ValueError(
+            "--network unet has no bottleneck; it is for making one image of another, as in "
+            "experiments.denoising"
+        )
     if config.code > (values := math.prod(shape)) and not overcomplete:
         raise ValueError(f"--code {config.code} is larger than the {values} values of an image")
     defaults = {"mlp": (400,), "conv": (32, 64), "resnet": (32, 64, 128)}
@@ -311,14 +314,16 @@ def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     return optax.chain(*parts)
 
 
-def open_run(config: Config, data: Data, experiment: str) -> Run:
+def open_run(
+    config: Config, data: Data, experiment: str, more: Mapping[str, Any] | None = None
+) -> Run:
     """The run folder, with all that the result depends on in its config.json."""
     directory = config.run_dir or new_directory(experiment, config.dataset)
     values = {"experiment": experiment, **dataclasses.asdict(config)}
     # Where things are, and what is done with a run later, does not change the result.
     for place in ("run_dir", "data_dir", "apply", "images", "out"):
         values.pop(place, None)
-    return Run(directory, values | {"data": fingerprint(data.train)})
+    return Run(directory, values | {"data": fingerprint(data.train)} | dict(more or {}))
 
 
 @contextlib.contextmanager
@@ -339,6 +344,7 @@ def conduct(
     work: Callable[[Run], dict[str, Any]],
     *,
     started: float,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Opens the run folder, does the work unless its results are there already, and reports them.
 
@@ -348,8 +354,9 @@ def conduct(
       data: what `load` returned.
       work: from the run to its results.
       started: `time.perf_counter()` at the beginning.
+      more: what the result depends on besides.
     """
-    run = open_run(config, data, name)
+    run = open_run(config, data, name, more)
     with resumable(run):
         results = run.results
         if results is None:

@@ -4,15 +4,19 @@
     python -m experiments.colorization --dataset cifar10 --classes 96
     python -m experiments.colorization --apply RUN picture.png --out colored
 
-Grey is 0.299 R + 0.587 G + 0.114 B, and the answer keeps it: only the colour is predicted. Beside the
-model stand the grey image itself and the best affine map of its levels. A squared error is least at the
-mean of the colours that a thing may have, which is paler than any of them; --classes predicts
-probabilities of so many colours (the K-means centres of those of training images) instead, and paints
-vividly, at the price of the squared error. colorfulness is the measure of Hasler and Süsstrunk;
-chroma_error the mean squared error in the a and b of CIE Lab.
+Grey is 0.299 R + 0.587 G + 0.114 B, and the answer keeps it (but for values that are clipped to [0, 1]):
+only the colour is predicted. Beside the model stand the grey image itself and the best affine map of its
+levels. A squared error is least at the mean of the colours that a thing may have, which is paler than any
+of them; --classes predicts probabilities of so many colours (the K-means centres of those of training
+images) instead, and paints vividly, at the price of the squared error. colorfulness is the measure of
+Hasler and Süsstrunk; chroma_error the mean squared error in the a and b of CIE Lab.
 
 --apply: the colours of a picture are found at the size of the training images and put under the picture's
 own grey levels, in its own size. Colours that it has are not looked at.
+
+Measured (the first command; CIFAR-10 test, 240,000 training images shown, one core of two shared with
+another training, jax 0.10.2): mse 0.00475 and 23.24 dB in 30 minutes (without averaging over the mirrored
+image 0.00479); grey 0.00662, affine 0.00620. chroma_error 142 (grey 197), colorfulness 15.7.
 
 Lectures: colorization on CIFAR-10: truth, grey input, predicted.
 """
@@ -31,8 +35,9 @@ from experiments import base
 from experiments import image_to_image as common
 from jaxae import colors, unet
 
-PIXELS = 200_000
-"""How many pixels of training images the classes of colours are found from."""
+FITTED, PIXELS = 1000, 200_000
+"""How many training images the affine map is fitted to, and how many pixels of training images the
+classes of colours are found from."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,7 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
         return plain
     return plain._replace(
         combine=lambda grey, y: grey,
-        likelihood=jaxae.chroma(jnp.asarray(centres), temperature=config.temperature),
+        likelihood=jaxae.color_classes(jnp.asarray(centres), temperature=config.temperature),
         likelihood_name=f"{len(centres)} classes of colours, temperature {config.temperature:g},",
     )
 
@@ -78,12 +83,12 @@ def scores(truth: jax.Array, image: jax.Array, seen: jax.Array) -> dict[str, jax
     }
 
 
-def rivals(pairs: common.Pairs) -> dict[str, common.Painter]:
+def rivals(targets: np.ndarray) -> dict[str, common.Painter]:
     """The grey image, and the best affine function of its levels for each colour."""
-    seen, truth = (np.asarray(jaxae.as_float(part), np.float64) for part in pairs.train)
-    design = np.stack([seen[..., 0].ravel(), np.ones(seen[..., 0].size)], axis=1)
-    fitted = np.linalg.lstsq(design, truth.reshape(-1, 3), rcond=None)[0]
-    slope, offset = jnp.float32(fitted[0]), jnp.float32(fitted[1])
+    some = jaxae.as_float(targets[base.spread(len(targets), FITTED)])
+    grey = np.asarray(colors.luma(some), np.float64).ravel()
+    fitted = np.polyfit(grey, np.asarray(some, np.float64).reshape(-1, 3), 1)
+    slope, offset = (jnp.asarray(part, jnp.float32) for part in fitted)
     return {"grey": lambda x: x, "affine": lambda x: x * slope + offset}
 
 
@@ -138,15 +143,14 @@ def use(config: Config, folder: str) -> None:
     what = task(known, None if centres is None else np.asarray(centres, np.float32))
     shape = tuple(record["shape"])
     params = common.parameters(run, common.build(known, what, shape), shape)
+    painters = common.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = jaxae.as_float(picture)[None]
         grey = colors.luma(x) if x.shape[-1] == 3 else x
         size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
         small = np.clip(np.repeat(common.resized(np.asarray(grey), size), 3, axis=-1), 0, 1)
-        count = common.symmetries(known, what, (*size, 3))
-        painter = common.painter(common.build(known, what, (*size, 3)), params, count)
-        found = np.asarray(colors.chroma(painter(jnp.asarray(small))))
+        found = np.asarray(colors.chroma(painters(size)(jnp.asarray(small))))
         large = jnp.asarray(common.resized(found, (x.shape[1], x.shape[2])))
         return np.asarray(colors.from_chroma(grey, large)[0])
 

@@ -6,11 +6,12 @@ training is that of a denoising autoencoder.
 """
 
 import dataclasses
+import functools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from experiments import base
 from jaxae import augmentations, figures, images
 from jaxae.colors import luma
 from jaxae.corruptions import Corruption
-from jaxae.runs import Run, write_json
+from jaxae.runs import Run, fingerprint, write_json
 from jaxae.unet import Combine
 
 Painter = Callable[[jax.Array], jax.Array]
@@ -36,6 +37,8 @@ Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
 SSIM_WINDOW = 11
 BATCH, PAINTED = 250, 50
 """How many images are corrupted and scored together, and how many go through a network."""
+TILE, MARGIN = 256, 64
+"""Large pictures are done in tiles, which see so many pixels around them."""
 LEAST_ERROR = 1e-10
 """The PSNR of a single image stops at 100 decibels: an image without an error has none."""
 
@@ -89,11 +92,13 @@ class Task(NamedTuple):
       seen: the shape of one image as the network sees it, of the shape of a target.
       combine: of the network's image and its input; None where the input is no part of the answer.
       look: from what the network sees to something that can be looked at.
-      rivals: from the training data to what the model has to beat, by name.
+      rivals: from the targets of the training to what the model has to beat, by name.
       scores: of an image beside the truth, besides squared error and ssim.
       images: how many are shown in a training by default.
       channels, blocks: of the U-Net by default.
-      symmetries: which of them the task has.
+      symmetries: how many are used by default.
+      most_symmetries: how many the task has.
+      likelihood, likelihood_name: where the task has one of its own.
     """
 
     name: str
@@ -103,21 +108,15 @@ class Task(NamedTuple):
     seen: Callable[[tuple[int, ...]], tuple[int, ...]]
     combine: Combine | None
     look: Painter
-    rivals: Callable[["Pairs"], dict[str, Painter]]
+    rivals: Callable[[np.ndarray], dict[str, Painter]]
     scores: Scores = lambda truth, image, seen: {}
     images: int = 300_000
     channels: tuple[int, ...] = (48, 96, 192)
     blocks: int = 2
     symmetries: int = 2
+    most_symmetries: int = 8
     likelihood: jaxae.Likelihood | None = None
     likelihood_name: str = ""
-
-
-class Pairs(NamedTuple):
-    """What the network sees, and what it has to make of it."""
-
-    train: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
 
 
 def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencoder:
@@ -137,6 +136,11 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
             raise ValueError(f"--blocks goes with --network unet, not with {config.network}")
         encoder, decoder = base.networks(config, shape, distribution.outputs, config.code)
     if task.combine is not None and config.residual:
+        # What is known are values of the image: a likelihood must take them as its mean.
+        if config.likelihood not in (None, "gaussian", "laplace"):
+            raise ValueError(
+                f"--likelihood {config.likelihood} has no room for the input; add --no-residual"
+            )
         encoder, decoder = jaxae.with_input(encoder, decoder, seen, task.combine)
     return jaxae.autoencoder(encoder, decoder, distribution)
 
@@ -151,11 +155,16 @@ def likelihood(config: Config, task: Task) -> tuple[jaxae.Likelihood, str]:
 def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
     """How many symmetries are used for images of this shape."""
     if config.symmetries is None:
-        return task.symmetries if shape[0] == shape[1] else min(task.symmetries, 4)
+        count = min(task.symmetries, task.most_symmetries)
+        return count if shape[0] == shape[1] else min(count, 4)
     if config.symmetries not in augmentations.SYMMETRIES:
         raise ValueError(f"--symmetries must be 1, 2, 4 or 8, got {config.symmetries}")
     if config.symmetries == 8 and shape[0] != shape[1]:
         raise ValueError("--symmetries 8 is for square images; give an --image-size, or 4")
+    if config.symmetries > task.most_symmetries:
+        raise ValueError(
+            f"--symmetries {config.symmetries}: this task ({task.words}) has {task.most_symmetries}"
+        )
     return config.symmetries
 
 
@@ -178,6 +187,8 @@ def train(
       pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
       record: what `apply` has to know of this run besides its configuration.
     """
+    if config.binarize:
+        raise ValueError("--binarize is for models of images as they are; leave it out")
     shape = data.test.shape[1:] if pairs is None else pairs.test[1].shape[1:]
     count = symmetries(config, task, shape)
     config = base.with_epochs(config, data, task.images, most=400)
@@ -190,12 +201,10 @@ def train(
         jax.eval_shape(task.corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
         model = jaxae.denoising(plain, task.corrupt)
         test = corrupted(task.corrupt, data.test), data.test
-        some = base.spread(len(data.train), 5000)
-        train_pairs = corrupted(task.corrupt, data.train[some]), data.train[some]
     else:
         assert pairs is not None
         model = plain
-        train_pairs, test = pairs.train, pairs.test
+        test = pairs.test
     if count > 1:
         data = data._replace(transform=jaxae.random_symmetry(count))
 
@@ -209,7 +218,7 @@ def train(
             )
         once = painter(model, fitted.params, 1)
         answer = painter(model, fitted.params, count)
-        rivals = task.rivals(Pairs(train_pairs, test))
+        rivals = task.rivals(data.train if pairs is None else pairs.train[1])
         methods = {"test": answer} | ({"once": once} if count > 1 else {}) | rivals
         results: dict[str, Any] = {}
         for method, function in methods.items():
@@ -220,7 +229,9 @@ def train(
         draw(config, run, task, test, answer, rivals)
         return results
 
-    return base.conduct(task.name, config, data, work, started=started)
+    # The inputs of pairs are `data` already; what is made of them counts as much.
+    more = None if pairs is None else {"targets_data": fingerprint(pairs.train[1])}
+    return base.conduct(task.name, config, data, work, started=started, more=more)
 
 
 def protocol(config: Config, task: Task, about: str, name: str, count: int) -> str:
@@ -232,7 +243,8 @@ def protocol(config: Config, task: Task, about: str, name: str, count: int) -> s
     )
     return (
         f"{about}; {task.words}; {name} likelihood{averaged}; mse per value in [0, 1] after clipping; "
-        "psnr in dB of the mean mse, image_psnr the mean of the images' own; ssim a mean over images"
+        "psnr in dB of the mean mse, image_psnr the mean of the images' own, each at most 100; ssim a "
+        "mean over images"
     )
 
 
@@ -251,7 +263,7 @@ def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
 def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
     """What a model makes of what it sees, averaged over so many symmetries."""
     # The network is compiled once for all symmetries, and for as many images as a cache can hold.
-    reconstruct = jax.jit(partial(jaxae.reconstruct, model))
+    reconstruct = jax.jit(functools.partial(jaxae.reconstruct, model))
     paint = jaxae.self_ensemble(lambda x: reconstruct(params, x), count)
     return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
@@ -297,34 +309,49 @@ def draw(
     """What was seen, what was made of it, the truth, and what the rivals made of it."""
     chosen = base.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
-    rows = {"input": np.asarray(task.look(x)), task.answer: np.clip(answer(x), 0, 1)}
-    rows["truth"] = np.asarray(truth)
-    for name, paint in rivals.items():
-        rows[name.replace("_", " ")] = np.clip(np.asarray(paint(x)), 0, 1)
-    same = {k: v for k, v in rows.items() if not np.array_equal(v, rows["input"]) or k == "input"}
+    shown = np.asarray(task.look(x))
+    others = {k: np.clip(np.asarray(paint(x)), 0, 1) for k, paint in rivals.items()}
+    # A rival that leaves the input as it is gives it its name.
+    same = [name for name, image in others.items() if np.array_equal(image, shown)]
+    rows = {" ".join(["input", *(f"({name})" for name in same)]): shown}
+    rows |= {task.answer: np.clip(answer(x), 0, 1), "truth": np.asarray(truth)}
+    rows |= {name: image for name, image in others.items() if name not in same}
+    rows = {name.replace("_", " "): image for name, image in rows.items()}
     title = f"{task.words[0].upper()}{task.words[1:]}: {Path(config.dataset).name}"
-    figures.rows(same, run.figures / f"{task.answer}.png", title=title)
+    figures.rows(rows, run.figures / f"{task.answer}.png", title=title)
 
 
 # Using a trained run on pictures of one's own.
 
 
 def trained(folder: str, task_name: str, config: type[Any]) -> tuple[Any, dict[str, Any], Run]:
-    """The configuration of a run, what it recorded, and the run."""
+    """The configuration of a run, what it recorded, and the run.
+
+    Raises:
+      ValueError: if the folder is none of a run of this experiment, or one of images that no picture is.
+    """
     path = Path(folder).expanduser()
     try:
         saved = json.loads((path / "config.json").read_text())["config"]
-    except (OSError, ValueError, KeyError, TypeError):
+        experiment = saved.get("experiment")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{folder} is not the folder of a run: it has no config.json") from None
-    if saved.get("experiment") != task_name:
-        raise ValueError(
-            f"{folder} is a run of experiments.{saved.get('experiment')}, not of {task_name}"
-        )
+    if experiment != task_name:
+        raise ValueError(f"{folder} is a run of experiments.{experiment}, not of {task_name}")
     names = {field.name for field in dataclasses.fields(config)} & saved.keys()
     known = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k in names}
-    record = path / "task.json"
-    more = json.loads(record.read_text()) if record.exists() else {}
-    return config(**known), more, Run(path, saved)
+    try:
+        record = json.loads((path / "task.json").read_text())
+        channels = {tuple(record[name])[2] for name in ("shape", "seen") if name in record}
+        shape = tuple(record["shape"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        raise ValueError(f"{folder} has no task.json, or a damaged one; train it again") from None
+    if not channels <= {1, 3}:
+        raise ValueError(
+            f"{folder} was trained on images of {' x '.join(map(str, shape))}; pictures have 1 or 3 "
+            "channels"
+        )
+    return config(**known), record, Run(path, saved)
 
 
 def check_apply(config: Config) -> None:
@@ -351,7 +378,9 @@ def apply(
     *,
     uses_alpha: bool = False,
 ) -> None:
-    """Writes what becomes of each picture; one that cannot be read does not keep the others.
+    """Writes what becomes of each picture; one that cannot be done does not keep the others.
+
+    No file is overwritten, and none is half-written.
 
     Args:
       config: the flags.
@@ -365,34 +394,86 @@ def apply(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{out} cannot be a folder: {error.strerror}") from error
-    failed, written = [], set()
+    failed = []
     for name in config.images:
         path = Path(name).expanduser()
         try:
             picture, alpha = images.read_image(path), images.read_alpha(path)
-            if alpha is not None and not uses_alpha:
-                print(f"{path}: its alpha channel is left out", file=sys.stderr)
         except ValueError as error:
             failed.append(str(error))
             continue
+        if alpha is not None and not uses_alpha:
+            print(f"{path}: its alpha channel is left out", file=sys.stderr)
         try:
-            result = paint(picture, alpha)
-        except ValueError as error:
+            print(save(paint(picture, alpha), out, f"{path.stem}-{answer}"))
+        except (ValueError, OSError) as error:
             failed.append(f"{path}: {error}")
-            continue
-        stem, number = f"{path.stem}-{answer}", 1
-        while stem in written:
-            number += 1
-            stem = f"{path.stem}-{answer}-{number}"
-        written.add(stem)
-        target = out / f"{stem}.png"
-        pixels = np.round(255 * np.clip(result, 0, 1)).astype(np.uint8)
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(target)
-        print(target)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)):
+                raise
+            failed.append(f"{path}: too large for the memory; make it smaller first")
     if failed:
-        raise ValueError(
-            f"{len(written)} of {len(config.images)} pictures done; {'; '.join(failed)}"
-        )
+        done = len(config.images) - len(failed)
+        raise ValueError(f"{done} of {len(config.images)} pictures done; {'; '.join(failed)}")
+
+
+def save(image: np.ndarray, folder: Path, stem: str) -> Path:
+    """Writes `[h, w, 1]` or `[h, w, 3]` in [0, 1] as a PNG file of a name that is free."""
+    path, number = folder / f"{stem}.png", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.png"
+    pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    partial = path.with_name(f".{path.name}")
+    try:
+        pil = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        pil.save(partial, format="PNG")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def painters(
+    config: Config, task: Task, params: Any, trained: tuple[int, ...]
+) -> Callable[[tuple[int, int]], Painter]:
+    """From the size of a picture to what the model makes of it; compiled once for each size."""
+    count = symmetries(config, task, trained)
+
+    @functools.cache
+    def of_size(size: tuple[int, int]) -> Painter:
+        # A picture that is not square cannot be turned on its side.
+        fitting = count if size[0] == size[1] else min(count, 4)
+        return painter(build(config, task, (*size, trained[2])), params, fitting)
+
+    return of_size
+
+
+def tiled(paint: Callable[[tuple[int, int]], Painter], x: np.ndarray, channels: int) -> np.ndarray:
+    """What is made of images, piece by piece, so that the network needs no more memory for large ones.
+
+    Args:
+      paint: from :func:`painters`.
+      x: images, `[n, h, w, c]`.
+      channels: of the result.
+    """
+    h, w = x.shape[1:3]
+    side_h, side_w = (min(n, TILE + 2 * MARGIN) for n in (h, w))
+    if (side_h, side_w) == (h, w):
+        return np.asarray(paint((h, w))(jnp.asarray(x)))
+    # Every tile has the same size, those at the borders as well: one program for all of them.
+    function = paint((side_h, side_w))
+    result = np.empty((len(x), h, w, channels), np.float32)
+    for top in range(0, h, TILE):
+        for left in range(0, w, TILE):
+            i, j = (
+                min(max(start - MARGIN, 0), n - side)
+                for start, n, side in ((top, h, side_h), (left, w, side_w))
+            )
+            tile = np.asarray(function(jnp.asarray(x[:, i : i + side_h, j : j + side_w])))
+            end_h, end_w = min(top + TILE, h), min(left + TILE, w)
+            result[:, top:end_h, left:end_w] = tile[:, top - i : end_h - i, left - j : end_w - j]
+    return result
 
 
 def parameters(run: Run, model: jaxae.Autoencoder, seen: tuple[int, ...]) -> Any:

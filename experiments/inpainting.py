@@ -65,6 +65,9 @@ def hole(flag: str) -> masks.Mask:
 
 def task(config: Config) -> common.Task:
     """Images with holes in, whole ones out."""
+    # Mirrored, a hole on one side would be on the other, where the network has seen none.
+    side = config.hole.partition(":")[2] if config.hole.startswith("half") else ""
+    symmetries = {"left": 1, "right": 1, "top": 2, "bottom": 2}.get(side, 8)
     return common.Task(
         name="inpainting",
         answer="inpainted",
@@ -73,12 +76,13 @@ def task(config: Config) -> common.Task:
         seen=lambda shape: (*shape[:2], shape[2] + 1),
         combine=unet.fill,
         look=lambda x: x[..., :-1],
-        rivals=lambda pairs: {"mean_fill": mean_fill, "biharmonic": biharmonic},
+        rivals=lambda targets: {"mean_fill": mean_fill, "biharmonic": biharmonic},
         scores=scores,
         images=90_000,
         channels=(48, 96, 128, 192),
         blocks=1,
         symmetries=2,
+        most_symmetries=symmetries,
     )
 
 
@@ -123,6 +127,9 @@ def main(config: Config) -> dict[str, Any]:
         return {}
     what = task(config)
     data = base.load(config, default=16)
+    assert what.corrupt is not None
+    if not common.corrupted(what.corrupt, data.test[: common.BATCH])[..., -1].any():
+        raise ValueError(f"--hole {config.hole} leaves no pixel out of {config.dataset}")
     return common.train(config, what, data, started=started)
 
 
@@ -131,22 +138,23 @@ def use(config: Config, folder: str) -> None:
     known, record, run = common.trained(folder, "inpainting", Config)
     what, shape = task(known), tuple(record["shape"])
     params = common.parameters(run, common.build(known, what, shape), what.seen(shape))
+    painters = common.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         if alpha is None or (alpha >= 0.5).all():
             raise ValueError("nothing is missing: no pixel is transparent")
+        if (alpha < 0.5).all():
+            raise ValueError("everything is missing: all pixels are transparent")
         x = common.channels_of(picture, shape[2])
         missing = np.broadcast_to(alpha < 0.5, (*x.shape[:3], 1)).astype(np.float32)
         size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
-        # Whatever touches the hole is missing, and is not mixed into what is known.
-        small_hole = common.resized(missing, size) > 0.01
-        weight = np.maximum(common.resized(1 - missing, size), 0.1)
-        small = np.clip(common.resized((1 - missing) * x, size) / weight, 0, 1)
-        seen = np.concatenate([np.where(small_hole, 0.5, small), small_hole], axis=-1)
-        small_shape = (*size, shape[2])
-        count = common.symmetries(known, what, small_shape)
-        painter = common.painter(common.build(known, what, small_shape), params, count)
-        found = np.asarray(painter(jnp.asarray(seen, jnp.float32)))
+        # A small pixel is the mean of what is known of it, and missing if that is less than half.
+        weight = np.clip(common.resized(1 - missing, size), 0, 1)
+        small_hole = weight < 0.5
+        mean = common.resized((1 - missing) * x, size) / np.maximum(weight, 0.5)
+        small = np.where(small_hole, 0.5, np.clip(mean, 0, 1))
+        seen = np.concatenate([small, small_hole], axis=-1).astype(np.float32)
+        found = np.asarray(painters(size)(jnp.asarray(seen)))
         large = common.resized(found, (x.shape[1], x.shape[2]))
         return common.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
 

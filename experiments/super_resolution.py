@@ -5,8 +5,7 @@
     python -m experiments.super_resolution --apply RUN picture.png --out larger
 
 Small images are made by antialiased bicubic interpolation (a = -0.5) and clipped to [0, 1]. The network
-sees them brought back to the full size by bicubic interpolation, which is what it has to beat, beside
-nearest neighbours.
+sees them brought back to the full size by bicubic interpolation, which is what it has to beat.
 
 --apply makes a picture FACTOR times as large each way.
 
@@ -17,17 +16,12 @@ import dataclasses
 import time
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxae
 from experiments import base
 from experiments import image_to_image as common
 from jaxae import unet
-
-TILE, MARGIN = 256, 32
-"""Large pictures are done in tiles, which see so many pixels around them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,22 +48,12 @@ def task(config: Config) -> common.Task:
         seen=lambda shape: shape,
         combine=unet.add,
         look=lambda x: x,
-        rivals=lambda pairs: {
-            "bicubic": lambda x: x,
-            "nearest": lambda x: nearest(x, config.factor),
-        },
+        rivals=lambda targets: {"bicubic": lambda x: x},
         images=150_000,
         channels=channels,
         blocks=blocks,
         symmetries=8,
     )
-
-
-def nearest(x: jax.Array, factor: int) -> jax.Array:
-    """Each small pixel as a square of large ones; the small image is that of the bicubic one."""
-    h, w = x.shape[1:3]
-    small = jaxae.corruptions.downsample(factor, keep_shape=False)(jax.random.key(0), x)
-    return jnp.repeat(jnp.repeat(small, factor, axis=1), factor, axis=2)[:, :h, :w]
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -96,39 +80,15 @@ def use(config: Config, folder: str) -> None:
     if known.network != "unet":
         raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
     params = common.parameters(run, common.build(known, what, shape), shape)
-
-    def enlarge(x: np.ndarray) -> np.ndarray:
-        count = common.symmetries(known, what, x.shape[1:])
-        painter = common.painter(common.build(known, what, x.shape[1:]), params, count)
-        return np.asarray(painter(jnp.asarray(x)))
+    painters = common.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = common.channels_of(picture, shape[2])
         size = (known.factor * x.shape[1], known.factor * x.shape[2])
         large = np.clip(common.resized(x, size), 0, 1)
-        return common.picture_of(tiled(enlarge, large), picture.shape[2])
+        return common.picture_of(common.tiled(painters, large, shape[2]), picture.shape[2])
 
     common.apply(config, paint, what.answer)
-
-
-def tiled(function: Any, x: np.ndarray) -> np.ndarray:
-    """A function of images, piece by piece, so that memory does not grow with the picture."""
-    h, w = x.shape[1:3]
-    if max(h, w) <= TILE + 2 * MARGIN:
-        return function(x)
-    # Every tile has the same size, those at the borders as well: one program for all of them.
-    side_h, side_w = min(h, TILE + 2 * MARGIN), min(w, TILE + 2 * MARGIN)
-    result = np.empty(x.shape, np.float32)
-    for top in range(0, h, TILE):
-        for left in range(0, w, TILE):
-            i, j = (
-                min(max(start - MARGIN, 0), n - side)
-                for start, n, side in ((top, h, side_h), (left, w, side_w))
-            )
-            tile = function(x[:, i : i + side_h, j : j + side_w])
-            end_h, end_w = min(top + TILE, h), min(left + TILE, w)
-            result[:, top:end_h, left:end_w] = tile[:, top - i : end_h - i, left - j : end_w - j]
-    return result
 
 
 if __name__ == "__main__":

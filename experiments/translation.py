@@ -28,7 +28,8 @@ import numpy as np
 import jaxae
 from experiments import base
 from experiments import image_to_image as common
-from jaxae import unet
+from jaxae import images, unet
+from jaxae.colors import luma
 
 MADE_SEED = 1_414_213_562
 NIGHT = (0.18, 0.2, 0.32)
@@ -63,6 +64,8 @@ def main(config: Config) -> dict[str, Any]:
         data, pairs, words = made(config)
     else:
         data, pairs, words = given(config)
+        # What a run folder and the figures are called.
+        config = dataclasses.replace(config, dataset=words.replace(" ", "-"))
     x, y = pairs.train
     return common.train(
         config,
@@ -86,8 +89,10 @@ def made(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
     splits = []
     for i, x in enumerate((data.train, data.validation, data.test)):
         if kind == "shift":
-            shift = [base.number(text, str(config.make)) for text in numbers]
-            splits.append((x, shifted(x, int(shift[0]), int(shift[1]))))
+            down, right = (base.number(text, str(config.make)) for text in numbers)
+            if down != int(down) or right != int(right):
+                raise ValueError(f"--make {config.make}: images are shifted by whole pixels")
+            splits.append((x, shifted(x, int(down), int(right))))
         else:
             splits.append((night(jax.random.fold_in(jax.random.key(MADE_SEED), i), x), x))
     pairs = jaxae.PairSplits(*splits)
@@ -102,6 +107,8 @@ def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
         raise ValueError(
             "--make is for pairs made from --dataset; leave out --inputs and --targets"
         )
+    if config.dataset != Config.dataset or config.data_dir is not None:
+        raise ValueError("--dataset is for pairs made of it; leave it out beside --inputs")
     base.check(config)
     pairs = jaxae.load_pairs(config.inputs, config.targets, image_size=config.image_size)
     x, y = pairs.train
@@ -140,21 +147,26 @@ def night(key: jax.Array, x: np.ndarray) -> np.ndarray:
         dark = jnp.asarray(NIGHT) * jnp.square(x)
         return jnp.clip(dark + 0.02 * jax.random.normal(key, x.shape), 0, 1)
 
-    darkened = [
-        jnp.round(255 * darken(jax.random.fold_in(key, i), jaxae.as_float(x[i : i + 1000])))
-        for i in range(0, len(x), 1000)
-    ]
-    return np.concatenate(darkened).astype(np.uint8)
+    return np.concatenate(
+        [
+            np.asarray(
+                jnp.round(255 * darken(jax.random.fold_in(key, i), jaxae.as_float(part)))
+            ).astype(np.uint8)
+            for i, part in enumerate(images.chunks(x))
+        ]
+    )
 
 
 def task(seen: tuple[int, ...], shape: tuple[int, ...], words: str) -> common.Task:
     """From one half of a pair to the other."""
     alike = seen == shape
 
-    def rivals(pairs: common.Pairs) -> dict[str, common.Painter]:
-        mean = jnp.mean(jaxae.as_float(pairs.train[1]), axis=0)
-        constant = {"mean_target": lambda x: jnp.broadcast_to(mean, (len(x), *shape))}
-        return ({"input": lambda x: x} if alike else {}) | constant
+    def rivals(targets: np.ndarray) -> dict[str, common.Painter]:
+        mean = np.mean(targets, axis=0, dtype=np.float64) / (
+            255 if targets.dtype == np.uint8 else 1
+        )
+        found = {"mean_target": lambda x: jnp.broadcast_to(jnp.float32(mean), (len(x), *shape))}
+        return found | ({"input": lambda x: x} if alike else {})
 
     return common.Task(
         name="translation",
@@ -178,11 +190,15 @@ def use(config: Config, folder: str) -> None:
     if known.network != "unet":
         raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
     params = common.parameters(run, common.build(known, what, shape), seen)
+    painters = common.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        x = common.channels_of(picture, seen[2])
-        model = common.build(known, what, (*x.shape[1:3], shape[2]))
-        found = np.asarray(common.painter(model, params, 1)(jnp.asarray(x)))
+        if seen[2] == 1 and shape[2] == 3:
+            x = np.asarray(jaxae.as_float(picture))[None]
+            x = np.asarray(luma(x)) if x.shape[-1] == 3 else x
+        else:
+            x = common.channels_of(picture, seen[2])
+        found = common.tiled(painters, x, shape[2])
         return common.picture_of(found, picture.shape[2]) if seen == shape else found[0]
 
     common.apply(config, paint, what.answer)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 from absl import logging as absl_logging
+from jax.sharding import SingleDeviceSharding
 
 
 class Saved(NamedTuple):
@@ -79,7 +80,9 @@ class Checkpoints:
             if step is None:
                 return None
             abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, (state, best))
-            with self._readable(step):
+            with self._readable(
+                step, "remove it to go on from the one before, or take another run folder"
+            ):
                 saved = manager.restore(
                     step,
                     args=args.Composite(
@@ -103,20 +106,24 @@ class Checkpoints:
             step = manager.latest_step()
             if step is None:
                 return None
-            abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, params)
-            with self._readable(step):
+            # They may have been saved from more devices, or others, than there are here.
+            here = SingleDeviceSharding(jax.devices()[0])
+            abstract = jax.tree.map(
+                lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=here), params
+            )
+            with self._readable(step, "take another run folder"):
                 wanted = args.Composite(best=args.StandardRestore(abstract))
                 return manager.restore(step, args=wanted)["best"]
 
     @contextmanager
-    def _readable(self, step: int) -> Iterator[None]:
+    def _readable(self, step: int, advice: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(
                 f"the checkpoint {self.directory / str(step)} cannot be restored ({reason}); "
-                "remove it to go on from the one before, or take another run folder"
+                f"{advice}"
             ) from error
 
 

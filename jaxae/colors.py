@@ -18,7 +18,7 @@ XYZ = (
 WHITE = (0.95047, 1.0, 1.08883)
 
 
-def luma(x: Float[Array, "*b c"]) -> Float[Array, "*b 1"]:
+def luma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 1"]:
     r"""The grey level of each pixel.
 
     .. math:: 0.299 R + 0.587 G + 0.114 B
@@ -30,11 +30,12 @@ def luma(x: Float[Array, "*b c"]) -> Float[Array, "*b 1"]:
       >>> round(float(luma(jnp.array([1.0, 0.0, 0.0]))[0]), 3)
       0.299
     """
+    x = as_float(x)
     _check(x)
-    return jnp.sum(x * jnp.asarray(LUMA, x.dtype), axis=-1, keepdims=True)
+    return jnp.sum(x * jnp.asarray(LUMA), axis=-1, keepdims=True)
 
 
-def chroma(x: Float[Array, "*b c"]) -> Float[Array, "*b 2"]:
+def chroma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 2"]:
     r"""The colour of each pixel without its grey level, each part in [-0.5, 0.5].
 
     .. math:: C_b = \frac{B - Y}{2 (1 - 0.114)}, \qquad C_r = \frac{R - Y}{2 (1 - 0.299)}
@@ -49,6 +50,7 @@ def chroma(x: Float[Array, "*b c"]) -> Float[Array, "*b 2"]:
     References:
       ITU-R BT.601; the JPEG File Interchange Format.
     """
+    x = as_float(x)
     grey = luma(x)[..., 0]
     parts = [(x[..., i] - grey) / (2 * (1 - LUMA[i])) for i in (2, 0)]
     return jnp.stack(parts, axis=-1)

@@ -200,6 +200,8 @@ def pairs(inputs: Path, targets: Path, image_size: int | None) -> tuple[np.ndarr
         ]
     else:
         for path in (inputs, targets):
+            if not path.exists():
+                raise ValueError(f"there is no folder or file {path}")
             if path.suffix.lower() not in (".npy", ".npz"):
                 raise ValueError(f"{path} is no .npy or .npz file, and not both are folders")
         found = [from_file(path, image_size).images for path in (inputs, targets)]
@@ -257,7 +259,12 @@ def read_image(path: Path) -> np.ndarray:
     """
     with _opened(path) as image:
         if image.mode.startswith("I"):  # sixteen bits
-            return (np.asarray(image, np.float64) / 257).round().astype(np.uint8)[..., None]
+            levels = np.asarray(image, np.float64)
+            if levels.min() < 0 or levels.max() > 65535:
+                raise ValueError("its levels have more than sixteen bits")
+            return (levels / 257).round().astype(np.uint8)[..., None]
+        if image.mode == "F":
+            raise ValueError("its levels are floats; an .npy file can hold these")
         grey = image.mode in ("1", "L", "LA")
         array = np.asarray(image.convert("L" if grey else "RGB"))
     return array[..., None] if grey else array

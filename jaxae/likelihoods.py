@@ -14,8 +14,7 @@ import optax
 from jaxtyping import Array, Float
 
 from jaxae.base import Likelihood, soft_clip
-from jaxae.colors import chroma as chroma_of
-from jaxae.colors import from_chroma, luma
+from jaxae.colors import chroma, from_chroma, luma
 
 LOG_SCALE_BOUND = 6.0
 """Learned log-scales stay within (-6, 6): the smallest scale, 0.0025, is below one grey level."""
@@ -192,7 +191,9 @@ def categorical(levels: int = 256) -> Likelihood:
     return _checked(Likelihood(log_prob, mean, outputs=levels, levels=levels))
 
 
-def chroma(centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.4) -> Likelihood:
+def color_classes(
+    centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.4
+) -> Likelihood:
     r"""The colour of each pixel is one of K classes, and its grey level is known.
 
     .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i}, \qquad
@@ -207,8 +208,8 @@ def chroma(centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.
     least squared error.
 
     The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: the first of the last axis is an image, of which
-    the grey levels are taken (the input of the network: :func:`jaxae.with_input` with
-    :func:`jaxae.beside`), and the others are the logits of a pixel, one after the other.
+    the grey levels are taken (the input of the network: :func:`jaxae.with_input` with `combine` giving
+    its first argument), and the others are the logits of a pixel, one after the other.
 
     Args:
       centres: c, `[k, 2]`, the colours (C_b, C_r) of the classes: :func:`jaxae.colors.chroma`, such
@@ -219,7 +220,7 @@ def chroma(centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.
       ValueError: if there are fewer than two centres, or the temperature is not positive.
 
     Examples:
-      >>> likelihood = chroma(jnp.array([[-0.2, 0.3], [0.2, 0.0], [0.0, 0.0]]))
+      >>> likelihood = color_classes(jnp.array([[-0.2, 0.3], [0.2, 0.0], [0.0, 0.0]]))
       >>> outputs = jnp.zeros((1, 1, 1, 3, 2)).at[..., 0].set(0.5)
       >>> outputs = outputs.at[..., 2, 1].set(100.0)  # grey, for sure
       >>> likelihood.mean(outputs).round(2).tolist()
@@ -240,7 +241,7 @@ def chroma(centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.
 
     def log_prob(outputs: Float[Array, "b h w c k"], target: Float[Array, "b h w c"]) -> Array:
         # The nearest centre, without its difference from every colour: |u - c|^2 less |u|^2.
-        found = chroma_of(target)
+        found = chroma(target)
         nearest = jnp.argmax(found @ table.T - 0.5 * np.sum(table**2, axis=1), axis=-1)
         return -_sum(optax.softmax_cross_entropy_with_integer_labels(logits(outputs), nearest))
 

@@ -153,7 +153,7 @@ CASES = {
         lambda: jaxae.denoising(
             jaxae.autoencoder(
                 *jaxae.with_input(*convs("unet", COLOUR, 3), COLOUR, lambda grey, y: grey),
-                jaxae.chroma(CENTRES),
+                jaxae.color_classes(CENTRES),
             ),
             jaxae.corruptions.grayscale(),
         ),

@@ -79,7 +79,7 @@ def test_grey_images_have_no_colours(function):
 @pytest.mark.parametrize("k", [2, 4, 6])
 def test_classes_of_colours_are_a_softmax_over_the_nearest_centres(k):
     centres = 0.2 * jax.random.normal(jax.random.key(2), (k, 2))
-    likelihood = jaxae.chroma(centres, temperature=0.5)
+    likelihood = jaxae.color_classes(centres, temperature=0.5)
     outputs = jax.random.normal(KEY, (*X.shape, likelihood.outputs))
     assert likelihood.outputs == 1 + -(-k // 3)
     logits = np.asarray(outputs[..., 1:], np.float64).reshape(4, 9, 7, -1)[..., :k]
@@ -98,7 +98,7 @@ def test_a_low_temperature_is_the_most_probable_colour_and_does_not_change_the_l
     outputs = (
         jnp.zeros((1, 1, 1, 3, 2)).at[..., 0].set(0.5).at[..., 1].set(jnp.array([0.3, 0.5, 0]))
     )
-    cold, hot = (jaxae.chroma(centres, temperature=t) for t in (1e-3, 1e3))
+    cold, hot = (jaxae.color_classes(centres, temperature=t) for t in (1e-3, 1e3))
     np.testing.assert_allclose(colors.chroma(cold.mean(outputs))[0, 0, 0], centres[1], atol=1e-4)
     mean = np.asarray(centres).mean(0)
     np.testing.assert_allclose(colors.chroma(hot.mean(outputs))[0, 0, 0], mean, atol=1e-4)
@@ -108,8 +108,8 @@ def test_a_low_temperature_is_the_most_probable_colour_and_does_not_change_the_l
 
 def test_bad_classes():
     with pytest.raises(ValueError, match="centres are colours"):
-        jaxae.chroma(np.zeros((1, 2)))
+        jaxae.color_classes(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="centres are colours"):
-        jaxae.chroma(np.zeros((5, 3)))
+        jaxae.color_classes(np.zeros((5, 3)))
     with pytest.raises(ValueError, match="temperature must be positive"):
-        jaxae.chroma(np.zeros((5, 2)), temperature=0.0)
+        jaxae.color_classes(np.zeros((5, 2)), temperature=0.0)

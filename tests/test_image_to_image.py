@@ -59,7 +59,7 @@ def trained(photos, tmp_path_factory):
 
 RIVALS = {
     colorization: {"grey", "affine"},
-    super_resolution: {"bicubic", "nearest"},
+    super_resolution: {"bicubic"},
     inpainting: {"mean_fill", "biharmonic"},
     translation: {"input", "mean_target"},
 }
@@ -131,19 +131,20 @@ def test_a_network_that_copies_has_exactly_the_figures_of_the_baseline(
         assert results[f"test/{key}"] == pytest.approx(results[f"{rival}/{key}"], rel=1e-6)
 
 
-def test_training_beats_the_baselines(photos, tmp_path):
-    """A little of it already does, where the colour is a function of the grey level."""
-    x = np.repeat(photographs(100, (8, 8, 1)), 3, axis=-1)
-    x[..., 2] = 255 - x[..., 2]
-    np.save(tmp_path / "x.npy", x)
-    results, _ = run(colorization, str(tmp_path / "x.npy"), tmp_path / "run", epochs=30)
-    assert results["test/mse"] < 0.5 * results["grey/mse"]
+def test_training_beats_the_baselines(tmp_path):
+    """Where the colour is a function of the grey level, which is not affine."""
+    level = photographs(150, (8, 8, 1))
+    colour = np.where(level > 128, (30, -20, 0), (-30, 10, 40))
+    np.save(tmp_path / "x.npy", np.clip(level.astype(int) + colour, 0, 255).astype(np.uint8))
+    options = {"epochs": 60, "hidden": (16,), "learning_rate": 1e-2}
+    results, _ = run(colorization, str(tmp_path / "x.npy"), tmp_path / "run", **options)
+    assert results["test/mse"] < 0.5 * results["affine/mse"] < 0.5 * results["grey/mse"]
 
 
 def test_the_affine_rival_is_least_squares():
     truth = photographs()
     seen = common.corrupted(jaxae.corruptions.grayscale(), truth)
-    paint = colorization.rivals(common.Pairs((seen, truth), (seen, truth)))["affine"]
+    paint = colorization.rivals(truth)["affine"]
     y = np.asarray(paint(jnp.asarray(seen)))
     for c in range(3):
         expected = np.polyfit(seen[..., 0].ravel(), truth[..., c].ravel() / 255, 1)
@@ -196,6 +197,37 @@ def test_every_flag_changes_the_result(photos, tmp_path):
         results, _ = run(colorization, photos, tmp_path / str(i), **options)
         losses.append(results["validation/loss"])
     assert len(set(losses)) == len(losses)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_the_factor(factor):
+    x = jnp.asarray(photographs(2)) / 255
+    seen = super_resolution.task(super_resolution.Config(factor=factor)).corrupt(KEY, x)
+    np.testing.assert_array_equal(seen, jaxae.corruptions.downsample(factor)(KEY, x))
+
+
+def test_the_hole():
+    masks = jaxae.masks
+    for flag, mask in (
+        ("block:0.3", masks.block(0.3)),
+        ("half", masks.half()),
+        ("half:top", masks.half("top")),
+        ("pixels:0.2", masks.pixels(0.2)),
+        ("torn:0.6", masks.torn(0.6)),
+    ):
+        shape = (5, 14, 12, 3)
+        np.testing.assert_array_equal(inpainting.hole(flag)(KEY, shape), mask(KEY, shape))
+
+
+def test_the_temperature():
+    centres = np.array([[0.2, 0.0], [0.0, 0.2], [-0.1, 0.0]], np.float32)
+    outputs = jax.random.normal(KEY, (1, 4, 4, 3, 2)).at[..., 0].set(0.5)
+    vivid, pale = (
+        colorization.task(colorization.Config(classes=3, temperature=t), centres).likelihood
+        for t in (0.05, 2.0)
+    )
+    found = [float(jaxae.colors.colorfulness(one.mean(outputs))[0]) for one in (vivid, pale)]
+    assert found[0] > 2 * found[1]
 
 
 # Pictures of one's own.
@@ -285,6 +317,130 @@ def test_filling_what_is_transparent(trained, tmp_path):
     assert found.shape == (30, 40, 3)
     with pytest.raises(ValueError, match=r"x2.png: nothing is missing"):
         paint(inpainting, trained[inpainting][0], tmp_path / "out", picture(tmp_path / "x2.png"))
+    Image.fromarray(np.zeros((5, 5, 4), np.uint8)).save(tmp_path / "x3.png")
+    with pytest.raises(ValueError, match=r"x3.png: everything is missing"):
+        paint(inpainting, trained[inpainting][0], tmp_path / "out", tmp_path / "x3.png")
+
+
+@pytest.mark.parametrize("size", [(12, 14), (120, 140)])
+@pytest.mark.parametrize("rate", [0.02, 0.3])
+def test_little_holes_leave_most_of_what_is_known(trained, tmp_path, size, rate, monkeypatch):
+    """Also where the picture is made smaller before the network sees it."""
+    seen = []
+    monkeypatch.setattr(
+        common, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
+    )
+    rgb = np.full((size[1], size[0], 3), 200, np.uint8)
+    missing = np.random.default_rng(0).random(rgb.shape[:2]) < rate
+    rgb[missing] = 0  # what is under a hole is nobody's business
+    alpha = np.where(missing, 0, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "x.png")
+    paint(inpainting, trained[inpainting][0], tmp_path / "out", tmp_path / "x.png")
+    (x,) = np.asarray(seen[0])
+    hole = x[..., 3] == 1
+    assert hole.mean() < 1.6 * rate
+    np.testing.assert_allclose(x[~hole][:, :3], 200 / 255, atol=0.02)
+    np.testing.assert_allclose(x[hole][:, :3], 0.5)
+
+
+@pytest.mark.parametrize("module", [super_resolution, translation])
+def test_what_is_applied_is_the_models_answer(trained, module, photos, tmp_path):
+    """A picture of the training's size comes out as the model reconstructs it."""
+    folder, _, _ = trained[module]
+    path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
+    paint(module, folder, tmp_path / "out", path)
+    (written,) = (tmp_path / "out").iterdir()
+    known, record, run = common.trained(str(folder), module.__name__.split(".")[-1], module.Config)
+    shape = (14, 12, 3)
+    what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
+    model = common.build(known, what, shape)
+    params = common.parameters(run, model, shape)
+    x = jaxae.as_float(jaxae.images.read_image(path))[None]
+    if module is super_resolution:
+        x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
+    count = 4 if module is super_resolution else 1
+    answer = jaxae.self_ensemble(lambda x: jaxae.reconstruct(model, params, x), count)(x)
+    found = np.asarray(Image.open(written)) / 255
+    np.testing.assert_allclose(found, np.clip(answer[0], 0, 1), atol=0.51 / 255)
+    assert np.abs(found - np.asarray(x[0])).max() > 1 / 255
+
+
+def test_grey_models_and_pictures_in_colour(tmp_path):
+    """Red, green and blue are three images to a model of grey ones; a bottleneck sees one size."""
+    np.save(tmp_path / "grey.npy", photographs(40, (14, 12, 1)))
+    folder = tmp_path / "inpaint"
+    options = {"image_size": None, "network": "conv", "blocks": None, "code": 5}
+    run(inpainting, str(tmp_path / "grey.npy"), folder, **options)
+    path = picture(tmp_path / "x.png", "RGBA", size=(40, 30))
+    paint(inpainting, folder, tmp_path / "out", path)
+    found = np.asarray(Image.open(tmp_path / "out" / "x-inpainted.png"))
+    original = np.asarray(Image.open(path))
+    known = original[..., 3] == 255
+    np.testing.assert_array_equal(found[known], original[..., :3][known])
+    run(super_resolution, str(tmp_path / "grey.npy"), tmp_path / "sr")
+    paint(super_resolution, tmp_path / "sr", tmp_path / "out", picture(tmp_path / "y.png"))
+    assert np.asarray(Image.open(tmp_path / "out" / "y-super_resolved.png")).shape == (28, 24, 3)
+
+
+def test_files_are_neither_overwritten_nor_half_written(trained, tmp_path, monkeypatch):
+    path = picture(tmp_path / "x.png")
+    (tmp_path / "x-colorized.png").write_text("mine")
+    paint(colorization, trained[colorization][0], tmp_path, path)
+    assert (tmp_path / "x-colorized.png").read_text() == "mine"
+    assert (tmp_path / "x-colorized-2.png").exists()
+
+    def full(self, file, **options):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"0 of 1 pictures done; .*x.png: .*No space left"):
+        paint(colorization, trained[colorization][0], tmp_path, path)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_picture_that_does_not_fit_into_memory_is_named(trained, tmp_path, monkeypatch):
+    def painters(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(common, "resized", painters)
+    path = picture(tmp_path / "x.png")
+    with pytest.raises(ValueError, match=r"x.png: too large for the memory"):
+        paint(colorization, trained[colorization][0], tmp_path / "out", path)
+
+
+def test_mirrored_holes_only_where_the_network_has_seen_them(photos):
+    for hole, count in (("half:left", 1), ("half:top", 2), ("half", 2), ("block:0.5", 2)):
+        config = inpainting.Config(hole=hole)
+        assert common.symmetries(config, inpainting.task(config), (8, 8, 3)) == count
+    config = inpainting.Config(hole="half:left", symmetries=2)
+    with pytest.raises(ValueError, match=r"missing: half:left\) has 1"):
+        common.symmetries(config, inpainting.task(config), (8, 8, 3))
+
+
+def test_what_is_known_is_kept_by_every_likelihood_that_is_accepted(photos):
+    x = jnp.asarray(photographs(2)) / 255
+    for name in ("gaussian", "laplace"):
+        for scale in (None, "learned"):
+            config = inpainting.Config(likelihood=name, scale=scale, **SMALL)
+            model = common.build(config, inpainting.task(config), (14, 12, 3))
+            seen = inpainting.task(config).corrupt(KEY, x)
+            y = jaxae.reconstruct(model, model.init(KEY, seen), seen)
+            known = np.asarray(seen[..., 3]) == 0
+            np.testing.assert_allclose(np.asarray(y)[known], np.asarray(x)[known], atol=1e-6)
+
+
+def test_targets_that_have_changed_are_noticed(tmp_path):
+    np.save(tmp_path / "x.npy", photographs(30))
+    np.save(tmp_path / "y.npy", photographs(30, seed=1))
+    options = {"inputs": str(tmp_path / "x.npy"), "targets": str(tmp_path / "y.npy")}
+    config = translation.Config(**options, run_dir=str(tmp_path / "run"), **SMALL)
+    results = translation.main(config)
+    assert translation.main(config) == results
+    np.save(tmp_path / "y.npy", photographs(30, seed=2))
+    with pytest.raises(ValueError, match="targets_data was"):
+        translation.main(config)
 
 
 def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
@@ -309,21 +465,33 @@ def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
 
 
 def test_tiles_are_the_whole(monkeypatch):
-    monkeypatch.setattr(super_resolution, "TILE", 8)
-    monkeypatch.setattr(super_resolution, "MARGIN", 3)
+    monkeypatch.setattr(common, "TILE", 8)
+    monkeypatch.setattr(common, "MARGIN", 3)
     x = np.asarray(jax.random.uniform(KEY, (2, 37, 21, 3)))
-    shapes = set()
+    sizes = []
 
     def blur(tile):
-        shapes.add(tile.shape)
-        return sum(np.roll(tile, (i, j), (1, 2)) for i in (-2, 0, 2) for j in (-1, 0, 1))
+        padded = np.pad(np.asarray(tile), ((0, 0), (2, 2), (1, 1), (0, 0)))
+        h, w = tile.shape[1:3]
+        return sum(padded[:, i : i + h, j : j + w] for i in range(5) for j in range(3))
 
-    found, whole = super_resolution.tiled(blur, x), blur(x)
-    np.testing.assert_allclose(found[:, 3:-3, 3:-3], whole[:, 3:-3, 3:-3], rtol=1e-5)
-    assert shapes == {(2, 14, 14, 3), (2, 37, 21, 3)}
-    shapes.clear()
-    super_resolution.tiled(blur, x[:, :14, :9])
-    assert shapes == {(2, 14, 9, 3)}
+    def painters(size):
+        sizes.append(size)
+        return blur
+
+    np.testing.assert_allclose(common.tiled(painters, x, 3), blur(x), rtol=1e-5)
+    np.testing.assert_allclose(common.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
+    assert sizes == [(14, 14), (14, 9)]  # asked for once: one program for all tiles
+
+
+def test_a_size_is_compiled_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(common, "painter", lambda model, params, count: made.append(count))
+    config = super_resolution.Config(**SMALL)
+    painters = common.painters(config, super_resolution.task(config), {}, (8, 8, 3))
+    for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
+        painters(size)
+    assert made == [8, 4]  # what is not square is not turned
 
 
 # Pairs.
@@ -379,7 +547,7 @@ def test_pairs_of_arrays_with_other_channels(tmp_path):
     [
         (photographs(29), "has 30 images and .* has 29"),
         (photographs(30, (14, 11, 3)), "of 14 x 12 x 3 and .* of 14 x 11 x 3; give an image size"),
-        (None, "there is no file"),
+        (None, "there is no folder or file"),
     ],
 )
 def test_bad_pairs(other, message, tmp_path):
@@ -420,6 +588,10 @@ def test_night_is_dark_blue_and_noisy():
         (colorization, {"code": 9}, "--code goes with a network"),
         (super_resolution, {"factor": 1}, "factor of 2 or more"),
         (super_resolution, {"factor": 13}, "larger than the images"),
+        (super_resolution, {"likelihood": "bernoulli"}, "add --no-residual"),
+        (colorization, {"binarize": True}, "--binarize is for"),
+        (inpainting, {"hole": "block:0"}, "leaves no pixel out"),
+        (translation, {"make": "shift:1.5:0"}, "whole pixels"),
         (inpainting, {"hole": "circle:0.5"}, "no hole 'circle', only block, half"),
         (inpainting, {"hole": "block"}, "such as block:0.5"),
         (inpainting, {"hole": "block:x"}, "no number"),
@@ -456,6 +628,11 @@ def test_a_folder_that_is_no_run_or_of_another_experiment(trained, tmp_path):
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "config.json").write_text(json.dumps(config))
     task = json.dumps({"shape": [14, 12, 3], "centres": None})
+    with pytest.raises(ValueError, match=r"has no task.json, or a damaged one"):
+        paint(colorization, tmp_path / "begun", tmp_path / "out", path)
+    (tmp_path / "begun" / "task.json").write_text(task.replace("3]", "4]"))
+    with pytest.raises(ValueError, match=r"14 x 12 x 4; pictures have 1 or 3"):
+        paint(colorization, tmp_path / "begun", tmp_path / "out", path)
     (tmp_path / "begun" / "task.json").write_text(task)
     with pytest.raises(ValueError, match="has no checkpoint yet"):
         paint(colorization, tmp_path / "begun", tmp_path / "out", path)

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+
+import jaxae
+from tests.cases import CASES, images
 
 SCRIPT = """
 import json, jax, numpy as np, optax
@@ -28,6 +32,10 @@ for name in NAMES:
         record = fitted.history[-1]
         found.append([*weights, record["train/loss"], record["validation/loss"]])
     results[name] = found
+checkpoints = jaxae.Checkpoints(FOLDER)
+fitted = jaxae.fit(case.make(), x, optimizer=optax.sgd(1e-3), epochs=1, batch_size=8,
+                   key=jax.random.key(0), progress=False, checkpoints=checkpoints)
+results["saved"] = [float(abs(leaf).sum()) for leaf in jax.tree.leaves(fitted.params)]
 try:
     jaxae.fit(case.make(), x, optimizer=optax.sgd(1e-3), epochs=1, batch_size=9,
               key=jax.random.key(0), progress=False)
@@ -40,9 +48,9 @@ NAMES = ["autoencoder gaussian", "autoencoder dropout", "vae", "vae samples", "v
 NAMES += ["vae free bits", "importance weighted"]
 
 
-def test_one_device_is_eight():
+def test_one_device_is_eight(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", f"NAMES = {NAMES}\n{SCRIPT}"],
+        [sys.executable, "-c", f"NAMES = {NAMES}\nFOLDER = {str(tmp_path)!r}\n{SCRIPT}"],
         env=os.environ
         | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"},
         cwd=Path(__file__).parent.parent,
@@ -52,6 +60,15 @@ def test_one_device_is_eight():
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])
     assert "9 does not divide by the 8 devices" in results.pop("error")
+    # What eight devices have saved, one can use.
+    saved = results.pop("saved")
+    case = CASES[NAMES[-1]]
+    shapes = jax.eval_shape(case.make().init, jax.random.key(0), images(case.shape))
+    best = jaxae.Checkpoints(tmp_path).best(shapes)
+    assert [float(abs(leaf).sum()) for leaf in jax.tree.leaves(best)] == pytest.approx(saved)
+    assert jaxae.Checkpoints(tmp_path / "none").best(shapes) is None
+    with pytest.raises(ValueError, match=r"cannot be restored .*; take another run folder"):
+        jaxae.Checkpoints(tmp_path).best({"other": shapes})
     assert list(results) == NAMES
     for name, (one, eight) in results.items():
         assert eight == pytest.approx(one, rel=2e-5), name
