@@ -19,8 +19,8 @@ and precision and recall over balls around the images.
 Measured (the second command, jax 0.10.2, 5.5 minutes on one core of two):
 
                           AE     DAE    CAE    VAE    VAE beta 0
-    Lipschitz, on         6.99   6.03   5.00   3.72   5.77
-    jump                  2.27   1.96   1.79   1.45   1.89
+    Lipschitz, on         7.19   5.80   5.01   3.67   5.39
+    jump                  2.29   1.94   1.79   1.43   1.83
     precision, prior      0.94   0.93   0.88   1.00   1.00
     confidence, prior     0.90   0.90   0.88   0.93   0.89
 
