@@ -177,7 +177,7 @@ def task(seen: tuple[int, ...], shape: tuple[int, ...], words: str) -> common.Ta
         combine=unet.add if alike else None,
         look=lambda x: x,
         rivals=rivals,
-        images=150_000,
+        images=30_000,
         symmetries=1,
     )
 

@@ -11,7 +11,7 @@ import jaxae
 SHAPE = (6, 5, 1)
 COLOUR = (7, 5, 3)
 CODE = 3
-CENTRES = jnp.array([[-0.2, 0.1], [0.2, 0.0], [0.0, 0.0], [0.1, 0.3]])
+CENTRES = jnp.stack(jnp.meshgrid(*2 * [jnp.linspace(-0.4, 0.4, 5)]), axis=-1).reshape(-1, 2)
 """Colours of classes."""
 NOISE = jaxae.corruptions.gaussian(0.1)
 
@@ -149,24 +149,13 @@ CASES = {
         COLOUR,
         stochastic=False,
     ),
-    "colorization by classes": Case(
-        lambda: jaxae.denoising(
-            jaxae.autoencoder(
-                *jaxae.with_input(*convs("unet", COLOUR, 3), COLOUR, lambda grey, y: grey),
-                jaxae.color_classes(CENTRES),
-            ),
-            jaxae.corruptions.grayscale(),
+    "classes of colours": Case(
+        lambda: jaxae.autoencoder(
+            *jaxae.with_input(*convs("unet", COLOUR, 10), COLOUR, lambda x, y: x),
+            jaxae.color_classes(CENTRES),
         ),
         COLOUR,
         stochastic=False,
-    ),
-    "inpainting": Case(
-        lambda: jaxae.denoising(
-            jaxae.autoencoder(
-                *jaxae.with_input(mlps()[0], mlps()[1], (*SHAPE[:2], 2), jaxae.unet.fill)
-            ),
-            jaxae.corruptions.hide(jaxae.masks.torn(0.5)),
-        ),
     ),
     "denoising importance weighted": Case(
         lambda: jaxae.denoising(jaxae.importance_weighted(vae(), 4), NOISE)

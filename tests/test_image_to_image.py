@@ -14,6 +14,9 @@ from experiments import colorization, inpainting, super_resolution, translation
 from experiments import image_to_image as common
 from tests.experiments import command
 
+# Runs that are trained once are used by many tests, in one process.
+pytestmark = pytest.mark.xdist_group("image to image")
+
 KEY = jax.random.key(0)
 SMALL = {"epochs": 1, "hidden": (4,), "blocks": 1}
 
