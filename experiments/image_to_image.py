@@ -317,7 +317,7 @@ def draw(
     rows |= {task.answer: np.clip(answer(x), 0, 1), "truth": np.asarray(truth)}
     rows |= {name: image for name, image in others.items() if name not in same}
     rows = {name.replace("_", " "): image for name, image in rows.items()}
-    title = f"{task.words[0].upper()}{task.words[1:]}: {Path(config.dataset).name}"
+    title = f"{Path(config.dataset).name}: {task.words}"
     figures.rows(rows, run.figures / f"{task.answer}.png", title=title)
 
 

