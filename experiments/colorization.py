@@ -31,7 +31,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments import base
+from experiments import base, pictures
 from experiments import image_to_image as common
 from jaxae import colors, unet
 
@@ -123,7 +123,7 @@ def check(config: Config) -> None:
 def main(config: Config) -> dict[str, Any]:
     """Trains a colorizer, measures it beside its rivals, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    common.check_apply(config)
+    pictures.check_apply(config)
     if config.apply is not None:
         use(config, config.apply)
         return {}
@@ -138,23 +138,23 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Colours pictures."""
-    known, record, run = common.trained(folder, "colorization", Config)
+    known, record, run = pictures.trained(folder, "colorization", Config)
     centres = record.get("centres")
     what = task(known, None if centres is None else np.asarray(centres, np.float32))
     shape = tuple(record["shape"])
-    params = common.parameters(run, common.build(known, what, shape), shape)
-    painters = common.painters(known, what, params, shape)
+    params = pictures.parameters(run, common.build(known, what, shape), shape)
+    painters = pictures.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = jaxae.as_float(picture)[None]
         grey = colors.luma(x) if x.shape[-1] == 3 else x
-        size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
-        small = np.clip(np.repeat(common.resized(np.asarray(grey), size), 3, axis=-1), 0, 1)
+        size = pictures.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
+        small = np.clip(np.repeat(pictures.resized(np.asarray(grey), size), 3, axis=-1), 0, 1)
         found = np.asarray(colors.chroma(painters(size)(jnp.asarray(small))))
-        large = jnp.asarray(common.resized(found, (x.shape[1], x.shape[2])))
+        large = jnp.asarray(pictures.resized(found, (x.shape[1], x.shape[2])))
         return np.asarray(colors.from_chroma(grey, large)[0])
 
-    common.apply(config, paint, what.answer)
+    pictures.apply(config, paint, what.answer)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments import base
+from experiments import base, pictures
 from experiments import image_to_image as common
 from jaxae import masks, unet
 
@@ -125,7 +125,7 @@ def biharmonic(seen: jax.Array) -> jax.Array:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, measures it beside its rivals, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    common.check_apply(config)
+    pictures.check_apply(config)
     if config.apply is not None:
         use(config, config.apply)
         return {}
@@ -139,30 +139,30 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Fills what is transparent in pictures."""
-    known, record, run = common.trained(folder, "inpainting", Config)
+    known, record, run = pictures.trained(folder, "inpainting", Config)
     what, shape = task(known), tuple(record["shape"])
-    params = common.parameters(run, common.build(known, what, shape), what.seen(shape))
-    painters = common.painters(known, what, params, shape)
+    params = pictures.parameters(run, common.build(known, what, shape), what.seen(shape))
+    painters = pictures.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         if alpha is None or (alpha >= 0.5).all():
             raise ValueError("nothing is missing: no pixel is transparent")
         if (alpha < 0.5).all():
             raise ValueError("everything is missing: all pixels are transparent")
-        x = common.channels_of(picture, shape[2])
+        x = pictures.channels_of(picture, shape[2])
         missing = np.broadcast_to(alpha < 0.5, (*x.shape[:3], 1)).astype(np.float32)
-        size = common.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
+        size = pictures.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
         # A small pixel is the mean of what is known of it, and missing if that is less than half.
-        weight = np.clip(common.resized(1 - missing, size), 0, 1)
+        weight = np.clip(pictures.resized(1 - missing, size), 0, 1)
         small_hole = weight < 0.5
-        mean = common.resized((1 - missing) * x, size) / np.maximum(weight, 0.5)
+        mean = pictures.resized((1 - missing) * x, size) / np.maximum(weight, 0.5)
         small = np.where(small_hole, 0.5, np.clip(mean, 0, 1))
         seen = np.concatenate([small, small_hole], axis=-1).astype(np.float32)
         found = np.asarray(painters(size)(jnp.asarray(seen)))
-        large = common.resized(found, (x.shape[1], x.shape[2]))
-        return common.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
+        large = pictures.resized(found, (x.shape[1], x.shape[2]))
+        return pictures.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
 
-    common.apply(config, paint, what.answer, uses_alpha=True)
+    pictures.apply(config, paint, what.answer, uses_alpha=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, pictures
 from experiments import image_to_image as common
 from jaxae import unet
 
@@ -64,7 +64,7 @@ def task(config: Config) -> common.Task:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, measures it beside its rivals, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    common.check_apply(config)
+    pictures.check_apply(config)
     if config.apply is not None:
         use(config, config.apply)
         return {}
@@ -80,20 +80,20 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Enlarges pictures."""
-    known, record, run = common.trained(folder, "super_resolution", Config)
+    known, record, run = pictures.trained(folder, "super_resolution", Config)
     what, shape = task(known), tuple(record["shape"])
     if known.network != "unet":
         raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
-    params = common.parameters(run, common.build(known, what, shape), shape)
-    painters = common.painters(known, what, params, shape)
+    params = pictures.parameters(run, common.build(known, what, shape), shape)
+    painters = pictures.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        x = common.channels_of(picture, shape[2])
+        x = pictures.channels_of(picture, shape[2])
         size = (known.factor * x.shape[1], known.factor * x.shape[2])
-        large = np.clip(common.resized(x, size), 0, 1)
-        return common.picture_of(common.tiled(painters, large, shape[2]), picture.shape[2])
+        large = np.clip(pictures.resized(x, size), 0, 1)
+        return pictures.picture_of(pictures.tiled(painters, large, shape[2]), picture.shape[2])
 
-    common.apply(config, paint, what.answer)
+    pictures.apply(config, paint, what.answer)
 
 
 if __name__ == "__main__":

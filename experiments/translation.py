@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, pictures
 from experiments import image_to_image as common
 from jaxae import images, unet
 from jaxae.colors import luma
@@ -57,7 +57,7 @@ class Config(common.Config):
 def main(config: Config) -> dict[str, Any]:
     """Trains a model on pairs, measures it, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    common.check_apply(config)
+    pictures.check_apply(config)
     if config.apply is not None:
         use(config, config.apply)
         return {}
@@ -187,24 +187,24 @@ def task(seen: tuple[int, ...], shape: tuple[int, ...], words: str) -> common.Ta
 
 def use(config: Config, folder: str) -> None:
     """Translates pictures, in the size that they have."""
-    known, record, run = common.trained(folder, "translation", Config)
+    known, record, run = pictures.trained(folder, "translation", Config)
     shape, seen = tuple(record["shape"]), tuple(record["seen"])
     what = task(seen, shape, "")
     if known.network != "unet":
         raise ValueError(f"only a U-Net takes pictures of any size; {folder} has {known.network}")
-    params = common.parameters(run, common.build(known, what, shape), seen)
-    painters = common.painters(known, what, params, shape)
+    params = pictures.parameters(run, common.build(known, what, shape), seen)
+    painters = pictures.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         if seen[2] == 1 and shape[2] == 3:
             x = np.asarray(jaxae.as_float(picture))[None]
             x = np.asarray(luma(x)) if x.shape[-1] == 3 else x
         else:
-            x = common.channels_of(picture, seen[2])
-        found = common.tiled(painters, x, shape[2])
-        return common.picture_of(found, picture.shape[2]) if seen == shape else found[0]
+            x = pictures.channels_of(picture, seen[2])
+        found = pictures.tiled(painters, x, shape[2])
+        return pictures.picture_of(found, picture.shape[2]) if seen == shape else found[0]
 
-    common.apply(config, paint, what.answer)
+    pictures.apply(config, paint, what.answer)
 
 
 if __name__ == "__main__":

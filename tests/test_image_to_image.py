@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
-from experiments import colorization, inpainting, super_resolution, translation
+from experiments import colorization, inpainting, pictures, super_resolution, translation
 from experiments import image_to_image as common
 from tests.experiments import command
 
@@ -331,7 +331,7 @@ def test_little_holes_leave_most_of_what_is_known(trained, tmp_path, size, rate,
     """Also where the picture is made smaller before the network sees it."""
     seen = []
     monkeypatch.setattr(
-        common, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
+        pictures, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
     )
     rgb = np.full((size[1], size[0], 3), 200, np.uint8)
     missing = np.random.default_rng(0).random(rgb.shape[:2]) < rate
@@ -353,11 +353,13 @@ def test_what_is_applied_is_the_models_answer(trained, module, photos, tmp_path)
     path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
     paint(module, folder, tmp_path / "out", path)
     (written,) = (tmp_path / "out").iterdir()
-    known, record, run = common.trained(str(folder), module.__name__.split(".")[-1], module.Config)
+    known, record, run = pictures.trained(
+        str(folder), module.__name__.split(".")[-1], module.Config
+    )
     shape = (14, 12, 3)
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
-    params = common.parameters(run, model, shape)
+    params = pictures.parameters(run, model, shape)
     x = jaxae.as_float(jaxae.images.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
@@ -407,7 +409,7 @@ def test_a_picture_that_does_not_fit_into_memory_is_named(trained, tmp_path, mon
     def painters(*_):
         raise MemoryError
 
-    monkeypatch.setattr(common, "resized", painters)
+    monkeypatch.setattr(pictures, "resized", painters)
     path = picture(tmp_path / "x.png")
     with pytest.raises(ValueError, match=r"x.png: too large for the memory"):
         paint(colorization, trained[colorization][0], tmp_path / "out", path)
@@ -468,8 +470,8 @@ def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
 
 
 def test_tiles_are_the_whole(monkeypatch):
-    monkeypatch.setattr(common, "TILE", 8)
-    monkeypatch.setattr(common, "MARGIN", 3)
+    monkeypatch.setattr(pictures, "TILE", 8)
+    monkeypatch.setattr(pictures, "MARGIN", 3)
     x = np.asarray(jax.random.uniform(KEY, (2, 37, 21, 3)))
     sizes = []
 
@@ -482,16 +484,16 @@ def test_tiles_are_the_whole(monkeypatch):
         sizes.append(size)
         return blur
 
-    np.testing.assert_allclose(common.tiled(painters, x, 3), blur(x), rtol=1e-5)
-    np.testing.assert_allclose(common.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
+    np.testing.assert_allclose(pictures.tiled(painters, x, 3), blur(x), rtol=1e-5)
+    np.testing.assert_allclose(pictures.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
     assert sizes == [(14, 14), (14, 9)]  # asked for once: one program for all tiles
 
 
 def test_a_size_is_compiled_once(monkeypatch):
     made = []
-    monkeypatch.setattr(common, "painter", lambda model, params, count: made.append(count))
+    monkeypatch.setattr(pictures, "painter", lambda model, params, count: made.append(count))
     config = super_resolution.Config(**SMALL)
-    painters = common.painters(config, super_resolution.task(config), {}, (8, 8, 3))
+    painters = pictures.painters(config, super_resolution.task(config), {}, (8, 8, 3))
     for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
         painters(size)
     assert made == [8, 4]  # what is not square is not turned
