@@ -1,6 +1,6 @@
 """The laws of an autoencoder, over every constructor (see cases.py)."""
 
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import chex
 import jax
@@ -12,16 +12,18 @@ import pytest
 import jaxae
 from tests.cases import CASES, images
 
-# A case stays in one process, which compiles it once.
+# All laws of one case before the next, in one process: it is compiled once, and then forgotten.
 pytestmark = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CASES]
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CASES],
+    scope="module",
 )
 
 KEY = jax.random.key(7)
 OPTIMIZER = optax.adam(1e-2)
 
 
-@cache
+@lru_cache(maxsize=1)
 def compiled(name):
     """A case's model, parameters and images; its loss and its step, compiled once for all the laws."""
     case = CASES[name]
