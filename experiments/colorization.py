@@ -17,6 +17,7 @@ own grey levels, in its own size. Colours that it has are not looked at.
 Measured (the first command; CIFAR-10 test, 240,000 training images shown, one core of two shared with
 another training, jax 0.10.2): mse 0.00475 and 23.24 dB in 30 minutes (without averaging over the mirrored
 image 0.00479); grey 0.00662, affine 0.00620. chroma_error 142 (grey 197), colorfulness 15.7.
+--classes 96 after one epoch, a fifth of that: mse 0.00519, colorfulness 18.2.
 
 Lectures: colorization on CIFAR-10: truth, grey input, predicted.
 """
