@@ -124,9 +124,7 @@ def check(config: Config) -> None:
 def main(config: Config) -> dict[str, Any]:
     """Trains a colorizer, measures it beside its rivals, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    pictures.check_apply(config)
-    if config.apply is not None:
-        use(config, config.apply)
+    if pictures.applied(config, use):
         return {}
     check(config)
     data = base.load(config, default=16)

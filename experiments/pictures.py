@@ -54,12 +54,16 @@ def trained(folder: str, task_name: str, config: type[Any]) -> tuple[Any, dict[s
     return config(**known), record, Run(path, saved)
 
 
-def check_apply(config: Config) -> None:
-    """Raises unless --apply, its pictures and its folder come together, and alone."""
+def applied(config: Config, use: Callable[[Any, str], None]) -> bool:
+    """Uses a trained run on pictures if --apply asks for that, and says whether it did.
+
+    Raises:
+      ValueError: unless --apply, its pictures and its folder come together, and alone.
+    """
     if config.apply is None:
         if config.images or config.out is not None:
             raise ValueError("pictures and --out go with --apply RUN")
-        return
+        return False
     if not config.images or config.out is None:
         raise ValueError("--apply RUN goes with pictures and with --out FOLDER")
     for field in dataclasses.fields(config):
@@ -69,6 +73,8 @@ def check_apply(config: Config) -> None:
             raise ValueError(
                 f"--{field.name.replace('_', '-')} was decided when the run was trained; leave it out"
             )
+    use(config, config.apply)
+    return True
 
 
 def apply(

@@ -64,9 +64,7 @@ def task(config: Config) -> common.Task:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, measures it beside its rivals, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    pictures.check_apply(config)
-    if config.apply is not None:
-        use(config, config.apply)
+    if pictures.applied(config, use):
         return {}
     what = task(config)
     data = base.load(config, default=16)

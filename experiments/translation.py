@@ -57,9 +57,7 @@ class Config(common.Config):
 def main(config: Config) -> dict[str, Any]:
     """Trains a model on pairs, measures it, and writes the run folder; or applies one."""
     started = time.perf_counter()
-    pictures.check_apply(config)
-    if config.apply is not None:
-        use(config, config.apply)
+    if pictures.applied(config, use):
         return {}
     if config.symmetries != 1:
         raise ValueError("pairs are trained on as they are; leave out --symmetries")
