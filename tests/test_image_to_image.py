@@ -481,8 +481,12 @@ def test_tiles_are_the_whole(monkeypatch):
         return sum(padded[:, i : i + h, j : j + w] for i in range(5) for j in range(3))
 
     def painters(size):
+        def paint(tile):
+            assert tile.shape[1:3] == size  # the program is for tiles of this size only
+            return blur(tile)
+
         sizes.append(size)
-        return blur
+        return paint
 
     np.testing.assert_allclose(pictures.tiled(painters, x, 3), blur(x), rtol=1e-5)
     np.testing.assert_allclose(pictures.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
