@@ -3,7 +3,8 @@
 The names below are the library; the modules they come from say what belongs together.
 """
 
-from jaxae import corruptions, masks
+from jaxae import corruptions, masks, priors
+from jaxae.adversarial import adversarial, categorical_code, supervised
 from jaxae.augmentations import (
     random_affine,
     random_flip,
@@ -12,8 +13,10 @@ from jaxae.augmentations import (
     self_ensemble,
 )
 from jaxae.autoencoder import autoencoder
+from jaxae.averaging import average, averaged
 from jaxae.base import (
     Autoencoder,
+    Labelled,
     Likelihood,
     Network,
     Output,
@@ -36,11 +39,16 @@ from jaxae.data import PairSplits, Splits, binarize, load, load_pairs
 from jaxae.deep_clustering import deep_clustering, sharpened, soft_assignments
 from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
 from jaxae.divergences import (
+    imq,
     kl_diagonal_normal,
     kl_normal,
     kl_standard_normal,
     kl_standard_normal_per_dimension,
+    mmd,
+    polynomial,
+    rbf,
 )
+from jaxae.gan import gan, vae_gan
 from jaxae.images import Images, from_arrays, is_binary
 from jaxae.latent import (
     decode_grid,
@@ -76,6 +84,8 @@ from jaxae.networks import (
     resnet_decoder,
     resnet_encoder,
 )
+from jaxae.players import Game, every, play, players, slope, verdict
+from jaxae.priors import with_prior
 from jaxae.probes import classifier, label_efficiency, linear_probe, neighbour_probe
 from jaxae.regularity import (
     Quality,
@@ -110,14 +120,17 @@ from jaxae.vae import (
     importance_weighted,
     vae,
 )
+from jaxae.wasserstein import wasserstein
 
 __all__ = [
     "Autoencoder",
     "Checkpoints",
     "ClusterScores",
     "Fit",
+    "Game",
     "Images",
     "Interrupted",
+    "Labelled",
     "Likelihood",
     "LinearDenoiser",
     "ManyFits",
@@ -131,14 +144,18 @@ __all__ = [
     "TrainState",
     "activate",
     "active_units",
+    "adversarial",
     "as_float",
     "at_step",
     "autoencoder",
+    "average",
+    "averaged",
     "bernoulli",
     "beta_schedule",
     "binarize",
     "bits_per_dimension",
     "categorical",
+    "categorical_code",
     "classifier",
     "cluster_scores",
     "collapse_report",
@@ -154,12 +171,15 @@ __all__ = [
     "discretized_logistic",
     "draw_like",
     "entropy",
+    "every",
     "fit",
     "fit_many",
     "from_arrays",
+    "gan",
     "gaussian",
     "importance_nll",
     "importance_weighted",
+    "imq",
     "init_state",
     "is_binary",
     "kl_diagonal_normal",
@@ -191,26 +211,33 @@ __all__ = [
     "merge",
     "mlp_decoder",
     "mlp_encoder",
+    "mmd",
     "nearest_distances",
     "neighbour_probe",
     "normal_quantiles",
     "partial_directions",
     "pca",
     "plane",
+    "play",
+    "players",
+    "polynomial",
     "precision_recall",
     "principal_components",
+    "priors",
     "psnr",
     "random_affine",
     "random_flip",
     "random_shift",
     "random_symmetry",
     "rate_divergence",
+    "rbf",
     "reconstruct",
     "resnet_decoder",
     "resnet_encoder",
     "self_ensemble",
     "sharpened",
     "slerp",
+    "slope",
     "soft_assignments",
     "soft_clip",
     "sparse",
@@ -219,13 +246,18 @@ __all__ = [
     "squared_error",
     "squared_jacobian_norm",
     "ssim",
+    "supervised",
     "tied_autoencoder",
     "top_k",
     "traversals",
     "unet_decoder",
     "unet_encoder",
     "vae",
+    "vae_gan",
+    "verdict",
+    "wasserstein",
     "with_input",
+    "with_prior",
 ]
 
 __version__ = "0.1.0"

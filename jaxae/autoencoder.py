@@ -5,7 +5,16 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Likelihood, Network, Output, Params, Step
+from jaxae.base import (
+    Autoencoder,
+    Likelihood,
+    Network,
+    Output,
+    Params,
+    Step,
+    Target,
+    what_and_label,
+)
 from jaxae.likelihoods import gaussian
 
 
@@ -79,14 +88,14 @@ def from_functions(
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
         encoder_key, decoder_key = jax.random.split(key) if train else (None, None)
         z = encode(params, x, encoder_key)
-        target = x if target is None else target
-        distortion = -likelihood.log_prob(outputs(params, z, decoder_key), target)
+        image, _ = what_and_label(x, target)
+        distortion = -likelihood.log_prob(outputs(params, z, decoder_key), image)
         return Output(distortion, {"distortion": distortion}, z)
 
     return Autoencoder(init, lambda params, x: encode(params, x, None), decode, loss)

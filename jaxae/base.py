@@ -79,6 +79,38 @@ class Output(NamedTuple):
         return Output(self.loss + weight * value, merge(self.terms, {name: value}), self.latent)
 
 
+class Labelled(NamedTuple):
+    """A target that has a label: for losses that use labels around those that reconstruct.
+
+    Attributes:
+      image: what has to be reconstructed, `[b, h, w, c]`.
+      label: the class of each example, `[b]`; -1 where it is not known.
+    """
+
+    image: Array
+    label: Integer[Array, " b"]
+
+
+Target: TypeAlias = Array | Labelled | None
+"""What a loss aims at: images; labels, `[b]`; images with labels; or the input itself, None."""
+
+
+def what_and_label(x: Array, target: Target) -> tuple[Array, Array | None]:
+    """The images that have to be reconstructed, and the labels, if the target has any.
+
+    Examples:
+      >>> x = jnp.zeros((2, 8, 8, 1))
+      >>> image, label = what_and_label(x, jnp.array([3, -1]))
+      >>> image is x, label.tolist()
+      (True, [3, -1])
+    """
+    if target is None:
+        return x, None
+    if isinstance(target, Labelled):
+        return target.image, target.label
+    return (x, target) if target.ndim == 1 else (target, None)
+
+
 class LossFn(Protocol):
     """`(params, key, x, *, target=None, step=0, train=True) -> Output`."""
 
@@ -88,7 +120,7 @@ class LossFn(Protocol):
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output: ...
@@ -98,7 +130,7 @@ class LogWeightFn(Protocol):
     """`(params, key, x, *, target=None) -> [b]`."""
 
     def __call__(
-        self, params: Params, key: PRNGKeyArray, x: Array, *, target: Array | None = None
+        self, params: Params, key: PRNGKeyArray, x: Array, *, target: Target = None
     ) -> Array: ...
 
 

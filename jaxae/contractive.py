@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step
 
 Mode = Literal["forward", "reverse", "auto", "hutchinson"]
 
@@ -70,7 +70,7 @@ def contractive(
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:

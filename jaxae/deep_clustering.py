@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Weight, at_step, merge
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, merge
 
 Assignments = Float[Array | np.ndarray, "n k"]
 
@@ -141,11 +141,11 @@ def deep_clustering(
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
-        if target is None or target.shape != (x.shape[0], clusters):
+        if not isinstance(target, jax.Array) or target.shape != (x.shape[0], clusters):
             raise ValueError(
                 f"clusters are trained on pairs of images and assignments, [n, {clusters}]"
             )

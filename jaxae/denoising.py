@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from jaxae.base import Autoencoder, Output, Params, Step, as_float
+from jaxae.base import Autoencoder, Labelled, Output, Params, Step, Target, as_float, what_and_label
 from jaxae.corruptions import Corruption
 
 
@@ -54,15 +54,16 @@ def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
         corruption_key, base_key = jax.random.split(key)
-        target = x if target is None else target
+        image, label = what_and_label(x, target)
         corrupted = corruption(corruption_key, x)
-        if target.ndim > 1 and corrupted.shape != target.shape:  # and not labels
-            _check_target(base, params, corrupted, target)
+        if label is None and corrupted.shape != image.shape:
+            _check_target(base, params, corrupted, image)
+        target = image if label is None else Labelled(image, label)
         return base.loss(params, base_key, corrupted, target=target, step=step, train=train)
 
     return base._replace(init=init, loss=loss)

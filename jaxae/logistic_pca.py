@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.autoencoder import from_functions
-from jaxae.base import Autoencoder, Output, Params, Step
+from jaxae.base import Autoencoder, Output, Params, Step, Target
 from jaxae.likelihoods import bernoulli
 
 STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
@@ -74,7 +74,7 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:

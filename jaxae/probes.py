@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from jaxae.base import Autoencoder, Output, Params, Step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, what_and_label
 
 Labelled: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
 """Codes, `[n, d]`, and their labels, `[n]`."""
@@ -221,18 +221,19 @@ def classifier(
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
-        if target is None or target.ndim != 1:
+        _, label = what_and_label(x, target)
+        if label is None:
             raise ValueError("a classifier is trained on pairs of images and labels, [n]")
         z = encode(params["pretrained"], x)
         logits = _logits(params, z)
-        known = (target >= 0) & (target < classes)
-        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+        known = (label >= 0) & (label < classes)
+        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
         cross_entropy = jnp.where(known, cross_entropy, jnp.nan)
-        error = (jnp.argmax(logits, axis=-1) != target).astype(jnp.float32)
+        error = (jnp.argmax(logits, axis=-1) != label).astype(jnp.float32)
         return Output(cross_entropy, {"cross_entropy": cross_entropy, "error": error}, z)
 
     return Autoencoder(init, lambda params, x: encode(params["pretrained"], x), probabilities, loss)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step
 from jaxae.networks import Activation
 
 Penalty = Callable[[Array], Array]
@@ -53,7 +53,7 @@ def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:

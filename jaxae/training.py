@@ -21,6 +21,8 @@ from jax.stages import Wrapped
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from jaxae import parallel
+from jaxae.averaging import average as averages
+from jaxae.averaging import averaged
 from jaxae.base import Autoencoder, Params, Step, as_float
 from jaxae.cache import keep_programs
 from jaxae.checkpoint import Checkpoints, stop_signals
@@ -307,6 +309,7 @@ def fit(
     monitor: str = "loss",
     patience: int | None = None,
     transform: Transform | None = None,
+    average: float | None = None,
     devices: Sequence[jax.Device] | None = None,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[Record], Any] | None = None,
@@ -326,11 +329,12 @@ def fit(
       monitor: the validation score to select by: "loss" or the name of a term; smaller is better.
       patience: stop after so many epochs without a better validation score; None: never.
       transform: applied to the images of each training batch, with fresh randomness.
+      average: the decay of an exponential moving average of the parameters (:func:`averaged`), which is
+        then what is validated, kept and returned; the training itself is the same.
       devices: to train on, all of them when None.
       checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
         (Ctrl-C) and SIGTERM then end the epoch, save, and raise :class:`Interrupted`.
       on_epoch: called with the record of each epoch, those before a resumption included.
-
       progress: whether to show it, on standard error.
 
     Returns:
@@ -358,6 +362,8 @@ def fit(
     if validation is not None and count(validation) == 0:
         raise ValueError("the validation set is empty")
     check_batch_size(batch_size, count(images))
+    if average is not None:
+        optimizer = averaged(optimizer, average)
     mesh = parallel.data_mesh(devices)
     parallel.check_divides(batch_size, mesh)
     keep_programs()
@@ -389,6 +395,9 @@ def fit(
         for part in (images, validation)
     )
     evaluate = make_evaluate(score, mesh=mesh)
+
+    def kept(state: TrainState) -> Params:
+        return state.params if average is None else averages(state.opt_state)
 
     def save(state: TrainState) -> None:
         if checkpoints is not None:
@@ -436,7 +445,7 @@ def fit(
                 if not _all_finite(state.params):
                     raise NonFiniteError(f"the parameters {_STOPPED} {int(good.step)} or later")
                 if held_out is not None:
-                    at = (state.params, state.step)
+                    at = (kept(state), state.step)
                     scores = means(evaluate(at, validation_key, held_out), "validation/")
                     _check_finite(scores, int(state.step))
                     record |= scores
@@ -446,7 +455,7 @@ def fit(
                 raise
             history.append(record)
             if held_out is None or monitored < best.score:
-                best = Best(_copy(state.params), monitored, len(history))
+                best = Best(_copy(kept(state)), monitored, len(history))
             if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
                 save(state)
                 saved_at = time.perf_counter()

@@ -15,9 +15,11 @@ from jaxae.base import (
     Output,
     Params,
     Step,
+    Target,
     Weight,
     at_step,
     soft_clip,
+    what_and_label,
 )
 from jaxae.divergences import kl_standard_normal_per_dimension
 from jaxae.likelihoods import bernoulli
@@ -109,7 +111,7 @@ def vae(
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
@@ -118,11 +120,11 @@ def vae(
         # Drawn example by example: what an example gets does not depend on how many follow it.
         noise = jax.random.normal(noise_key, (mean.shape[0], samples, code)).swapaxes(0, 1)
         z = mean + jnp.exp(0.5 * log_var) * noise
-        target = x if target is None else target
+        image, _ = what_and_label(x, target)
         outputs = decoder.apply(
             params["decoder"], z.reshape(-1, code), key=decoder_key if train else None
         )
-        targets = jnp.broadcast_to(target, (samples, *target.shape)).reshape(-1, *target.shape[1:])
+        targets = jnp.broadcast_to(image, (samples, *image.shape)).reshape(-1, *image.shape[1:])
         log_probs = likelihood.log_prob(outputs, targets).reshape(samples, -1)
         distortion = -jnp.mean(log_probs, axis=0)
         kl = kl_standard_normal_per_dimension(mean, log_var)
@@ -139,14 +141,12 @@ def vae(
     def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
         return decode(params, jax.random.normal(key, (n, code)))
 
-    def log_weight(
-        params: Params, key: PRNGKeyArray, x: Array, *, target: Array | None = None
-    ) -> Array:
+    def log_weight(params: Params, key: PRNGKeyArray, x: Array, *, target: Target = None) -> Array:
         mean, log_var = posterior(params, x)
         noise = jax.random.normal(key, mean.shape)
         z = mean + jnp.exp(0.5 * log_var) * noise
         outputs = decoder.apply(params["decoder"], z)
-        log_joint = likelihood.log_prob(outputs, x if target is None else target)
+        log_joint = likelihood.log_prob(outputs, what_and_label(x, target)[0])
         # The log(2 pi) of the prior and of the posterior cancel.
         log_ratio = 0.5 * jnp.sum(jnp.square(noise) + log_var - jnp.square(z), axis=-1)
         return log_joint + log_ratio
@@ -256,7 +256,7 @@ def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
         key: PRNGKeyArray,
         x: Array,
         *,
-        target: Array | None = None,
+        target: Target = None,
         step: Step = 0,
         train: bool = True,
     ) -> Output:
