@@ -294,7 +294,7 @@ def steps(config: Config, data: Data) -> int:
     return config.epochs * (len(data.train) // data.batch_size)
 
 
-def optimizer(config: Config, data: Data) -> optax.GradientTransformation:
+def make_optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
     total = steps(config, data)
     rise = min(config.rise, total // 2)
@@ -377,6 +377,8 @@ def fit(
     supervised: bool = False,
     targets: tuple[np.ndarray, np.ndarray | None] | None = None,
     stream: int = 0,
+    optimizer: optax.GradientTransformation | None = None,
+    average: float | None = None,
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
 
@@ -391,6 +393,10 @@ def fit(
         second nothing is validated.
       stream: another number for each of several trainings that go on from one another, so that none
         sees the randomness of the one before again.
+      optimizer: another than that of the flags.
+      average: the decay of an average of the parameters, which is then what is kept.
+
+    Of a game of two players, the log says when one of them has won.
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
@@ -398,14 +404,24 @@ def fit(
     held_out: Any = data.validation
     if supervised:
         labels = [np.asarray(part, np.int32) for part in data.labels]
-        train, held_out = (data.train, labels[0]), (data.validation, labels[1])
+        train = data.train, labels[0]
+        held_out = None if data.validation is None else (data.validation, labels[1])
     if targets is not None:
         train = data.train, targets[0]
         held_out = None if targets[1] is None else (data.validation, targets[1])
+    said: list[str] = []
+
+    def log(record: Mapping[str, float | int]) -> None:
+        note = jaxae.verdict(record)
+        run.log(record if note is None else {**record, "note": note})
+        if note is not None and not said:
+            said.append(note)
+            print(f"note: {note}", file=sys.stderr)
+
     fitted = jaxae.fit(
         model,
         train,
-        optimizer=optimizer(config, data),
+        optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
         epochs=config.epochs,
         key=jax.random.fold_in(key, stream) if stream else key,
         batch_size=data.batch_size,
@@ -413,8 +429,9 @@ def fit(
         monitor=monitor,
         patience=getattr(config, "patience", None),
         transform=data.transform,
+        average=average,
         checkpoints=run.checkpoints,
-        on_epoch=run.log,
+        on_epoch=log,
     )
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"

@@ -48,13 +48,13 @@ from scipy.stats import norm
 
 import jaxae
 from experiments import base
+from experiments.judge import Judge, certainty, count_classes, flat
 from jaxae import charts, figures
 from jaxae.projector import write_projector
 from jaxae.regularity import CARRIES
 from jaxae.runs import Run
 
 IMAGES = 1_080_000
-JUDGE_IMAGES = 300_000
 JUDGED, LINES, STRETCHED = 2000, 500, 500
 """How many images are drawn and judged, lines are walked, and codes have their Jacobian taken."""
 STEPS = 32
@@ -149,11 +149,8 @@ def main(config: Config) -> dict[str, Any]:
             f"{len(data.test)} test images of {config.dataset} are too few to judge by"
         )
     config = base.with_epochs(config, data, IMAGES, most=200)
-    if all(labels is None for labels in data.labels):
-        classes = 0
-    else:
+    if classes := count_classes(data):
         base.check_labels(config, data)
-        classes = 1 + max(int(np.max(labels)) for labels in data.labels if labels is not None)
     built = models(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -162,12 +159,14 @@ def main(config: Config) -> dict[str, Any]:
             fitted = base.fit(config, run.part(name.replace(" ", "-")), model, data)
             trained[name] = describe(model, encoder, fitted.params, data)
         results: dict[str, Any] = {}
-        judge = train_judge(config, run, data, classes) if classes else None
+        judge = None
+        if classes:
+            judge = Judge(config, run, data, jaxae.mlp_encoder(256))
         if judge is not None:
             some = base.spread(len(data.test), 2 * JUDGED)
-            x = jaxae.as_float(data.test[some])
-            results |= judged("judge/test", judge, x)
-            wrong = np.argmax(judge(x), axis=1) != np.asarray(data.labels[2])[some]
+            seen = judge.probabilities(data.test[some])
+            results |= {f"judge/test_{key}": value for key, value in certainty(seen).items()}
+            wrong = np.argmax(seen, axis=1) != np.asarray(data.labels[2])[some]
             results["judge/test_error"] = float(wrong.mean())
         for name, one in trained.items():
             found = continuity(one, data) | completeness(one, judge, data)
@@ -231,41 +230,13 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     }
 
 
-def train_judge(
-    config: Config, run: Run, data: base.Data, classes: int
-) -> Callable[[jax.Array], Any]:
-    """A classifier of images, trained with the labels: from images to probabilities."""
-    network = jaxae.mlp_encoder(256)
-    fresh = network.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
-    judge = jaxae.classifier(
-        lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
-    )
-    settings = dataclasses.replace(config, epochs=None)
-    settings = base.with_epochs(settings, data, JUDGE_IMAGES, most=50)
-    # By the cross-entropy and not by the error: what is asked is how sure it is.
-    fitted = base.fit(settings, run.part("judge"), judge, data, supervised=True)
-    params = fitted.params
-    return jax.jit(lambda x: judge.decode(params, judge.encode(params, x)))
-
-
-def judged(name: str, judge: Callable[[jax.Array], Any], x: jax.Array) -> dict[str, float]:
-    """How sure the classifier is of images."""
-    probabilities = judge(x)
-    return {
-        f"{name}_confidence": float(probabilities.max(axis=1).mean()),
-        f"{name}_entropy": float(jaxae.entropy(probabilities).mean()),
-    }
-
-
-def completeness(
-    one: Trained, judge: Callable[[jax.Array], Any] | None, data: base.Data
-) -> dict[str, float]:
+def completeness(one: Trained, judge: Judge | None, data: base.Data) -> dict[str, float]:
     """What comes out for codes that are drawn."""
     n = min(JUDGED, len(data.test) // 2)
     chosen = np.random.default_rng(base.TEST_SEED).permutation(len(data.test))
     # As many on each side of every comparison: nearer is what has more to choose from.
     real, others = flat(data.test[chosen[:n]]), flat(data.test[chosen[n : 2 * n]])
-    apart = np.mean(jaxae.nearest_distances(others, real))
+    apart = np.mean(jaxae.nearest(others, real).distance)
     results: dict[str, float] = {}
     for name, z in drawn_codes(one, n).items():
         images = base.decode(one.model, one.params, z)
@@ -275,10 +246,11 @@ def completeness(
             f"{name}_recall": quality.recall,
         }
         if apart > 0:  # not where test images are copies of each other
-            near = np.mean(jaxae.nearest_distances(flat(images), real))
+            near = np.mean(jaxae.nearest(flat(images), real).distance)
             results[f"{name}_nearest"] = float(near / apart)
         if judge is not None:
-            results |= judged(name, judge, jnp.asarray(images))
+            seen = certainty(judge.probabilities(images))
+            results |= {f"{name}_{key}": value for key, value in seen.items()}
     return results
 
 
@@ -289,11 +261,6 @@ def drawn_codes(one: Trained, n: int) -> dict[str, jax.Array]:
         "prior": jax.random.normal(key, (n, one.codes.shape[1])),
         "fitted": jaxae.draw_like(key, one.codes, n),
     }
-
-
-def flat(images: np.ndarray) -> np.ndarray:
-    """Images as rows of floats in [0, 1]."""
-    return np.asarray(jaxae.as_float(images)).reshape(len(images), -1)
 
 
 def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict[str, Any]:

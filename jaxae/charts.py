@@ -26,6 +26,9 @@ def learning_curves(
       best_epoch: marked in every panel.
     """
     names = [key.removeprefix("train/") for key in history[0] if key.startswith("train/")]
+    # The sum of two players' losses says nothing, and goes nowhere.
+    if any(name.endswith("_fooled") for name in names):
+        names.remove("loss")
     names.sort(key=lambda name: (name != "loss", name))
     columns = min(len(names), 2)
     lines = -(-len(names) // columns)

@@ -188,31 +188,6 @@ def rbf(scale: float) -> Kernel:
     return _of_distances(scale, lambda squared, c: jnp.exp(-squared / c))
 
 
-def polynomial(degree: int = 3) -> Kernel:
-    r"""The polynomial kernel, which compares means, variances and so on up to its degree.
-
-    .. math:: k(x, y) = \left( \tfrac1d \, x^\top y + 1 \right)^p
-
-    Raises:
-      ValueError: if the degree is not positive.
-
-    Examples:
-      >>> polynomial()(jnp.ones((1, 2)), jnp.ones((1, 2))).tolist()
-      [[8.0]]
-
-    References:
-      Bińkowski et al., `Demystifying MMD GANs <https://arxiv.org/abs/1801.01401>`_, section 4.
-    """
-    if degree < 1:
-        raise ValueError(f"the degree must be positive, got {degree}")
-
-    def kernel(x: Array, y: Array) -> Array:
-        product = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
-        return (product / x.shape[1] + 1) ** degree
-
-    return kernel
-
-
 def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float[Array, ""]:
     r"""The squared maximum mean discrepancy of two distributions, estimated without bias from samples.
 

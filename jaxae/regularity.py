@@ -1,7 +1,6 @@
 """Regularity: near codes decode to near images (continuity), and all codes to images (completeness)."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 Decode = Callable[[Array], Array]
-Points: TypeAlias = Float[Array | np.ndarray, "_ _"]
 
 ACTIVE, CARRIES = 0.01, 0.01
 """A unit is active if its mean varies by more than this (the variance), and carries information if
@@ -84,90 +82,6 @@ def speeds(
     return jax.lax.map(along, (start, end))
 
 
-class Quality(NamedTuple):
-    """How generated images lie to real ones.
-
-    Attributes:
-      precision: the part of the generated images inside a ball of the real ones: do they look real?
-      recall: the part of the real images inside a ball of the generated ones: is all of it covered?
-    """
-
-    precision: float
-    recall: float
-
-
-def precision_recall(real: Points, generated: Points, *, neighbours: int = 3) -> Quality:
-    r"""Precision and recall of generated images over balls around each image.
-
-    A set is taken to fill the balls around its members that reach to their k-th nearest member; the
-    precision is how much of the generated set is in the balls of the real one, and the recall how much
-    of the real set is in the balls of the generated one.
-
-    Args:
-      real: features of real images (pixels will do for digits), `[n, d]`.
-      generated: the same features of generated images, `[m, d]`. The figures depend on `n` and `m`;
-        compare those of equal sizes.
-      neighbours: k.
-
-    Returns:
-      :class:`Quality`, both in [0, 1].
-
-    Raises:
-      ValueError: if a set has not more than k members.
-
-    Examples:
-      >>> real = jnp.arange(8.0)[:, None]
-      >>> precision_recall(real, jnp.array([[0.1], [1.1], [1.9], [3.1], [50.0]]))
-      Quality(precision=0.8, recall=1.0)
-
-    References:
-      Kynkäänniemi et al., `Improved Precision and Recall Metric for Assessing Generative Models
-      <https://arxiv.org/abs/1904.06991>`_.
-    """
-    for name, points in (("real", real), ("generated", generated)):
-        if not 1 <= neighbours < len(points):
-            raise ValueError(
-                f"a ball around one of {len(points)} {name} images cannot reach to number "
-                f"{neighbours} of the others"
-            )
-    real, generated = np.asarray(real), np.asarray(generated)
-    return Quality(
-        _inside(generated, real, _radii(real, neighbours)),
-        _inside(real, generated, _radii(generated, neighbours)),
-    )
-
-
-def nearest_distances(points: Points, others: Points) -> Float[np.ndarray, " _"]:
-    """The distance of each point to the nearest of the others.
-
-    Args:
-      points: `[n, d]`.
-      others: `[m, d]`.
-
-    Returns:
-      `[n]`, Euclidean.
-
-    Examples:
-      >>> nearest_distances(jnp.zeros((1, 2)), jnp.array([[3.0, 4.0], [6.0, 8.0]])).tolist()
-      [5.0]
-    """
-    from sklearn.metrics import pairwise_distances_argmin_min
-
-    return pairwise_distances_argmin_min(np.asarray(points), np.asarray(others))[1]
-
-
-def entropy(probabilities: Float[Array, "b k"]) -> Float[Array, " b"]:
-    r"""The entropy of each distribution over classes, in nats: zero if certain, `log k` if uniform.
-
-    .. math:: -\sum_c p_c \log p_c
-
-    Examples:
-      >>> entropy(jnp.array([[1.0, 0.0], [0.5, 0.5]]))
-      Array([0.       , 0.6931472], dtype=float32)
-    """
-    return jnp.sum(jax.scipy.special.entr(probabilities), axis=-1)
-
-
 def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bool[Array, " d"]:
     r"""The latent dimensions whose posterior mean depends on the image.
 
@@ -215,22 +129,3 @@ def collapse_report(kl: Float[Array | np.ndarray, " d"], *, threshold: float = C
         f"{idle} of {len(kl)} dimensions {verb} nothing (less than {threshold:g} nats); the others "
         f"carry {carried:.1f} nats"
     )
-
-
-def _radii(points: np.ndarray, neighbours: int) -> np.ndarray:
-    """The distance of each point to its k-th nearest among the others; `[n]`."""
-    from sklearn.neighbors import NearestNeighbors
-
-    # Asked without points, scikit-learn leaves each point out of its own neighbours.
-    nearest = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(points)
-    return nearest.kneighbors()[0][:, -1]
-
-
-def _inside(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> float:
-    """The part of the points that is in one ball or more."""
-    from sklearn.metrics import pairwise_distances_chunked
-
-    blocks = pairwise_distances_chunked(
-        points, centres, reduce_func=lambda distances, _: (distances <= radii).any(axis=1)
-    )
-    return float(np.concatenate(list(blocks)).mean())

@@ -92,7 +92,7 @@ class Run:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
-    def log(self, record: Mapping[str, float | int]) -> None:
+    def log(self, record: Mapping[str, float | int | str]) -> None:
         """Adds a line to metrics.jsonl. The first epoch begins the file anew: a run that is resumed
         logs what it has restored, and then goes on.
         """

@@ -72,7 +72,7 @@ def test_the_results_are_those_of_the_selected_parameters(tmp_path):
     results = autoencoder.main(c)
     model = jaxae.autoencoder(*base.networks(c, (8, 8, 1), 1, 4), jaxae.gaussian())
     x = jaxae.as_float(jaxae.load("digits").test.images)
-    optimizer = base.optimizer(c, base.load(c))
+    optimizer = base.make_optimizer(c, base.load(c))
     template = jaxae.init_state(model, optimizer, jax.random.key(0), x[:1])
     checkpoints = jaxae.Checkpoints(tmp_path / "run" / "checkpoints")
     best = checkpoints.restore(template, template.params).best

@@ -100,7 +100,7 @@ def test_nearest_distances():
     random = np.random.default_rng(0)
     a, b = random.normal(size=(30, 5)), random.normal(size=(50, 5))
     expected = np.linalg.norm(a[:, None] - b, axis=-1).min(1)
-    np.testing.assert_allclose(jaxae.nearest_distances(a, b), expected, rtol=1e-6)
+    np.testing.assert_allclose(jaxae.nearest(a, b).distance, expected, rtol=1e-6)
 
 
 def test_entropy():

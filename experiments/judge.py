@@ -1,0 +1,108 @@
+"""A classifier of the images, trained here, that judges what is generated: how sure, what, how near."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxae
+from experiments import base
+from jaxae.runs import Run
+
+FEATURES = 64
+IMAGES = 300_000
+PRESENT = 0.2
+"""A class is present if a classifier sees it at least this part of as often as in the test images."""
+COPIES = 1000
+"""Of so many generated images the nearest training image is looked for."""
+
+
+class Judge:
+    """A classifier with its features.
+
+    Args:
+      config: the flags, of which it takes the data set, the seed and the learning rate.
+      run: where it is trained, in the part `judge`.
+      data: images with labels.
+      network: from images to features, before the last activation.
+    """
+
+    def __init__(self, config: base.Config, run: Run, data: base.Data, network: jaxae.Network):
+        x = jaxae.as_float(data.train[:1])
+        fresh = network.init(jax.random.key(config.seed), x)
+        classes = count_classes(data)
+        model = jaxae.classifier(
+            lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
+        )
+        settings = dataclasses.replace(config, epochs=None)
+        settings = base.with_epochs(settings, data, IMAGES, most=50)
+        # By the cross-entropy and not by the error: what is asked is how sure it is.
+        fitted = base.fit(settings, run.part("judge"), model, data, supervised=True)
+        self._encode = jax.jit(lambda x: model.encode(fitted.params, x))
+        self._decode = jax.jit(lambda z: model.decode(fitted.params, z))
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """What its last layer sees of images, `[n, d]`."""
+        return _in_batches(self._encode, images)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Those of the classes, `[n, classes]`."""
+        return _in_batches(lambda x: self._decode(self._encode(x)), images)
+
+
+def count_classes(data: base.Data) -> int:
+    """How many classes the labels name; 0 without labels."""
+    return max((1 + int(np.max(part)) for part in data.labels if part is not None), default=0)
+
+
+def certainty(probabilities: np.ndarray) -> dict[str, float]:
+    """How sure a classifier is of images."""
+    return {
+        "confidence": float(probabilities.max(axis=1).mean()),
+        "entropy": float(jaxae.entropy(jax.numpy.asarray(probabilities)).mean()),
+    }
+
+
+def fidelity(
+    judge: Judge | None, generated: np.ndarray, data: base.Data, *, dataset: str
+) -> dict[str, float]:
+    """Generated images beside test images, and beside the training images they might copy.
+
+    Args:
+      judge: without one, precision and recall are in pixels, and what takes classes is left out.
+      generated: images in [0, 1], as many as test images.
+      data: what `base.load` returned.
+      dataset: whose name the Fréchet distance gets.
+    """
+    real = np.asarray(jaxae.as_float(data.test))
+    results = {"sharpness": float(jaxae.sharpness(generated).mean())}
+    near = jaxae.nearest(flat(generated[:COPIES]), flat(data.train)).distance.mean()
+    apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(data.train)).distance
+    if apart.mean() > 0:  # not where test images are copies of training images
+        results["nearest_training_image"] = float(near / apart.mean())
+    spaces = (flat(real), flat(generated))
+    if judge is not None:
+        spaces = (judge.features(real), judge.features(generated))
+        results[f"fid_{Path(dataset).stem}_cnn"] = jaxae.frechet_distance(*spaces)
+        results["kid"], results["kid_error"] = jaxae.kernel_distance(*spaces)
+        seen = judge.probabilities(generated)
+        results |= certainty(seen)
+        shares, usual = (jaxae.class_shares(p) for p in (seen, judge.probabilities(real)))
+        there = usual > 0
+        results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
+        results["smallest_class"] = float((shares[there] / usual[there]).min())
+    results["precision"], results["recall"] = jaxae.precision_recall(*spaces)
+    return results
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """Images as rows of floats in [0, 1]."""
+    return np.asarray(jaxae.as_float(images)).reshape(len(images), math.prod(images.shape[1:]))
+
+
+def _in_batches(function: Any, images: np.ndarray) -> np.ndarray:
+    batches = range(0, len(images), 500)
+    return np.concatenate([function(jaxae.as_float(images[i : i + 500])) for i in batches])
