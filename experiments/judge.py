@@ -67,20 +67,26 @@ def certainty(probabilities: np.ndarray) -> dict[str, float]:
 
 
 def fidelity(
-    judge: Judge | None, generated: np.ndarray, data: base.Data, *, dataset: str
+    judge: Judge | None,
+    real: np.ndarray,
+    generated: np.ndarray,
+    train: np.ndarray,
+    *,
+    dataset: str,
 ) -> dict[str, float]:
     """Generated images beside test images, and beside the training images they might copy.
 
     Args:
       judge: without one, precision and recall are in pixels, and what takes classes is left out.
-      generated: images in [0, 1], as many as test images.
-      data: what `base.load` returned.
+      real: test images.
+      generated: images in [0, 1], as many.
+      train: the training images.
       dataset: whose name the Fréchet distance gets.
     """
-    real = np.asarray(jaxae.as_float(data.test))
+    real = np.asarray(jaxae.as_float(real))
     results = {"sharpness": float(jaxae.sharpness(generated).mean())}
-    near = jaxae.nearest(flat(generated[:COPIES]), flat(data.train)).distance.mean()
-    apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(data.train)).distance
+    near = jaxae.nearest(flat(generated[:COPIES]), flat(train)).distance.mean()
+    apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(train)).distance
     if apart.mean() > 0:  # not where test images are copies of training images
         results["nearest_training_image"] = float(near / apart.mean())
     spaces = (flat(real), flat(generated))

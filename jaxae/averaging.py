@@ -15,13 +15,13 @@ class Averaged(NamedTuple):
 
     Attributes:
       inner: that of the optimizer.
-      count: updates so far.
+      steps: how many there were.
       total: the weighted sum of the parameters after each of them; see :func:`average`.
       rate: 1 - beta, which has more digits than beta.
     """
 
     inner: optax.OptState
-    count: Integer[Array, ""]
+    steps: Integer[Array, ""]
     total: Params
     rate: Float[Array, ""]
 
@@ -71,7 +71,7 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
         updates, inner = optimizer.update(updates, state.inner, params)
         after = optax.apply_updates(params, updates)
         total = optax.incremental_update(after, state.total, 1 - decay)
-        return updates, Averaged(inner, state.count + 1, total, state.rate)
+        return updates, Averaged(inner, state.steps + 1, total, state.rate)
 
     return optax.GradientTransformation(init, update)
 
@@ -87,5 +87,5 @@ def average(state: Averaged) -> Params:
       >>> round(float(average(state)[0]), 3)
       1.0
     """
-    share = -jnp.expm1(state.count * jnp.log1p(-state.rate))  # 1 - beta ** count
+    share = -jnp.expm1(state.steps * jnp.log1p(-state.rate))  # 1 - beta ** steps
     return jax.tree.map(lambda total: total / share, state.total)

@@ -1,5 +1,6 @@
 """Kullback-Leibler divergences of Gaussians in closed form, in nats; and distances between samples."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -239,6 +240,7 @@ def _of_distances(scale: float, function: Callable[[Array, float], Array]) -> Ke
         # The squared distance itself, not the square of a norm, whose gradient at zero is nan; and
         # from differences, since the expanded square loses the digits of near points.
         squared = jnp.sum(jnp.square(x[:, None] - y), axis=-1)
-        return sum(function(squared, s * scale) for s in SCALES) / len(SCALES)
+        parts = [function(squared, s * scale) for s in SCALES]
+        return functools.reduce(jnp.add, parts) / len(parts)
 
     return kernel

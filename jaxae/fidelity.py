@@ -176,11 +176,11 @@ class Nearest(NamedTuple):
     """The nearest of other points.
 
     Attributes:
-      index: which one it is, `[n]`.
+      which: its number, `[n]`.
       distance: how far, Euclidean, `[n]`.
     """
 
-    index: Int[np.ndarray, " n"]
+    which: Int[np.ndarray, " n"]
     distance: Float[np.ndarray, " n"]
 
 

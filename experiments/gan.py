@@ -1,0 +1,294 @@
+"""VAE, GAN, VAE-GAN and Wasserstein autoencoder with one decoder: samples side by side, and a table.
+
+    python -m experiments.gan --dataset mnist
+    python -m experiments.gan --dataset fashion_mnist
+
+Five models see equally many images and have the same decoder: a VAE; a GAN, whose generator it is; a
+VAE-GAN, which compares images in the features of its discriminator; a Wasserstein autoencoder (WAE); and
+an autoencoder (AE) that gets a prior after the fact, a mixture of normal distributions fitted to its codes.
+
+All figures are about as many samples as there are test images. The classifier that judges them is trained
+here, on the training images with their labels: `fid_mnist_cnn` is the Fréchet distance over its features,
+which is not the FID of papers (that one is over features of the Inception network: --inception). `classes`
+is how many of them it sees at least a fifth as often as in test images. `sharpness` is the variance of the
+Laplacian, `nearest_training_image` the distance in pixels to the nearest training image (1: as far as a
+test image). The row "data" is of training images beside the test images.
+
+Lectures: VAE against GAN (the same decoder, samples side by side, sharpness).
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from rich.console import Console
+from rich.table import Table
+
+import jaxae
+from experiments import base
+from experiments.judge import Judge, count_classes, fidelity, flat
+from jaxae import figures
+from jaxae.runs import Run
+
+IMAGES = 1_200_000
+SAMPLES, SHOWN = 10_000, 12
+"""How many samples are judged at most, and how many are shown."""
+FEATURES, SLOPE_EVERY = 64, 8
+"""What discriminators and the judge see of an image, and how often the slope is computed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.ModelConfig):
+    """Flags of the comparison."""
+
+    network: base.NetworkName = "conv"
+    """Strided convolutions, fully connected, or residual blocks: of encoders, the decoder, and the
+    discriminators."""
+    code: int = 16
+    """Size of the code."""
+    epochs: int | None = None
+    """Passes over the training set; by default as many as show each model 1.2 million images (20
+    epochs of MNIST), and at most 400."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start, for VAE, WAE and AE."""
+    game_rate: float = 5e-4
+    """Of Adam, at the start, for both players of GAN and VAE-GAN."""
+    critic_steps: int = 1
+    """Steps of the discriminator for each one of the generator."""
+    r1: float = 1.0
+    """Weight of the discriminator's squared slope at real images (halved)."""
+    average: float = 0.999
+    """Decay of the average of the parameters, for GAN and VAE-GAN."""
+    beta: float = 1.0
+    """Weight of the VAE-GAN's KL divergence."""
+    adversarial: float = 1.0
+    """Weight of the game for the VAE-GAN's decoder."""
+    feature_scale: float = 0.3
+    """Standard deviation of the features for the VAE-GAN: smaller, nearer reconstructions."""
+    mmd: float = 1000.0
+    """Weight of the WAE's discrepancy."""
+    components: int = 20
+    """Normal distributions in the mixture of the AE's codes."""
+
+
+class Player(NamedTuple):
+    """A model and how it is trained: with one optimizer, or with one for each player of a game."""
+
+    model: jaxae.Autoencoder
+    optimizer: optax.GradientTransformation | None = None
+    average: float | None = None
+
+
+def build(config: Config, data: base.Data) -> dict[str, Player]:
+    """The models by name."""
+    shape = data.train.shape[1:]
+    if config.likelihood not in (None, "bernoulli"):
+        raise ValueError(
+            "--likelihood: the generators end in a sigmoid, and the likelihood is bernoulli"
+        )
+    likelihood = base.likelihood(config, "bernoulli")
+    encoder, decoder = base.networks(config, shape, 1, config.code)
+    probabilistic, _ = base.networks(config, shape, 1, 2 * config.code)
+    critic, _ = base.networks(config, shape, 1, 1)
+    features, _ = base.networks(config, shape, 1, FEATURES)
+    normal = jaxae.priors.standard_normal(config.code)
+    plain = jaxae.autoencoder(encoder, decoder, likelihood)
+    game = game_optimizer(config, data)
+    return {
+        "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, code=config.code)),
+        "GAN": Player(
+            jaxae.gan(
+                decoder, critic, likelihood, code=config.code, r1=config.r1, every=SLOPE_EVERY
+            ),
+            game,
+            config.average,
+        ),
+        "VAE-GAN": Player(
+            jaxae.vae_gan(
+                probabilistic,
+                decoder,
+                features,
+                jaxae.mlp_encoder(1, ()),
+                likelihood,
+                code=config.code,
+                beta=config.beta,
+                weight=config.adversarial,
+                scale=config.feature_scale,
+                r1=config.r1,
+                every=SLOPE_EVERY,
+            ),
+            game,
+            config.average,
+        ),
+        "WAE": Player(jaxae.wasserstein(plain, normal, weight=config.mmd)),
+        "AE": Player(plain),
+    }
+
+
+def game_optimizer(config: Config, data: base.Data) -> optax.GradientTransformation:
+    """An optimizer for each player; both forget fast, since the other one moves."""
+    total = base.steps(config, data)
+
+    def adam(steps: int) -> optax.GradientTransformation:
+        rate: optax.ScalarOrSchedule = config.game_rate
+        if config.schedule == "cosine":
+            rate = optax.cosine_decay_schedule(config.game_rate, steps)
+        return optax.adam(rate, b1=0.5)
+
+    generator = jaxae.every(adam(max(1, total // config.critic_steps)), config.critic_steps)
+    return jaxae.players(generator, discriminator=adam(total))
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains the models, draws and judges their samples, and writes the run folder."""
+    started = time.perf_counter()
+    check(config)
+    data = base.load(config, hold_out=False)
+    config = base.with_epochs(config, data, IMAGES, most=400)
+    if count_classes(data):
+        base.check_labels(config, data)
+    if len(data.test) <= FEATURES:
+        raise ValueError(
+            f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; "
+            f"it takes more than {FEATURES}"
+        )
+    built = build(config, data)
+
+    def work(run: Run) -> dict[str, Any]:
+        judge = None
+        if count_classes(data):
+            judge = Judge(config, run, data, jaxae.conv_encoder(FEATURES))
+        results: dict[str, Any] = {}
+        trained, samples = {}, {}
+        for name, player in built.items():
+            fitted = base.fit(
+                config,
+                run.part(name),
+                player.model,
+                data,
+                optimizer=player.optimizer,
+                average=player.average,
+            )
+            model = player.model
+            if model.sample is None:
+                codes = base.encode(model, fitted.params, data.train)
+                prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
+                model = jaxae.with_prior(model, prior)
+            trained[name] = model, fitted.params
+            samples[name] = draw(model, fitted.params, len(judged(data)))
+            results |= report(name, judge, samples[name], data, config)
+            if name != "GAN":
+                free, _ = base.squared_errors(model, fitted.params, data)
+                results[f"{name}/squared_error"] = free
+            speed = base.training_figures(data, fitted)["images_per_second"]
+            results[f"{name}/images_per_second"] = speed
+        results |= report("data", judge, beside(data), data, config)
+        if judge is not None:
+            wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
+            results["judge/test_error"] = float(wrong.mean())
+        show(config, run, trained, samples, data)
+        results["protocol"] = (
+            f"{data.protocol}; {len(judged(data))} samples of each model beside as many test images; "
+            f"precision and recall with 3 neighbours in {'features' if judge else 'pixels'}; "
+            "squared_error summed over an image"
+        )
+        return results
+
+    results = base.conduct("gan", config, data, work, started=started)
+    print_table(results, [*built, "data"])
+    return results
+
+
+def check(config: Config) -> None:
+    """Raises for a flag that is out of range."""
+    for name in ("game_rate", "feature_scale", "mmd", "critic_steps", "components"):
+        if not getattr(config, name) > 0:
+            value = getattr(config, name)
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+    for name in ("r1", "beta", "adversarial"):
+        if not getattr(config, name) >= 0:
+            raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
+    if not 0 <= config.average < 1:
+        raise ValueError(f"--average must be in [0, 1), got {config.average}")
+
+
+def judged(data: base.Data) -> np.ndarray:
+    """The test images that samples are compared with."""
+    return data.test[base.spread(len(data.test), SAMPLES)]
+
+
+def beside(data: base.Data) -> np.ndarray:
+    """As many training images: what samples would be at best."""
+    return np.asarray(jaxae.as_float(data.train[base.spread(len(data.train), len(judged(data)))]))
+
+
+def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
+    """Samples, some at a time."""
+    assert model.sample is not None
+    sample = jax.jit(model.sample, static_argnums=2)
+    keys = jax.random.split(jax.random.key(base.SAMPLE_SEED), -(-count // 500))
+    return np.concatenate([sample(params, key, 500) for key in keys])[:count]
+
+
+def report(
+    name: str, judge: Judge | None, images: np.ndarray, data: base.Data, config: Config
+) -> dict[str, float]:
+    """The figures of a model's samples."""
+    found = fidelity(judge, judged(data), images, data.train, dataset=config.dataset)
+    return {f"{name}/{key}": value for key, value in found.items()}
+
+
+def show(
+    config: Config,
+    run: Run,
+    trained: dict[str, tuple[jaxae.Autoencoder, Any]],
+    samples: dict[str, np.ndarray],
+    data: base.Data,
+) -> None:
+    """Samples, the training images nearest to them, and reconstructions."""
+    title = f"{Path(config.dataset).name}, code {config.code}"
+    real = np.asarray(base.choose(data, SHOWN))
+    shown = {name: images[:SHOWN] for name, images in samples.items()}
+    figures.rows(
+        {"test images": real, **shown},
+        run.figures / "samples.png",
+        title=f"{title}: test images, and samples of models with the same decoder",
+    )
+    rows = {}
+    train = flat(data.train)
+    for name, images in shown.items():
+        rows[name] = images
+        found = jaxae.nearest(flat(images), train).which
+        rows[f"{name}: nearest"] = np.asarray(jaxae.as_float(data.train[found]))
+    figures.rows(
+        rows,
+        run.figures / "neighbours.png",
+        title=f"{title}: samples, and the training image nearest to each",
+    )
+    rows = {"test images": real}
+    for name, (model, params) in trained.items():
+        if name != "GAN":
+            rows[name] = np.asarray(jaxae.reconstruct(model, params, jnp.asarray(real)))
+    figures.rows(
+        rows, run.figures / "reconstructions.png", title=f"{title}: reconstructions of test images"
+    )
+
+
+def print_table(results: dict[str, Any], names: list[str]) -> None:
+    """The figures, a column for each model."""
+    table = Table("", *names, title="Samples")
+    measures = [key.removeprefix("VAE/") for key in results if key.startswith("VAE/")]
+    for measure in measures:
+        found = [results.get(f"{name}/{measure}") for name in names]
+        cells = ("-" if value is None else f"{value:.3g}" for value in found)
+        table.add_row(measure.replace("_", " "), *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)
