@@ -294,9 +294,18 @@ def steps(config: Config, data: Data) -> int:
     return config.epochs * (len(data.train) // data.batch_size)
 
 
-def make_optimizer(config: Config, data: Data) -> optax.GradientTransformation:
-    """Adam with the schedule, the weight decay and the clipping that the flags ask for."""
-    total = steps(config, data)
+def make_optimizer(
+    config: Config, data: Data, *, b1: float = 0.9, every: int = 1
+) -> optax.GradientTransformation:
+    """Adam with the schedule, the weight decay and the clipping that the flags ask for.
+
+    Args:
+      config: the flags.
+      data: what `load` returned.
+      b1: the decay of the mean gradient.
+      every: it moves once in so many steps.
+    """
+    total = max(1, steps(config, data) // every)
     rise = min(config.rise, total // 2)
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.schedule == "cosine":
@@ -308,10 +317,37 @@ def make_optimizer(config: Config, data: Data) -> optax.GradientTransformation:
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     if config.weight_decay > 0:
         matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
-        parts.append(optax.adamw(rate, weight_decay=config.weight_decay, mask=matrices))
+        parts.append(optax.adamw(rate, b1=b1, weight_decay=config.weight_decay, mask=matrices))
     else:
-        parts.append(optax.adam(rate))
-    return optax.chain(*parts)
+        parts.append(optax.adam(rate, b1=b1))
+    return jaxae.every(optax.chain(*parts), every)
+
+
+def game_optimizer(
+    config: Config, data: Data, *, every: int = 1, **rates: float
+) -> optax.GradientTransformation:
+    """An optimizer for each player of a game, which forget fast, since the other one moves.
+
+    Args:
+      config: the flags, of which the learning rate is that of all networks not named.
+      data: what `load` returned.
+      every: those move once in so many steps.
+      rates: the learning rates of the networks that are named.
+    """
+    named = {
+        name: make_optimizer(dataclasses.replace(config, learning_rate=rate), data, b1=0.5)
+        for name, rate in rates.items()
+    }
+    return jaxae.players(make_optimizer(config, data, b1=0.5, every=every), **named)
+
+
+def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
+    """The labels of some training images, as many of each class as of any other; -1 for the others."""
+    labels = np.asarray(data.labels[0])
+    chosen = jaxae.balanced_order(labels, seed)[:count]
+    known = np.full(len(labels), -1, np.int32)
+    known[chosen] = labels[chosen]
+    return known
 
 
 def open_run(

@@ -35,7 +35,7 @@ from experiments.judge import Judge, count_classes, fidelity, flat
 from jaxae import figures
 from jaxae.runs import Run
 
-IMAGES = 1_200_000
+IMAGES = 900_000
 SAMPLES, SHOWN = 10_000, 12
 """How many samples are judged at most, and how many are shown."""
 FEATURES, SLOPE_EVERY = 64, 8
@@ -52,7 +52,7 @@ class Config(base.ModelConfig):
     code: int = 16
     """Size of the code."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show each model 1.2 million images (20
+    """Passes over the training set; by default as many as show each model 900,000 images (15
     epochs of MNIST), and at most 400."""
     learning_rate: float = 1e-3
     """Of Adam, at the start, for VAE, WAE and AE."""
@@ -98,7 +98,10 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
     features, _ = base.networks(config, shape, 1, FEATURES)
     normal = jaxae.priors.standard_normal(config.code)
     plain = jaxae.autoencoder(encoder, decoder, likelihood)
-    game = game_optimizer(config, data)
+    settings = dataclasses.replace(config, learning_rate=config.game_rate)
+    game = base.game_optimizer(
+        settings, data, every=config.critic_steps, discriminator=config.game_rate
+    )
     return {
         "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, code=config.code)),
         "GAN": Player(
@@ -128,20 +131,6 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
         "WAE": Player(jaxae.wasserstein(plain, normal, weight=config.mmd)),
         "AE": Player(plain),
     }
-
-
-def game_optimizer(config: Config, data: base.Data) -> optax.GradientTransformation:
-    """An optimizer for each player; both forget fast, since the other one moves."""
-    total = base.steps(config, data)
-
-    def adam(steps: int) -> optax.GradientTransformation:
-        rate: optax.ScalarOrSchedule = config.game_rate
-        if config.schedule == "cosine":
-            rate = optax.cosine_decay_schedule(config.game_rate, steps)
-        return optax.adam(rate, b1=0.5)
-
-    generator = jaxae.every(adam(max(1, total // config.critic_steps)), config.critic_steps)
-    return jaxae.players(generator, discriminator=adam(total))
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -98,7 +98,7 @@ from jaxae.networks import (
 )
 from jaxae.players import Game, every, play, players, slope, verdict
 from jaxae.priors import with_prior
-from jaxae.probes import classifier, label_efficiency, linear_probe, neighbour_probe
+from jaxae.probes import balanced_order, classifier, label_efficiency, linear_probe, neighbour_probe
 from jaxae.regularity import (
     active_units,
     collapse_report,
@@ -158,6 +158,7 @@ __all__ = [
     "as_float",
     "at_step",
     "autoencoder",
+    "balanced_order",
     "average",
     "averaged",
     "bernoulli",

@@ -130,7 +130,7 @@ def curve(
 
 def scatter(
     codes: Mapping[str, np.ndarray],
-    labels: np.ndarray | None,
+    labels: np.ndarray | Sequence[np.ndarray | None] | None,
     path: Path,
     *,
     title: str,
@@ -140,7 +140,7 @@ def scatter(
 
     Args:
       codes: `{name: [n, 2]}`.
-      labels: `[n]`; None for one colour.
+      labels: `[n]`, of all panels, or a list of them, one for each; None for one colour.
       path: of the PNG file.
       title: above the figure.
       names: of the two axes.
@@ -149,8 +149,9 @@ def scatter(
     figure = Figure(figsize=(width, 5.2), layout="constrained")
     for i, (name, points) in enumerate(codes.items()):
         axes = figure.add_subplot(1, len(codes), i + 1)
-        for label, colour in _colours(labels):
-            chosen = points if labels is None else points[labels == label]
+        own = labels[i] if isinstance(labels, Sequence) else labels
+        for label, colour in _colours(own):
+            chosen = points if own is None else points[own == label]
             axes.plot(*chosen.T, ".", color=colour, markersize=2.5, alpha=0.6, label=str(label))
         axes.set_title(name, fontsize=10)
         axes.set(xlabel=names[0], ylabel=names[1], box_aspect=1)
@@ -235,6 +236,41 @@ def histograms(
     axes.plot(x, y, "0.3", linestyle="--", label=name)
     axes.set(title=title, xlabel=xlabel, ylabel="density")
     axes.legend()
+    save(figure, path)
+
+
+def densities(samples: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
+    """A panel for each dimension (of the first eight), with the histograms of several samples of codes.
+
+    Args:
+      samples: `{name: [n, d]}`; the last is dashed, as what the others should be.
+      path: of the PNG file.
+      title: above the figure.
+    """
+    dimensions = min(8, next(iter(samples.values())).shape[1])
+    columns = min(4, dimensions)
+    lines = -(-dimensions // columns)
+    figure = Figure(figsize=(max(5.6, 3.4 * columns), 0.6 + 2.6 * lines), layout="constrained")
+    *_, wanted = samples.values()
+    for j in range(dimensions):
+        axes = figure.add_subplot(lines, columns, j + 1)
+        reach = 1.3 * np.quantile(np.abs(wanted[:, j]), 0.999)
+        bins = np.linspace(-reach, reach, 61).tolist()
+        for i, (name, codes) in enumerate(samples.items()):
+            last = i == len(samples) - 1
+            axes.hist(
+                codes[:, j],
+                bins,
+                density=True,
+                histtype="step",
+                color="0.3" if last else f"C{i}",
+                linestyle="--" if last else "-",
+                label=name,
+            )
+        axes.set(xlabel=f"$z_{{{j + 1}}}$", ylabel="density" if j % columns == 0 else "")
+        if j == 0:
+            axes.legend(fontsize=8)
+    figure.suptitle(title)
     save(figure, path)
 
 

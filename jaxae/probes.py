@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from jaxae.base import Autoencoder, Output, Params, Step, Target, what_and_label
 
@@ -149,17 +149,35 @@ def label_efficiency(
         )
     errors = np.empty((len(counts), draws))
     for j in range(draws):
-        order = np.random.default_rng([seed, j]).permutation(len(codes))
-        rank = np.empty(len(codes), int)
-        for label in np.unique(labels):
-            members = np.flatnonzero(labels[order] == label)
-            rank[members] = np.arange(len(members))
-        # First one of each class, then a second of each, and so on.
-        order = order[np.argsort(rank, kind="stable")]
+        order = balanced_order(labels, [seed, j])
         for i, count in enumerate(counts):
             chosen = order[:count]
             errors[i, j] = probe((codes[chosen], labels[chosen]), test)
     return errors
+
+
+def balanced_order(
+    labels: Shaped[np.ndarray, " n"], seed: int | Sequence[int]
+) -> Int[np.ndarray, " n"]:
+    """A random order in which the classes come in turn: one of each, then a second, and so on.
+
+    The first of it are as many of each class as of any other, as far as there are any left.
+
+    Args:
+      labels: `[n]`.
+      seed: of the order.
+
+    Examples:
+      >>> labels = np.array([0, 0, 0, 0, 1, 1])
+      >>> sorted(labels[balanced_order(labels, seed=0)[:4]].tolist())
+      [0, 0, 1, 1]
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels[order] == label)
+        rank[members] = np.arange(len(members))
+    return order[np.argsort(rank, kind="stable")]
 
 
 def classifier(

@@ -1,0 +1,226 @@
+"""Semi-supervised adversarial autoencoder: a classifier from few labels and many images without one.
+
+    python -m experiments.semi_supervised --dataset mnist --labels 1000
+    python -m experiments.semi_supervised --dataset mnist --labels 100
+
+The code is a class and a style. One discriminator makes the classes of all images look like draws from
+the categorical distribution, another the styles like draws from N(0, I), and where an image has a label,
+its class is trained on it. Every wrapper does one of these: the model is their composition.
+
+Beside it stands a classifier with the same encoder, trained on the same labels and nothing else; both see
+their images shifted by up to --shift pixels.
+
+Lectures: adversarial autoencoders; a classifier from few labels.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxae
+from experiments import base
+from experiments.judge import count_classes
+from jaxae import figures
+from jaxae.runs import Run
+
+IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
+STYLES = 10
+CERTAIN = 10.0
+"""The logit of a class that is given, of which the others have zero."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(base.ModelConfig):
+    """Flags of the semi-supervised autoencoder."""
+
+    labels: int = 1000
+    """So many training images come with their class, as many of each class as of any other."""
+    code: int = 10
+    """Size of the style."""
+    network: base.NetworkName = "conv"
+    """Strided convolutions, fully connected, or residual blocks."""
+    epochs: int | None = None
+    """Passes over the training set, in which the labelled images come again and again; by default as
+    many as show 1.8 million images, and at most 400."""
+    learning_rate: float = 1e-3
+    """Of Adam, at the start, for encoder and decoder."""
+    discriminator_rate: float = 1e-3
+    """Of Adam, at the start, for both discriminators."""
+    labelled_part: float = 0.25
+    """Part of each pass that is labelled images."""
+    class_weight: float = 10.0
+    """Of what the encoder does to fool the discriminator of classes, beside nats of reconstruction."""
+    style_weight: float = 10.0
+    """The same for the discriminator of styles."""
+    supervised: float = 100.0
+    """Weight of the cross-entropy of the labels."""
+    shift: int = 2
+    """Shift training images at random by up to so many pixels; 0: not."""
+    average: float = 0.999
+    """Decay of the average of the parameters, which is what is evaluated."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Trains both models, measures their errors, and writes the run folder."""
+    started = time.perf_counter()
+    check(config)
+    data = base.load(config, hold_out=False)
+    base.check_labels(config, data)
+    if config.labels > len(data.train):
+        raise ValueError(
+            f"--labels {config.labels} is more than the {len(data.train)} training images"
+        )
+    classes = count_classes(data)
+    if config.labels < classes:
+        raise ValueError(f"--labels {config.labels} is fewer than the {classes} classes")
+    known = base.known_labels(data, config.labels, config.seed)
+    if config.shift:
+        data = data._replace(transform=jaxae.random_shift(config.shift))
+    labelled = data._replace(train=data.train[known >= 0])
+    images, targets = repeated(data.train, known, config.labelled_part)
+    data = data._replace(train=images)
+    config = base.with_epochs(config, data, IMAGES, most=400)
+    model = build(config, data, classes)
+    baseline = build_baseline(config, data, classes)
+
+    def work(run: Run) -> dict[str, Any]:
+        fitted = base.fit(
+            config,
+            run,
+            model,
+            data,
+            targets=(targets, None),
+            optimizer=base.game_optimizer(
+                config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
+            ),
+            average=config.average,
+        )
+        settings = dataclasses.replace(config, epochs=None, batch_size=None)
+        few = labelled._replace(batch_size=base.batch_size(settings, len(labelled.train), 128))
+        settings = base.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
+        alone = base.fit(
+            settings,
+            run.part("supervised"),
+            baseline,
+            few,
+            targets=(known[known >= 0], None),
+            average=config.average,
+        )
+        codes = base.encode(model, fitted.params, data.test)
+        predicted = np.asarray(codes[:, :classes]).argmax(axis=1)
+        beside = np.asarray(
+            base.decode(baseline, alone.params, base.encode(baseline, alone.params, data.test))
+        ).argmax(axis=1)
+        truth = np.asarray(data.labels[2])
+        free, _ = base.squared_errors(model, fitted.params, data)
+        draw(config, run, model, fitted.params, codes, classes, data)
+        return {
+            "test/error": float((predicted != truth).mean()),
+            "supervised/error": float((beside != truth).mean()),
+            "test/squared_error": free,
+            **base.training_figures(data, fitted),
+            "protocol": (
+                f"{data.protocol}; {config.labels} of the training images have a label, "
+                f"the same for both; error: part of the test images; training images shifted by up to "
+                f"{config.shift} pixels"
+            ),
+        }
+
+    return base.conduct("semi_supervised", config, data, work, started=started)
+
+
+def check(config: Config) -> None:
+    """Raises for flags that are out of range."""
+    for name in ("discriminator_rate", "class_weight", "style_weight", "supervised"):
+        if not 0 < (value := getattr(config, name)) < np.inf:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+    if not 0 < config.labelled_part < 1:
+        raise ValueError(f"--labelled-part must be in (0, 1), got {config.labelled_part}")
+    if not 0 <= config.average < 1:
+        raise ValueError(f"--average must be in [0, 1), got {config.average}")
+    if config.labels < 1:
+        raise ValueError(f"--labels must be positive, got {config.labels}")
+    if config.shift < 0:
+        raise ValueError(f"--shift must not be negative, got {config.shift}")
+    if config.likelihood not in (None, "bernoulli", "gaussian"):
+        raise ValueError("--likelihood is bernoulli or gaussian here")
+
+
+def repeated(images: np.ndarray, known: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
+    """All images without labels, and the labelled ones as often as makes them this part of the whole."""
+    chosen = np.flatnonzero(known >= 0)
+    times = max(1, round(part / (1 - part) * len(images) / len(chosen)))
+    order = np.concatenate([np.arange(len(images)), np.tile(chosen, times)])
+    targets = np.full(len(order), -1, np.int32)
+    targets[len(images) :] = known[np.tile(chosen, times)]
+    return images[order], targets
+
+
+def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
+    """The composition: an autoencoder, a discriminator of its classes and one of its styles, labels."""
+    shape = data.train.shape[1:]
+    default = "bernoulli" if shape[-1] == 1 else "gaussian"
+    likelihood = base.likelihood(config, default)
+    encoder, decoder = base.networks(config, shape, likelihood.outputs, classes + config.code)
+    decoder = jaxae.categorical_code(decoder, classes)
+    model = jaxae.autoencoder(encoder, decoder, likelihood)
+    model = jaxae.adversarial(
+        model,
+        jaxae.mlp_encoder(1, (256, 256)),
+        jaxae.priors.categorical(classes),
+        weight=config.class_weight,
+        view=lambda z: jax.nn.softmax(z[:, :classes]),
+        name="classes",
+    )
+    model = jaxae.adversarial(
+        model,
+        jaxae.mlp_encoder(1, (256, 256)),
+        jaxae.priors.standard_normal(config.code),
+        weight=config.style_weight,
+        view=lambda z: z[:, classes:],
+        name="styles",
+    )
+    return jaxae.supervised(model, classes, weight=config.supervised)
+
+
+def build_baseline(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
+    """The same encoder with a softmax layer, for the labels alone."""
+    shape = data.train.shape[1:]
+    encoder, _ = base.networks(config, shape, 1, classes + config.code)
+    fresh = encoder.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
+    return jaxae.classifier(lambda params, x: jax.nn.gelu(encoder.apply(params, x)), fresh, classes)
+
+
+def draw(
+    config: Config,
+    run: Run,
+    model: jaxae.Autoencoder,
+    params: Any,
+    codes: jax.Array,
+    classes: int,
+    data: base.Data,
+) -> None:
+    """Every class in the style of some test images: class and style are apart if the hand stays."""
+    some = base.spread(len(data.test), STYLES)
+    styles = codes[some, classes:]
+    columns = []
+    for label in range(min(classes, STYLES)):
+        given = jnp.broadcast_to(CERTAIN * jax.nn.one_hot(label, classes), (len(some), classes))
+        columns.append(base.decode(model, params, jnp.concatenate([given, styles], axis=1)))
+    x = np.asarray(jaxae.as_float(data.test[some]))
+    grid = np.stack([x, *columns], axis=1)
+    figures.panels(
+        {"": grid},
+        run.figures / "styles.png",
+        title=f"{Path(config.dataset).name}: test images, and every class in the style of each",
+        columns=["image", *(str(label) for label in range(min(classes, STYLES)))],
+    )
+
+
+if __name__ == "__main__":
+    base.command(main, Config, __doc__)
