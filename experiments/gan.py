@@ -2,6 +2,7 @@
 
     python -m experiments.gan --dataset mnist
     python -m experiments.gan --dataset fashion_mnist
+    python -m experiments.gan --dataset mnist --inception inception.npz
 
 Five models see equally many images and have the same decoder: a VAE; a GAN, whose generator it is; a
 VAE-GAN, which compares images in the features of its discriminator; a Wasserstein autoencoder (WAE); and
@@ -19,6 +20,7 @@ Lectures: VAE against GAN (the same decoder, samples side by side, sharpness).
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +35,7 @@ import jaxae
 from experiments import base
 from experiments.judge import Judge, count_classes, fidelity, flat
 from jaxae import figures
+from jaxae.inception import FEATURES as FID_FEATURES
 from jaxae.runs import Run
 
 IMAGES = 900_000
@@ -74,6 +77,8 @@ class Config(base.ModelConfig):
     """Weight of the WAE's discrepancy."""
     components: int = 20
     """Normal distributions in the mixture of the AE's codes."""
+    inception: str | None = None
+    """Weights of the Inception network in an .npz file, for the FID itself (hours on a CPU)."""
 
 
 class Player(NamedTuple):
@@ -146,6 +151,14 @@ def main(config: Config) -> dict[str, Any]:
             f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; "
             f"it takes more than {FEATURES}"
         )
+    features = None
+    if config.inception is not None:
+        if len(judged(data)) <= FID_FEATURES:
+            raise ValueError(
+                f"--inception: {len(judged(data))} test images are too few for the FID; it takes more "
+                f"than {FID_FEATURES}"
+            )
+        features = jax.jit(jaxae.fid_features(config.inception))
     built = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -170,13 +183,13 @@ def main(config: Config) -> dict[str, Any]:
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
             samples[name] = draw(model, fitted.params, len(judged(data)))
-            results |= report(name, judge, samples[name], data, config)
+            results |= report(name, judge, samples[name], data, config, features)
             if name != "GAN":
                 free, _ = base.squared_errors(model, fitted.params, data)
                 results[f"{name}/squared_error"] = free
             speed = base.training_figures(data, fitted)["images_per_second"]
             results[f"{name}/images_per_second"] = speed
-        results |= report("data", judge, beside(data), data, config)
+        results |= report("data", judge, beside(data), data, config, features)
         if judge is not None:
             wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
             results["judge/test_error"] = float(wrong.mean())
@@ -225,10 +238,17 @@ def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
 
 
 def report(
-    name: str, judge: Judge | None, images: np.ndarray, data: base.Data, config: Config
+    name: str,
+    judge: Judge | None,
+    images: np.ndarray,
+    data: base.Data,
+    config: Config,
+    features: Callable[[jax.Array], jax.Array] | None,
 ) -> dict[str, float]:
     """The figures of a model's samples."""
-    found = fidelity(judge, judged(data), images, data.train, dataset=config.dataset)
+    found = fidelity(
+        judge, judged(data), images, data.train, dataset=config.dataset, inception=features
+    )
     return {f"{name}/{key}": value for key, value in found.items()}
 
 

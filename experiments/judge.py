@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ FEATURES = 64
 IMAGES = 300_000
 PRESENT = 0.2
 """A class is present if a classifier sees it at least this part of as often as in the test images."""
+INCEPTION_BATCH = 50
 COPIES = 1000
 """Of so many generated images the nearest training image is looked for."""
 
@@ -73,6 +74,7 @@ def fidelity(
     train: np.ndarray,
     *,
     dataset: str,
+    inception: Callable[[jax.Array], jax.Array] | None = None,
 ) -> dict[str, float]:
     """Generated images beside test images, and beside the training images they might copy.
 
@@ -82,6 +84,7 @@ def fidelity(
       generated: images in [0, 1], as many.
       train: the training images.
       dataset: whose name the Fréchet distance gets.
+      inception: the features of the FID itself, if there are any.
     """
     real = np.asarray(jaxae.as_float(real))
     results = {"sharpness": float(jaxae.sharpness(generated).mean())}
@@ -100,6 +103,9 @@ def fidelity(
         there = usual > 0
         results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
         results["smallest_class"] = float((shares[there] / usual[there]).min())
+    if inception is not None:
+        sides = (_in_batches(inception, images, INCEPTION_BATCH) for images in (real, generated))
+        results["fid"] = jaxae.frechet_distance(*sides)
     results["precision"], results["recall"] = jaxae.precision_recall(*spaces)
     return results
 
@@ -109,6 +115,8 @@ def flat(images: np.ndarray) -> np.ndarray:
     return np.asarray(jaxae.as_float(images)).reshape(len(images), math.prod(images.shape[1:]))
 
 
-def _in_batches(function: Any, images: np.ndarray) -> np.ndarray:
-    batches = range(0, len(images), 500)
-    return np.concatenate([function(jaxae.as_float(images[i : i + 500])) for i in batches])
+def _in_batches(
+    function: Callable[[jax.Array], jax.Array], images: np.ndarray, size: int = 500
+) -> np.ndarray:
+    batches = range(0, len(images), size)
+    return np.concatenate([function(jaxae.as_float(images[i : i + size])) for i in batches])

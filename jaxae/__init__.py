@@ -61,6 +61,7 @@ from jaxae.fidelity import (
 )
 from jaxae.gan import gan, vae_gan
 from jaxae.images import Images, from_arrays, is_binary
+from jaxae.inception import fid_features
 from jaxae.latent import (
     decode_grid,
     draw_like,
@@ -184,6 +185,7 @@ __all__ = [
     "draw_like",
     "entropy",
     "every",
+    "fid_features",
     "fit",
     "fit_many",
     "frechet_distance",

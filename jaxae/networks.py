@@ -115,7 +115,7 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
         # No direction is special, and none is missed: a fixed draw.
         start = jax.random.normal(jax.random.key(0), matrix.shape[1:])
 
-        def closer(_: int, v: Array) -> Array:
+        def closer(_: Any, v: Array) -> Array:
             return _unit(still.T @ _unit(still @ v))
 
         v = lax.fori_loop(0, iterations, closer, _unit(start))

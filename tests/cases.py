@@ -24,6 +24,8 @@ class Case(NamedTuple):
     coupled: bool = False  # the loss of an example depends on the others of its batch
     stochastic: bool = True  # the loss depends on the key
     trained: bool = True  # False where `init` is the fit
+    encodes: bool = True  # False where there is no code for an image
+    game: bool = False  # the loss is the sum of what two players want
 
 
 def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
@@ -45,6 +47,37 @@ def autoencoder(likelihood: jaxae.Likelihood, **options):
 def vae(likelihood: jaxae.Likelihood | None = None, **options):
     likelihood = likelihood or jaxae.bernoulli()
     return jaxae.vae(*mlps(likelihood.outputs, twice=True), likelihood, code=CODE, **options)
+
+
+def critic(**options):
+    return jaxae.mlp_encoder(1, (16,), **options)
+
+
+def adversarial(base: jaxae.Autoencoder, **options):
+    prior = options.pop("prior", jaxae.priors.standard_normal(CODE))
+    return jaxae.adversarial(base, critic(), prior, **options)
+
+
+def semi_supervised():
+    """Three classes and a style of two values."""
+    encoder, decoder = jaxae.mlp_encoder(5, (16,)), jaxae.mlp_decoder(SHAPE, (16,))
+    model = jaxae.autoencoder(encoder, jaxae.categorical_code(decoder, 3))
+    model = jaxae.adversarial(
+        model,
+        critic(),
+        jaxae.priors.categorical(3),
+        view=lambda z: jax.nn.softmax(z[:, :3]),
+        name="classes",
+    )
+    normal = jaxae.priors.standard_normal(2)
+    model = jaxae.adversarial(model, critic(), normal, view=lambda z: z[:, 3:], name="styles")
+    return jaxae.supervised(model, 3)
+
+
+def vae_gan(**options):
+    encoder, decoder = mlps(twice=True)
+    features = jaxae.mlp_encoder(12, (16,))
+    return jaxae.vae_gan(encoder, decoder, features, critic(), code=CODE, **options)
 
 
 def by_hand():
@@ -191,6 +224,67 @@ CASES = {
     "linear": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE), stochastic=False),
     "linear tied": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE, tied=True), stochastic=False),
     "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False),
+    "adversarial": Case(lambda: adversarial(autoencoder(jaxae.gaussian())), game=True),
+    "adversarial slope dropout": Case(
+        lambda: jaxae.adversarial(
+            autoencoder(jaxae.gaussian()),
+            critic(dropout=0.1),
+            jaxae.priors.standard_normal(CODE),
+            r1=0.1,
+        ),
+        game=True,
+    ),
+    "adversarial labels": Case(
+        lambda: jaxae.adversarial(
+            jaxae.autoencoder(jaxae.mlp_encoder(2, (16,)), mlps()[1]),
+            critic(),
+            jaxae.priors.swiss_roll(3),
+            labels=True,
+        ),
+        game=True,
+    ),
+    "adversarial spectral": Case(
+        lambda: jaxae.adversarial(
+            autoencoder(jaxae.gaussian()),
+            jaxae.spectral_norm(critic()),
+            jaxae.priors.standard_normal(CODE),
+        ),
+        game=True,
+    ),
+    "adversarial vae": Case(lambda: adversarial(vae(beta=0.0)), game=True),
+    "denoising contractive adversarial": Case(
+        lambda: jaxae.denoising(
+            jaxae.contractive(adversarial(autoencoder(jaxae.gaussian())), 1e-3), NOISE
+        ),
+        game=True,
+    ),
+    "semi-supervised adversarial": Case(semi_supervised, game=True),
+    "wasserstein": Case(
+        lambda: jaxae.wasserstein(
+            autoencoder(jaxae.gaussian()), jaxae.priors.standard_normal(CODE), weight=1.0
+        ),
+        coupled=True,
+    ),
+    "wasserstein rbf": Case(
+        lambda: jaxae.wasserstein(
+            autoencoder(jaxae.gaussian()),
+            jaxae.priors.standard_normal(CODE),
+            weight=1.0,
+            kernel=jaxae.rbf(6.0),
+        ),
+        coupled=True,
+    ),
+    "gan": Case(lambda: jaxae.gan(mlps()[1], critic(), code=CODE), encodes=False, game=True),
+    "gan conv slope": Case(
+        lambda: jaxae.gan(
+            convs("conv", COLOUR)[1], jaxae.conv_encoder(1, (8, 16)), code=CODE, r1=1.0, every=2
+        ),
+        COLOUR,
+        encodes=False,
+        game=True,
+    ),
+    "vae gan": Case(vae_gan, game=True),
+    "vae gan slope": Case(lambda: vae_gan(r1=0.1, beta=0.5, weight=0.3), game=True),
     "logistic pca": Case(lambda: jaxae.logistic_pca(SHAPE, CODE), stochastic=False),
 }
 

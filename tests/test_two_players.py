@@ -1,0 +1,189 @@
+"""The experiments with two players: small runs, what they write, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import adversarial, base, gan, semi_supervised
+from experiments.judge import fidelity
+from tests.experiments import command, finished, lines
+
+SMALL = {"epochs": 2, "hidden": (16,)}
+
+
+def test_adversarial_fills_a_folder(tmp_path):
+    results, figures = finished(adversarial, tmp_path, **SMALL)
+    assert figures == {
+        "codes.png",
+        "dimensions.png",
+        "plane.png",
+        "reconstructions.png",
+        "samples.png",
+    }
+    for name in ("AE", "AAE"):
+        assert {f"{name}/mmd", f"{name}/squared_error", f"{name}/largest_ks"} <= results.keys()
+        assert 0 < results[f"{name}/mmd_p_value"] <= 1
+        assert 0 <= results[f"{name}/neighbour_error"] <= 1
+    (line, *_) = lines(tmp_path / "run" / "AAE")
+    assert {"train/discriminator", "train/discriminator_fooled"} <= line.keys()
+    assert not any(name.startswith("validation/") for name in line)
+
+
+@pytest.mark.parametrize("prior", ["petals", "swiss_roll"])
+def test_adversarial_with_labels(tmp_path, prior):
+    results, figures = finished(adversarial, tmp_path, prior=prior, labels=100, **SMALL)
+    assert "codes.png" in figures
+    assert "plane.png" not in figures
+    assert results["AAE/mmd"] != results["AE/mmd"]
+
+
+def test_adversarial_in_more_dimensions(tmp_path):
+    results, figures = finished(adversarial, tmp_path, code=9, r1=0.1, **SMALL)
+    assert figures == {"dimensions.png", "reconstructions.png", "samples.png"}
+
+
+def test_codes_that_are_the_prior_are_found_to_be_it():
+    """The measures themselves: draws of the prior pass, and others do not."""
+    prior = adversarial.jaxae.priors.standard_normal(2)
+    random = np.random.default_rng(0)
+    same = adversarial.aggregated(random.normal(size=(500, 2)).astype(np.float32), prior)
+    assert same["mmd_p_value"] > 0.02
+    assert same["largest_ks"] < 0.1
+    narrow = adversarial.aggregated(0.7 * random.normal(size=(500, 2)).astype(np.float32), prior)
+    assert narrow["mmd"] > narrow["mmd_of_the_prior"] > 0
+    assert narrow["mmd_p_value"] < 0.02
+    assert narrow["largest_ks"] > same["largest_ks"]
+
+
+def test_gan_fills_a_folder(tmp_path):
+    results, figures = finished(
+        gan, tmp_path, network="mlp", epochs=1, hidden=(16,), code=3, components=2
+    )
+    assert figures == {"samples.png", "neighbours.png", "reconstructions.png"}
+    for name in ("VAE", "GAN", "VAE-GAN", "WAE", "AE", "data"):
+        wanted = ("fid_digits_cnn", "kid", "precision", "recall", "sharpness", "classes")
+        assert {f"{name}/{key}" for key in wanted} <= results.keys()
+    assert "GAN/squared_error" not in results
+    # Training images are nearer to test images than anything generated after one epoch.
+    others = ("VAE", "GAN", "VAE-GAN", "WAE", "AE")
+    assert results["data/fid_digits_cnn"] < min(results[f"{n}/fid_digits_cnn"] for n in others)
+    assert results["data/classes"] == 10
+    (line, *_) = lines(tmp_path / "run" / "GAN")
+    assert "train/discriminator_slope" in line
+
+
+def test_gan_without_labels_judges_by_pixels(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (900, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    run = tmp_path / "run"
+    results = gan.main(
+        gan.Config(
+            dataset=str(tmp_path / "images.npy"),
+            run_dir=str(run),
+            network="mlp",
+            epochs=1,
+            hidden=(8,),
+            code=2,
+            components=1,
+        )
+    )
+    assert "in pixels" in results["protocol"]
+    assert "VAE/precision" in results
+    assert not any("fid" in name for name in results)
+
+
+def test_semi_supervised_fills_a_folder(tmp_path):
+    results, figures = finished(
+        semi_supervised, tmp_path, network="mlp", labels=50, shift=1, code=2, **SMALL
+    )
+    assert "styles.png" in figures
+    assert 0 <= results["test/error"] <= 1
+    assert 0 <= results["supervised/error"] <= 1
+
+
+def test_labelled_images_are_the_part_that_was_asked_for():
+    images = np.arange(100)[:, None, None, None]
+    known = np.full(100, -1, np.int32)
+    known[[3, 50, 77]] = [0, 1, 2]
+    repeated, targets = semi_supervised.repeated(images, known, 0.25)
+    assert np.mean(targets >= 0) == pytest.approx(0.25, abs=0.02)
+    assert (targets[:100] == -1).all()
+    for index, label in ((3, 0), (50, 1), (77, 2)):
+        assert (targets[100:][repeated[100:, 0, 0, 0] == index] == label).all()
+
+
+def test_known_labels_are_balanced_and_true():
+    labels = np.random.default_rng(0).integers(0, 4, 200)
+    data = base.Data(None, None, None, None, 1, False, "", (labels, None, None))
+    known = base.known_labels(data, 40, seed=3)
+    assert np.bincount(known[known >= 0]).tolist() == [10] * 4
+    assert (known[known >= 0] == labels[known >= 0]).all()
+    assert not np.array_equal(known, base.known_labels(data, 40, seed=4))
+
+
+def test_the_log_says_who_has_won(tmp_path, capfd):
+    config = adversarial.Config(
+        dataset="digits",
+        run_dir=str(tmp_path),
+        epochs=12,
+        hidden=(16,),
+        code=16,
+        learning_rate=1e-9,
+        discriminator_rate=1e-2,
+        average=0.0,
+    )
+    adversarial.main(config)
+    notes = [record.get("note") for record in lines(tmp_path / "AAE")]
+    assert any(note and "the discriminator has won" in note for note in notes)
+    said = capfd.readouterr().err
+    assert said.count("note: ") == 1
+    assert not any("note" in record for record in lines(tmp_path / "AE"))
+
+
+def test_copies_of_training_images_are_told():
+    random = np.random.default_rng(0)
+    train, test, new = (random.random((n, 6, 6, 1)).astype(np.float32) for n in (200, 80, 80))
+    copied = fidelity(None, test, train[:80], train, dataset="x")
+    fresh = fidelity(None, test, new, train, dataset="x")
+    assert copied["nearest_training_image"] < 0.01
+    assert fresh["nearest_training_image"] == pytest.approx(1, abs=0.1)
+    blurred = np.full_like(new, 0.5)
+    assert fidelity(None, test, blurred, train, dataset="x")["sharpness"] == 0
+
+
+@pytest.mark.parametrize(
+    ("experiment", "flags", "message"),
+    [
+        ("adversarial", ["--prior", "petals", "--code", "3"], "--code 2"),
+        ("adversarial", ["--labels", "10"], "prior with classes"),
+        ("adversarial", ["--labels", "100000", "--prior", "petals"], "training images"),
+        ("adversarial", ["--weight", "0"], "--weight must be positive"),
+        ("adversarial", ["--average", "1"], "--average must be in [0, 1)"),
+        ("gan", ["--likelihood", "laplace"], "sigmoid"),
+        ("gan", ["--critic-steps", "0"], "--critic-steps must be positive"),
+        ("gan", ["--inception", "nowhere.npz"], "--inception"),
+        ("gan", ["--network", "unet"], "no bottleneck"),
+        ("semi_supervised", ["--labels", "5"], "fewer than the 10 classes"),
+        ("semi_supervised", ["--labelled-part", "1"], "--labelled-part"),
+        ("semi_supervised", ["--shift", "-1"], "--shift"),
+    ],
+)
+def test_a_wrong_flag_is_a_line_and_exit_code_2(tmp_path, experiment, flags, message):
+    run = ["--dataset", "digits", "--run-dir", tmp_path / "run"]
+    done = command(f"experiments.{experiment}", *run, *flags)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_reported_again(tmp_path):
+    finished(semi_supervised, tmp_path, network="mlp", labels=20, code=2, epochs=1, hidden=(8,))
+    before = json.loads((tmp_path / "run" / "results.json").read_text())
+    done = command(
+        *("experiments.semi_supervised", "--dataset", "digits", "--run-dir", tmp_path / "run"),
+        *("--network", "mlp", "--labels", "20", "--code", "2", "--epochs", "1", "--hidden", "8"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == before
