@@ -22,6 +22,7 @@ from rich.table import Table
 
 import jaxae
 from jaxae import charts, corruptions, figures, parallel
+from jaxae.networks import Activation
 from jaxae.runs import Run, fingerprint, new_directory
 
 MAX_IMAGE_SIZE = 4096
@@ -237,6 +238,7 @@ def networks(
     code_outputs: int,
     *,
     overcomplete: bool = False,
+    activation: Activation | None = None,
 ) -> tuple[jaxae.Network, jaxae.Network]:
     """Encoder and decoder for images of this shape; the decoder has the encoder's widths reversed.
 
@@ -246,6 +248,7 @@ def networks(
       outputs: how many the likelihood wants for each value.
       code_outputs: what the encoder gives: the code, or twice the code for a VAE.
       overcomplete: whether a code may have more values than an image.
+      activation: another than gelu.
     """
     if config.network == "unet":
         raise ValueError(
@@ -265,6 +268,8 @@ def networks(
     }
     make_encoder, make_decoder = makers[config.network]
     options = network_options(config)
+    if activation is not None:
+        options["activation"] = activation
     encoder = make_encoder(code_outputs, hidden, **options)
     decoder = make_decoder(shape, hidden[::-1], outputs=outputs, **options)
     return encoder, decoder

@@ -96,7 +96,10 @@ def fidelity(
     if judge is not None:
         spaces = (judge.features(real), judge.features(generated))
         results[f"fid_{Path(dataset).stem}_cnn"] = jaxae.frechet_distance(*spaces)
-        results["kid"], results["kid_error"] = jaxae.kernel_distance(*spaces)
+        kid = jaxae.kernel_distance(*spaces)
+        results["kid"] = kid.mean
+        if np.isfinite(kid.error):
+            results["kid_error"] = kid.error
         seen = judge.probabilities(generated)
         results |= certainty(seen)
         shares, usual = (jaxae.class_shares(p) for p in (seen, judge.probabilities(real)))

@@ -138,14 +138,13 @@ def vae_gan(
     .. math:: L_{E} &= \beta \operatorname{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
               + \tfrac{1}{2 s^2} \lVert f_{\operatorname{sg}}(x) - f_{\operatorname{sg}}(g(z)) \rVert^2 \\
               L_{G} &= \tfrac{1}{2 s^2} \lVert f_{\operatorname{sg}}(x) - f_{\operatorname{sg}}(g(z)) \rVert^2
-              - \tfrac{\lambda}{2} \sum_{\tilde x} \log \sigma(D_{\operatorname{sg}}(\tilde x)) \\
-              L_D &= -\log \sigma(D(x))
-              - \tfrac12 \sum_{\tilde x} \log(1 - \sigma(D(\operatorname{sg} \tilde x)))
+              - \lambda \log \sigma(D_{\operatorname{sg}}(\tilde x)) \\
+              L_D &= -\log \sigma(D(x)) - \log(1 - \sigma(D(\operatorname{sg} \tilde x)))
               + \tfrac{\gamma}{2} \lVert \nabla_x D(x) \rVert^2
 
-    The discriminator is `D(x) = critic(f(x))`, and the fakes :math:`\tilde x` are the decoded codes of
-    the image and of a draw from N(0, I). The encoder does not see the game, and the discriminator sees
-    nothing but it.
+    The discriminator is `D(x) = critic(f(x))`, and the fake :math:`\tilde x` is, as a coin says, the image
+    of a code of x or of a draw from N(0, I): on average the paper's sum over both, halved. The encoder
+    does not see the game, and the discriminator sees nothing but it.
 
     Args:
       encoder: from images to `[b, 2 * code]`, as that of a VAE.
@@ -230,8 +229,8 @@ def vae_gan(
         step: Step = 0,
         train: bool = True,
     ) -> Output:
-        noise_key, code_key, *networks, slope_key = jax.random.split(key, 8)
-        encoder_key, alike_key, fake_key, alike_play, drawn_play = networks if train else [None] * 5
+        noise_key, code_key, coin_key, *networks, slope_key = jax.random.split(key, 8)
+        encoder_key, alike_key, fake_key, play_key = networks if train else [None] * 4
         real, _ = what_and_label(x, target)
         mean, log_var = posterior(params, x, encoder_key)
         z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(noise_key, mean.shape)
@@ -241,15 +240,11 @@ def vae_gan(
         difference = seen(frozen, real, None) - seen(frozen, decode(params, z, alike_key), None)
         distortion = 0.5 * jnp.sum(jnp.square(difference / scale), axis=-1)
         rate = kl_standard_normal(mean, log_var)
-        # The game again from codes: the encoder does not see it.
-        drawn = jax.random.normal(code_key, z.shape)
-        codes = jnp.concatenate([jax.lax.stop_gradient(z), drawn])
-        alike, new = jnp.split(decode(params, codes, fake_key), 2)
-        games = [
-            play(discriminator, mine, real, fake, key=play_key)
-            for fake, play_key in ((alike, alike_play), (new, drawn_play))
-        ]
-        game = jax.tree.map(lambda a, b: 0.5 * (a + b), *games)
+        # Decoded again, from a code without a gradient: the encoder does not see the game.
+        coin = jax.random.bernoulli(coin_key, shape=(len(x), 1))
+        codes = jnp.where(coin, jax.lax.stop_gradient(z), jax.random.normal(code_key, z.shape))
+        fake = decode(params, codes, fake_key)
+        game = play(discriminator, mine, real, fake, key=play_key)
         terms = {
             "feature_distortion": distortion,
             "rate": rate,

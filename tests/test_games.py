@@ -127,6 +127,8 @@ def test_the_vae_gan_is_the_three_gradients_of_the_paper():
     params = model.init(jax.random.key(0), x)
     keys = jax.random.split(KEY, 8)
     noise, drawn = (jax.random.normal(key, (8, CODE)) for key in keys[:2])
+    coin = jax.random.bernoulli(keys[2], shape=(8, 1))[:, 0]
+    assert 0 < coin.sum() < 8
 
     def pieces(encoder_params, decoder_params, judge):
         mean, log_var = jaxae.diagonal_posterior(encoder.apply(encoder_params, x))
@@ -137,8 +139,8 @@ def test_the_vae_gan_is_the_three_gradients_of_the_paper():
         like = jnp.square(of(x) - of(alike)).sum(1) / (2 * 2.0**2)
         rate = 0.5 * (jnp.exp(log_var) + jnp.square(mean) - 1 - log_var).sum(1)
         ln = lambda logit: jnp.log(jax.nn.sigmoid(logit))
-        fooled = -0.5 * (ln(score(alike)) + ln(score(new)))
-        judged = -ln(score(x)) - 0.5 * (ln(-score(alike)) + ln(-score(new)))
+        fake = jnp.where(coin, score(alike), score(new))
+        fooled, judged = -ln(fake), -ln(score(x)) - ln(-fake)
         return like.mean(), rate.mean(), fooled.mean(), judged.mean()
 
     arguments = params["encoder"], params["decoder"], params["discriminator"]
