@@ -20,7 +20,7 @@ from jaxae.base import (
 from jaxae.divergences import kl_standard_normal
 from jaxae.likelihoods import bernoulli
 from jaxae.players import play, slope
-from jaxae.vae import diagonal_posterior
+from jaxae.vae import gaussian_posterior
 
 
 def gan(
@@ -184,6 +184,7 @@ def vae_gan(
     _check(code, every, beta=beta, weight=weight, r1=r1)
     if not scale > 0:
         raise ValueError(f"the scale of the features must be positive, got {scale}")
+    posterior = gaussian_posterior(encoder, code)
 
     def seen(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
         return features.apply(params["features"], x, key=key)
@@ -207,15 +208,6 @@ def vae_gan(
             "decoder": decoder.init(decoder_key, jnp.zeros((len(x), code))),
             "discriminator": discriminator.init(discriminator_key, x),
         }
-
-    def posterior(params: Params, x: Array, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
-        outputs = encoder.apply(params["encoder"], x, key=key)
-        if outputs.shape[1:] != (2 * code,):
-            raise ValueError(
-                f"the encoder of a VAE-GAN gives {code} means and {code} log-variances, "
-                f"[b, {2 * code}], but this one gave [b, {', '.join(map(str, outputs.shape[1:]))}]"
-            )
-        return diagonal_posterior(outputs)
 
     def decode(params: Params, z: Array, key: PRNGKeyArray | None = None) -> Array:
         return likelihood.mean(decoder.apply(params["decoder"], z, key=key))

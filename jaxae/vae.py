@@ -1,6 +1,7 @@
 """The variational autoencoder, its bounds, and estimates of log p(x). All figures are in nats."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -85,15 +86,7 @@ def vae(
         raise ValueError(f"beta must be finite and not negative, got {beta}")
     if not 0 <= free_bits < math.inf:
         raise ValueError(f"free_bits must be finite and not negative, got {free_bits}")
-
-    def posterior(params: Params, x: Array, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
-        outputs = encoder.apply(params["encoder"], x, key=key)
-        if outputs.shape[1:] != (2 * code,):
-            raise ValueError(
-                f"the encoder of a VAE gives {code} means and {code} log-variances, "
-                f"[b, {2 * code}], but this one gave [b, {', '.join(map(str, outputs.shape[1:]))}]"
-            )
-        return diagonal_posterior(outputs)
+    posterior = gaussian_posterior(encoder, code)
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
         encoder_key, decoder_key = jax.random.split(key)
@@ -152,6 +145,43 @@ def vae(
         return log_joint + log_ratio
 
     return Autoencoder(init, encode, decode, loss, sample, log_weight)
+
+
+def gaussian_posterior(
+    encoder: Network, code: int
+) -> Callable[..., tuple[Float[Array, "b d"], Float[Array, "b d"]]]:
+    """q(z | x) of an encoder among the parameters of a model.
+
+    Args:
+      encoder: from images to `[b, 2 * code]`, whose parameters are named `encoder`.
+      code: the number of latent dimensions.
+
+    Returns:
+      `(params, x, key=None)` to means and log-variances, `[b, code]` each; with a key the encoder's
+      dropout is on.
+
+    Raises:
+      ValueError: by the function, if the encoder gives another number of outputs.
+
+    Examples:
+      >>> import jaxae
+      >>> posterior = gaussian_posterior(jaxae.mlp_encoder(2 * 3), 3)
+      >>> x = jnp.zeros((4, 8, 8, 1))
+      >>> mean, log_var = posterior({"encoder": jaxae.mlp_encoder(6).init(jax.random.key(0), x)}, x)
+      >>> mean.shape, log_var.shape
+      ((4, 3), (4, 3))
+    """
+
+    def posterior(params: Params, x: Array, key: PRNGKeyArray | None = None) -> tuple[Array, Array]:
+        outputs = encoder.apply(params["encoder"], x, key=key)
+        if outputs.shape[1:] != (2 * code,):
+            raise ValueError(
+                f"the encoder gives {code} means and {code} log-variances, [b, {2 * code}], but this "
+                f"one gave [b, {', '.join(map(str, outputs.shape[1:]))}]"
+            )
+        return diagonal_posterior(outputs)
+
+    return posterior
 
 
 def diagonal_posterior(
