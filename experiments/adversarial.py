@@ -33,7 +33,7 @@ from jaxae import charts, figures
 from jaxae.priors import Prior
 from jaxae.runs import Run
 
-IMAGES = 1_200_000
+IMAGES = 1_500_000
 COMPARED, PAIRS = 10_000, 100
 """Codes that are compared with the prior at most, and pairs of samples of the prior beside them."""
 VOTERS, NEIGHBOURS = 10_000, 10
@@ -52,7 +52,7 @@ class Config(base.ModelConfig):
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors them.
     By default 1000 500; 32 64; or 32 64 128."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show 1.2 million images (20 epochs of
+    """Passes over the training set; by default as many as show 1.5 million images (25 epochs of
     MNIST), and at most 400."""
     batch_size: int | None = None
     """Examples in a step, over all devices; by default 256, or fewer if there are fewer."""
@@ -65,7 +65,7 @@ class Config(base.ModelConfig):
     labels: int = 0
     """So many training images come with their class, each of which has its own part of the prior (of
     petals or swiss_roll)."""
-    weight: float = 20.0
+    weight: float = 60.0
     """Of what the encoder does to fool the discriminator, beside nats of reconstruction."""
     r1: float = 0.0
     """Weight of the discriminator's squared slope at draws of the prior (halved)."""
