@@ -69,9 +69,9 @@ class Config(base.ModelConfig):
     """Decay of the average of the parameters, for GAN and VAE-GAN."""
     beta: float = 1.0
     """Weight of the VAE-GAN's KL divergence."""
-    adversarial: float = 1.0
+    adversarial: float = 300.0
     """Weight of the game for the VAE-GAN's decoder."""
-    feature_scale: float = 0.3
+    feature_scale: float = 0.15
     """Standard deviation of the features for the VAE-GAN: smaller, nearer reconstructions."""
     mmd: float = 1000.0
     """Weight of the WAE's discrepancy."""
