@@ -9,15 +9,17 @@ game costs in reconstruction, and what the codes do when nothing is asked of the
 discriminator is told the class of so many training images, and each class goes to its own part of the prior.
 
 Whether the codes fill the prior is tested: the maximum mean discrepancy of the test codes and as many
-draws of the prior beside the discrepancies of two samples of the prior (`mmd_p_value` is the part of those
-that are as large: small if the codes are not distributed as the prior); and, one dimension at a time, the
-Kolmogorov-Smirnov distance, the largest difference of the two distribution functions.
+draws of the prior (mmd); and, one dimension at a time, the largest difference of the two distribution
+functions (Kolmogorov and Smirnov's; largest_ks, of all dimensions). Beside them stand what two samples
+of the prior of the same size give: a number that 95 % of 40 such pairs stay below (of_the_prior_95), and
+the part of them that is as large (p_value: small if the codes are not distributed as the prior).
 
 Lectures: adversarial autoencoders, the distribution of the hidden code; q(z) towards p(z).
 """
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,8 +36,8 @@ from jaxae.priors import Prior
 from jaxae.runs import Run
 
 IMAGES = 1_500_000
-COMPARED, PAIRS = 10_000, 100
-"""Codes that are compared with the prior at most, and pairs of samples of the prior beside them."""
+LEAST, COMPARED, PAIRS = 20, 10_000, 40
+"""Codes that are compared with the prior, at least and at most, and pairs of its samples beside them."""
 VOTERS, NEIGHBOURS = 10_000, 10
 """Training codes, and how many of them, the nearest, vote on the class of a test code."""
 SCATTERED, SHOWN, GRID = 5000, 60, 20
@@ -78,16 +80,25 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     check(config)
     data = base.load(config, hold_out=False, default=256)
+    if len(data.test) < LEAST:
+        raise ValueError(
+            f"{len(data.test)} test images of {config.dataset} are too few to compare with a prior; "
+            f"it takes {LEAST}"
+        )
     config = base.with_epochs(config, data, IMAGES, most=400)
-    prior = make_prior(config, data)
+    if classes := base.count_classes(data):
+        base.check_labels(config, data)
+    known = None
+    if config.labels:
+        base.check_labels(config, data)
+        known = base.known_labels(data, config.labels, config.seed)
+    prior = make_prior(config, classes)
     built = build(config, data, prior)
 
     def work(run: Run) -> dict[str, Any]:
         params = {}
         for name, (model, optimizer) in built.items():
-            targets = None
-            if name == "AAE" and config.labels:
-                targets = base.known_labels(data, config.labels, config.seed), None
+            targets = None if known is None or name == "AE" else (known, None)
             fitted = base.fit(
                 config,
                 run.part(name),
@@ -103,16 +114,18 @@ def main(config: Config) -> dict[str, Any]:
             for name, (model, _) in built.items()
         }
         results: dict[str, Any] = {}
+        measure = yardstick(prior, min(COMPARED, len(data.test)))
         for name, (model, _) in built.items():
             error, _ = base.squared_errors(model, params[name], data)
             results[f"{name}/squared_error"] = error
-            results |= {f"{name}/{k}": v for k, v in aggregated(codes[name], prior).items()}
-            if data.labels[0] is not None and data.labels[2] is not None:
+            results |= {f"{name}/{key}": value for key, value in measure(codes[name]).items()}
+            if classes:
                 voters = base.spread(len(data.train), VOTERS)
-                train = np.asarray(base.encode(model, params[name], data.train[voters]))
+                images = np.asarray(base.as_trained(data, data.train[voters]))
+                train = np.asarray(base.encode(model, params[name], images))
                 labelled = (train, np.asarray(data.labels[0])[voters])
                 results[f"{name}/neighbour_error"] = jaxae.neighbour_probe(
-                    labelled, (codes[name], data.labels[2]), neighbours=NEIGHBOURS
+                    labelled, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
                 )
         draw(config, run, {k: model for k, (model, _) in built.items()}, params, codes, prior, data)
         results["protocol"] = (
@@ -135,8 +148,7 @@ def check(config: Config) -> None:
             )
     if not 0 <= config.r1 < np.inf:
         raise ValueError(f"--r1 must not be negative, got {config.r1}")
-    if not 0 <= config.average < 1:
-        raise ValueError(f"--average must be in [0, 1), got {config.average}")
+    base.check_average(config)
     if config.prior != "normal" and config.code != 2:
         raise ValueError(f"--prior {config.prior} is in the plane: it goes with --code 2")
     if config.labels < 0:
@@ -145,20 +157,12 @@ def check(config: Config) -> None:
         raise ValueError("--labels needs a prior with classes: --prior petals or swiss_roll")
 
 
-def make_prior(config: Config, data: base.Data) -> Prior:
-    """The prior of the flags; with labels it has a part for each class."""
+def make_prior(config: Config, classes: int) -> Prior:
+    """The prior of the flags; with labels it has a part for each class, else ten."""
     if config.prior == "normal":
         return jaxae.priors.standard_normal(config.code)
-    classes = 10
-    if config.labels:
-        base.check_labels(config, data)
-        classes = 1 + int(max(np.max(np.asarray(part)) for part in data.labels if part is not None))
-        if config.labels > len(data.train):
-            raise ValueError(
-                f"--labels {config.labels} is more than the {len(data.train)} training images"
-            )
     make = jaxae.priors.petals if config.prior == "petals" else jaxae.priors.swiss_roll
-    return make(classes)
+    return make(classes if config.labels else 10)
 
 
 def build(
@@ -185,30 +189,36 @@ def build(
     return {"AE": (plain, None), "AAE": (game, optimizer)}
 
 
-def aggregated(codes: np.ndarray, prior: Prior) -> dict[str, float]:
-    """All codes together against the prior: their discrepancy, and each dimension by itself."""
-    n = min(COMPARED, len(codes))
-    key = jax.random.key(base.SAMPLE_SEED)
-    z = jnp.asarray(codes[base.spread(len(codes), n)])
+def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
+    """How far codes are from a prior, beside how far two samples of the prior are from each other."""
+    drawn_key, pairs_key = jax.random.split(jax.random.key(base.SAMPLE_SEED))
+    drawn = prior.sample(drawn_key, n)
     # A typical squared distance, of the prior itself.
-    drawn = prior.sample(key, n)
     kernel = jaxae.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
     discrepancy = jax.jit(lambda x, y: jaxae.mmd(x, y, kernel))
 
-    def pair(key: jax.Array) -> float:
-        one, other = jax.random.split(key)
-        return float(discrepancy(prior.sample(one, n), prior.sample(other, n)))
+    def compare(x: jax.Array, y: jax.Array) -> tuple[float, float]:
+        distances = [ks_2samp(a, b).statistic for a, b in zip(x.T, y.T, strict=True)]
+        return float(discrepancy(x, y)), float(max(distances))
 
-    usual = np.array([pair(key) for key in jax.random.split(key, PAIRS)])
-    found = float(discrepancy(z, drawn))
-    distances = [float(ks_2samp(a, b).statistic) for a, b in zip(z.T, drawn.T, strict=True)]
-    return {
-        "mmd": found,
-        "mmd_of_the_prior": float(np.quantile(usual, 0.95)),
-        "mmd_p_value": float((1 + np.sum(usual >= found)) / (1 + PAIRS)),
-        "largest_ks": max(distances),
-        "mean_ks": float(np.mean(distances)),
-    }
+    usual = []
+    for key in jax.random.split(pairs_key, PAIRS):
+        one, other = jax.random.split(key)
+        usual.append(compare(prior.sample(one, n), prior.sample(other, n)))
+    usually = np.array(usual)
+
+    def measure(codes: np.ndarray) -> dict[str, float]:
+        found = np.array(compare(jnp.asarray(codes[base.spread(len(codes), n)]), drawn))
+        as_large = (1 + np.sum(usually >= found, axis=0)) / (1 + PAIRS)
+        bounds = np.quantile(usually, 0.95, axis=0)
+        results = {}
+        for i, name in enumerate(("mmd", "largest_ks")):
+            results[name] = float(found[i])
+            results[f"{name}_of_the_prior_95"] = float(bounds[i])
+            results[f"{name}_p_value"] = float(as_large[i])
+        return results
+
+    return measure
 
 
 def draw(
@@ -223,13 +233,15 @@ def draw(
     """The hidden codes beside the prior, its samples, the plane of the prior, and reconstructions."""
     title = f"{Path(config.dataset).name}, code {config.code}"
     model, key = models["AAE"], jax.random.key(base.SAMPLE_SEED)
+    drawn_key, sample_key = jax.random.split(key)
     some = base.spread(len(data.test), SCATTERED)
-    drawn = np.asarray(prior.sample(key, len(some)))
+    drawn = np.asarray(prior.sample(drawn_key, len(some)))
     labels = None if data.labels[2] is None else np.asarray(data.labels[2])[some]
     if config.labels and prior.given is not None:
-        drawn = np.asarray(prior.given(key, jnp.asarray(labels)))
+        drawn = np.asarray(prior.given(drawn_key, jnp.asarray(labels)))
     if config.code == 2:
         of_prior = labels if config.labels else None
+        both = np.concatenate([codes["AAE"], drawn])
         charts.scatter(
             {
                 "codes without an adversary": codes["AE"][some],
@@ -239,13 +251,14 @@ def draw(
             None if labels is None else [labels, labels, of_prior],
             run.figures / "codes.png",
             title=f"{title}: hidden codes of test images, and the prior they should fill",
+            reach=[codes["AE"], both, both],
         )
     charts.densities(
         {"AE": codes["AE"], "AAE": codes["AAE"], "prior": drawn},
         run.figures / "dimensions.png",
         title=f"{title}: distribution of each dimension of the code",
     )
-    images = base.decode(model, params["AAE"], prior.sample(key, SHOWN))
+    images = base.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
     figures.grid(images, run.figures / "samples.png", title=f"{title}: decoded draws of the prior")
     if config.code == 2 and config.prior == "normal":
         quantiles = jaxae.normal_quantiles(GRID)

@@ -152,6 +152,8 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
       default: the batch size, unless the flags give one.
     """
     check(config)
+    if not hold_out and getattr(config, "patience", None) is not None:
+        raise ValueError("--patience needs validation images, and here none are held out")
     splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     train, validation, test = (split.images for split in splits)
     binary = jaxae.is_binary(train)
@@ -329,26 +331,35 @@ def make_optimizer(
 
 
 def game_optimizer(
-    config: Config, data: Data, *, every: int = 1, **rates: float
+    config: Config, data: Data, *, critic_steps: int = 1, **rates: float
 ) -> optax.GradientTransformation:
     """An optimizer for each player of a game, which forget fast, since the other one moves.
 
     Args:
       config: the flags, of which the learning rate is that of all networks not named.
       data: what `load` returned.
-      every: those move once in so many steps.
+      critic_steps: those move once in so many steps.
       rates: the learning rates of the networks that are named.
     """
     named = {
         name: make_optimizer(dataclasses.replace(config, learning_rate=rate), data, b1=0.5)
         for name, rate in rates.items()
     }
-    return jaxae.players(make_optimizer(config, data, b1=0.5, every=every), **named)
+    return jaxae.players(make_optimizer(config, data, b1=0.5, every=critic_steps), **named)
 
 
 def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
-    """The labels of some training images, as many of each class as of any other; -1 for the others."""
+    """The labels of some training images, as many of each class as of any other; -1 for the others.
+
+    Raises:
+      ValueError: if there are fewer than classes, or more than images.
+    """
     labels = np.asarray(data.labels[0])
+    if not count_classes(data) <= count <= len(labels):
+        raise ValueError(
+            f"--labels must be from {count_classes(data)}, one for each class, to {len(labels)}, all "
+            f"training images, got {count}"
+        )
     chosen = jaxae.balanced_order(labels, seed)[:count]
     known = np.full(len(labels), -1, np.int32)
     known[chosen] = labels[chosen]
@@ -530,6 +541,17 @@ def check_components(code: int, data: Data) -> None:
             f"--code {code} is more than PCA can have: there are {len(data.train)} images of "
             f"{values} values"
         )
+
+
+def count_classes(data: Data) -> int:
+    """How many classes the labels name; 0 without labels."""
+    return max((1 + int(np.max(part)) for part in data.labels if part is not None), default=0)
+
+
+def check_average(config: Config) -> None:
+    """Raises if the decay of an average is out of range."""
+    if not 0 <= (average := getattr(config, "average", 0)) < 1:
+        raise ValueError(f"--average must be in [0, 1), got {average}")
 
 
 def check_labels(config: Config, data: Data) -> None:

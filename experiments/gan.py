@@ -33,9 +33,8 @@ from rich.table import Table
 
 import jaxae
 from experiments import base
-from experiments.judge import Judge, count_classes, fidelity, flat
+from experiments.judge import Judge, fidelity, flat
 from jaxae import figures
-from jaxae.inception import FEATURES as FID_FEATURES
 from jaxae.runs import Run
 
 IMAGES = 780_000
@@ -62,7 +61,7 @@ class Config(base.ModelConfig):
     game_rate: float = 5e-4
     """Of Adam, at the start, for both players of GAN and VAE-GAN."""
     critic_steps: int = 1
-    """Steps of the discriminator for each one of the generator."""
+    """Steps of the discriminator for each one of all other networks, of GAN and VAE-GAN."""
     r1: float = 1.0
     """Weight of the discriminator's squared slope at real images (halved)."""
     average: float = 0.999
@@ -105,13 +104,13 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
     plain = jaxae.autoencoder(encoder, decoder, likelihood)
     settings = dataclasses.replace(config, learning_rate=config.game_rate)
     game = base.game_optimizer(
-        settings, data, every=config.critic_steps, discriminator=config.game_rate
+        settings, data, critic_steps=config.critic_steps, discriminator=config.game_rate
     )
     return {
         "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, code=config.code)),
         "GAN": Player(
             jaxae.gan(
-                decoder, critic, likelihood, code=config.code, r1=config.r1, every=SLOPE_EVERY
+                decoder, critic, likelihood, code=config.code, r1=config.r1, r1_every=SLOPE_EVERY
             ),
             game,
             config.average,
@@ -128,7 +127,7 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
                 weight=config.adversarial,
                 scale=config.feature_scale,
                 r1=config.r1,
-                every=SLOPE_EVERY,
+                r1_every=SLOPE_EVERY,
             ),
             game,
             config.average,
@@ -149,26 +148,18 @@ def main(config: Config) -> dict[str, Any]:
     check(config)
     data = base.load(config, hold_out=False)
     config = base.with_epochs(config, data, IMAGES, most=400)
-    if count_classes(data):
+    if base.count_classes(data):
         base.check_labels(config, data)
-    if len(data.test) <= FEATURES:
-        raise ValueError(
-            f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; "
-            f"it takes more than {FEATURES}"
-        )
+    check_data(config, data)
     features = None
     if config.inception is not None:
-        if len(judged(data)) <= FID_FEATURES:
-            raise ValueError(
-                f"--inception: {len(judged(data))} test images are too few for the FID; it takes more "
-                f"than {FID_FEATURES}"
-            )
         features = jax.jit(jaxae.fid_features(config.inception))
+        jax.eval_shape(features, jaxae.as_float(data.test[:1]))  # that there is every layer
     built = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
         judge = None
-        if count_classes(data):
+        if base.count_classes(data):
             judge = Judge(config, run, data, jaxae.conv_encoder(FEATURES))
         results: dict[str, Any] = {}
         trained, samples = {}, {}
@@ -213,6 +204,11 @@ def main(config: Config) -> dict[str, Any]:
 
 def check(config: Config) -> None:
     """Raises for a flag that is out of range."""
+    if config.binarize:
+        raise ValueError(
+            "--binarize: generators make grey levels, which a discriminator tells from binary pixels "
+            "by that alone"
+        )
     for name in ("game_rate", "feature_scale", "mmd", "critic_steps", "components"):
         if not getattr(config, name) > 0:
             value = getattr(config, name)
@@ -220,8 +216,31 @@ def check(config: Config) -> None:
     for name in ("r1", "beta", "adversarial"):
         if not getattr(config, name) >= 0:
             raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
-    if not 0 <= config.average < 1:
-        raise ValueError(f"--average must be in [0, 1), got {config.average}")
+    base.check_average(config)
+
+
+def check_data(config: Config, data: base.Data) -> None:
+    """Raises for what would fail after hours of training."""
+    least = FEATURES if config.inception is None else jaxae.inception.FEATURES
+    if len(judged(data)) <= least:
+        raise ValueError(
+            f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; "
+            f"it takes more than {least}{' for --inception' if config.inception else ''}"
+        )
+    if len(data.train) <= config.components * (config.code + 1):
+        raise ValueError(
+            f"--components {config.components} needs more than "
+            f"{config.components * (config.code + 1)} training images, and there are {len(data.train)}"
+        )
+    if min(data.train.shape[1:3]) < 3:
+        raise ValueError(
+            f"the sharpness of images of {data.train.shape[1]} x {data.train.shape[2]} is nothing"
+        )
+    if config.critic_steps > base.steps(config, data):
+        raise ValueError(
+            f"--critic-steps {config.critic_steps} is more than the {base.steps(config, data)} steps "
+            "of the run"
+        )
 
 
 def judged(data: base.Data) -> np.ndarray:
@@ -251,9 +270,9 @@ def report(
     features: Callable[[jax.Array], jax.Array] | None,
 ) -> dict[str, float]:
     """The figures of a model's samples."""
-    found = fidelity(
-        judge, judged(data), images, data.train, dataset=config.dataset, inception=features
-    )
+    # Training images beside themselves would be copies.
+    train = None if name == "data" else data.train
+    found = fidelity(judge, judged(data), images, train, dataset=config.dataset, inception=features)
     return {f"{name}/{key}": value for key, value in found.items()}
 
 

@@ -25,7 +25,7 @@ class Judge:
     """A classifier with its features.
 
     Args:
-      config: the flags, of which it takes the data set, the seed and the learning rate.
+      config: the flags, of which it takes the seed.
       run: where it is trained, in the part `judge`.
       data: images with labels.
       network: from images to features, before the last activation.
@@ -34,11 +34,23 @@ class Judge:
     def __init__(self, config: base.Config, run: Run, data: base.Data, network: jaxae.Network):
         x = jaxae.as_float(data.train[:1])
         fresh = network.init(jax.random.key(config.seed), x)
-        classes = count_classes(data)
+        classes = base.count_classes(data)
         model = jaxae.classifier(
             lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
         )
-        settings = dataclasses.replace(config, epochs=None)
+        # Whatever the flags of the models: figures of different runs are to be compared.
+        settings = dataclasses.replace(
+            config,
+            epochs=None,
+            batch_size=None,
+            learning_rate=1e-3,
+            schedule="cosine",
+            rise=0,
+            weight_decay=0.0,
+            clip_norm=None,
+        )
+        size = base.batch_size(settings, len(data.train), 128)
+        data = data._replace(batch_size=size)
         settings = base.with_epochs(settings, data, IMAGES, most=50)
         # By the cross-entropy and not by the error: what is asked is how sure it is.
         fitted = base.fit(settings, run.part("judge"), model, data, supervised=True)
@@ -54,11 +66,6 @@ class Judge:
         return _in_batches(lambda x: self._decode(self._encode(x)), images)
 
 
-def count_classes(data: base.Data) -> int:
-    """How many classes the labels name; 0 without labels."""
-    return max((1 + int(np.max(part)) for part in data.labels if part is not None), default=0)
-
-
 def certainty(probabilities: np.ndarray) -> dict[str, float]:
     """How sure a classifier is of images."""
     return {
@@ -71,7 +78,7 @@ def fidelity(
     judge: Judge | None,
     real: np.ndarray,
     generated: np.ndarray,
-    train: np.ndarray,
+    train: np.ndarray | None,
     *,
     dataset: str,
     inception: Callable[[jax.Array], jax.Array] | None = None,
@@ -82,24 +89,21 @@ def fidelity(
       judge: without one, precision and recall are in pixels, and what takes classes is left out.
       real: test images.
       generated: images in [0, 1], as many.
-      train: the training images.
+      train: the training images, if it is of interest which are copied.
       dataset: whose name the Fréchet distance gets.
       inception: the features of the FID itself, if there are any.
     """
     real = np.asarray(jaxae.as_float(real))
     results = {"sharpness": float(jaxae.sharpness(generated).mean())}
-    near = jaxae.nearest(flat(generated[:COPIES]), flat(train)).distance.mean()
-    apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(train)).distance
-    if apart.mean() > 0:  # not where test images are copies of training images
-        results["nearest_training_image"] = float(near / apart.mean())
+    if train is not None:
+        near = jaxae.nearest(flat(generated[:COPIES]), flat(train)).distance.mean()
+        apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(train)).distance
+        if apart.mean() > 0:  # not where test images are copies of training images
+            results["nearest_training_image"] = float(near / apart.mean())
     spaces = (flat(real), flat(generated))
     if judge is not None:
         spaces = (judge.features(real), judge.features(generated))
-        results[f"fid_{Path(dataset).stem}_cnn"] = jaxae.frechet_distance(*spaces)
-        kid = jaxae.kernel_distance(*spaces)
-        results["kid"] = kid.mean
-        if np.isfinite(kid.error):
-            results["kid_error"] = kid.error
+        results |= distances(f"_{Path(dataset).stem}_cnn", *spaces)
         seen = judge.probabilities(generated)
         results |= certainty(seen)
         shares, usual = (jaxae.class_shares(p) for p in (seen, judge.probabilities(real)))
@@ -108,9 +112,16 @@ def fidelity(
         results["smallest_class"] = float((shares[there] / usual[there]).min())
     if inception is not None:
         sides = (_in_batches(inception, images, INCEPTION_BATCH) for images in (real, generated))
-        results["fid"] = jaxae.frechet_distance(*sides)
+        results |= distances("", *sides)
     results["precision"], results["recall"] = jaxae.precision_recall(*spaces)
     return results
+
+
+def distances(name: str, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
+    """Those of two sets of features; FID and KID without a name are over those of Inception."""
+    kernel = jaxae.kernel_distance(real, generated)
+    found = {f"fid{name}": jaxae.frechet_distance(real, generated), f"kid{name}": kernel.mean}
+    return found | ({f"kid{name}_error": kernel.error} if np.isfinite(kernel.error) else {})
 
 
 def flat(images: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ from scipy.stats import norm
 
 import jaxae
 from experiments import base
-from experiments.judge import Judge, certainty, count_classes, flat
+from experiments.judge import Judge, certainty, flat
 from jaxae import charts, figures
 from jaxae.projector import write_projector
 from jaxae.regularity import CARRIES
@@ -149,7 +149,7 @@ def main(config: Config) -> dict[str, Any]:
             f"{len(data.test)} test images of {config.dataset} are too few to judge by"
         )
     config = base.with_epochs(config, data, IMAGES, most=200)
-    if classes := count_classes(data):
+    if classes := base.count_classes(data):
         base.check_labels(config, data)
     built = models(config, data)
 

@@ -24,9 +24,9 @@ import numpy as np
 
 import jaxae
 from experiments import base
-from experiments.judge import count_classes
 from jaxae import figures
 from jaxae.runs import Run
+from jaxae.training import Transform
 
 IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
 STYLES = 10
@@ -71,16 +71,10 @@ def main(config: Config) -> dict[str, Any]:
     check(config)
     data = base.load(config, hold_out=False)
     base.check_labels(config, data)
-    if config.labels > len(data.train):
-        raise ValueError(
-            f"--labels {config.labels} is more than the {len(data.train)} training images"
-        )
-    classes = count_classes(data)
-    if config.labels < classes:
-        raise ValueError(f"--labels {config.labels} is fewer than the {classes} classes")
+    classes = base.count_classes(data)
     known = base.known_labels(data, config.labels, config.seed)
     if config.shift:
-        data = data._replace(transform=jaxae.random_shift(config.shift))
+        data = data._replace(transform=shifted(config.shift, data.transform))
     labelled = data._replace(train=data.train[known >= 0])
     images, targets = repeated(data.train, known, config.labelled_part)
     data = data._replace(train=images)
@@ -122,6 +116,7 @@ def main(config: Config) -> dict[str, Any]:
         return {
             "test/error": float((predicted != truth).mean()),
             "supervised/error": float((beside != truth).mean()),
+            "labelled_part": float(np.mean(targets >= 0)),
             "test/squared_error": free,
             **base.training_figures(data, fitted),
             "protocol": (
@@ -141,8 +136,7 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if not 0 < config.labelled_part < 1:
         raise ValueError(f"--labelled-part must be in (0, 1), got {config.labelled_part}")
-    if not 0 <= config.average < 1:
-        raise ValueError(f"--average must be in [0, 1), got {config.average}")
+    base.check_average(config)
     if config.labels < 1:
         raise ValueError(f"--labels must be positive, got {config.labels}")
     if config.shift < 0:
@@ -151,14 +145,28 @@ def check(config: Config) -> None:
         raise ValueError("--likelihood is bernoulli or gaussian here")
 
 
+def shifted(pixels: int, then: Transform | None) -> Transform:
+    """Shifts the images of a batch, and does to them what was done before (binarises them)."""
+    shift = jaxae.random_shift(pixels)
+    if then is None:
+        return shift
+
+    def transform(key: jax.Array, x: jax.Array) -> jax.Array:
+        shift_key, then_key = jax.random.split(key)
+        return then(then_key, shift(shift_key, x))
+
+    return transform
+
+
 def repeated(images: np.ndarray, known: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-    """All images without labels, and the labelled ones as often as makes them this part of the whole."""
+    """All images without labels, and then labelled ones again, so that those are this part of the whole.
+
+    Every labelled one comes at least once: of many labels the part may be larger.
+    """
     chosen = np.flatnonzero(known >= 0)
-    times = max(1, round(part / (1 - part) * len(images) / len(chosen)))
-    order = np.concatenate([np.arange(len(images)), np.tile(chosen, times)])
-    targets = np.full(len(order), -1, np.int32)
-    targets[len(images) :] = known[np.tile(chosen, times)]
-    return images[order], targets
+    again = np.resize(chosen, max(len(chosen), round(part / (1 - part) * len(images))))
+    targets = np.concatenate([np.full(len(images), -1), known[again]]).astype(np.int32)
+    return np.concatenate([images, images[again]]), targets
 
 
 def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:

@@ -58,19 +58,20 @@ def adversarial(
       r1: gamma, of the discriminator's squared slope.
       labels: whether a code of a known class should look like the prior of that class; labels are the
         targets of the training (-1 where there is none, and the last of the one-hot values).
-      view: what of the code is compared; the code itself when None. With it the model keeps the
-        samples of the base: see :func:`jaxae.priors.with_prior`.
+      view: what of the code is compared; the code itself when None. A part of a code is nothing to
+        sample from: with a view the model keeps the `sample` of the base, if it has one, until
+        :func:`jaxae.priors.with_prior` gives it another.
       name: of the discriminator among parameters and terms.
 
     Returns:
-      an :class:`Autoencoder` that samples from the prior. Its loss has the terms `discriminator`, the
-      cross-entropy of real and fake codes (2 log 2 when it cannot tell); `discriminator_fooled`, that of
-      codes taken for draws of the prior (log 2); `discriminator_accuracy`; and with `r1`
-      `discriminator_slope`.
+      an :class:`Autoencoder` that samples from the prior (without a view). Its loss has the terms
+      `discriminator`, the cross-entropy of real and fake codes (2 log 2 when it cannot tell);
+      `discriminator_fooled`, that of codes taken for draws of the prior (log 2);
+      `discriminator_accuracy`; and with `r1` `discriminator_slope`.
 
     Raises:
       ValueError: if a weight is out of range, or `labels` are asked for and the prior has no classes;
-        by `loss`, if the codes have another size.
+        by `loss`, if the codes have another size. A label that is no class makes the loss nan.
 
     Examples:
       >>> import jaxae
@@ -124,14 +125,24 @@ def adversarial(
         out = base.loss(params, base_key, x, target=target, step=step, train=train)
         z = out.latent if view is None else view(out.latent)
         check_size(z, prior)
-        real, fake = shown(draw(prior_key, len(x), label), label), shown(z, label)
+        drawn = draw(prior_key, len(x), label)
+        real, fake = shown(drawn, label), shown(z, label)
         mine = params[name]
         game = play(discriminator, mine, real, fake, key=play_key if train else None)
+        if label is not None:
+            assert prior.classes is not None
+            cost = jnp.where(label < prior.classes, game.discriminator, jnp.nan)
+            game = game._replace(discriminator=cost)
         out = out.add(name, game.discriminator)
         out = out.add(f"{name}_fooled", game.fooled, at_step(weight, step))
         out = out.add(f"{name}_accuracy", game.accuracy, 0.0)
         if penalised:
-            steepness = slope(discriminator, mine, real, key=slope_key if train else None)
+            # By the code alone: how much a label matters is not to be punished.
+            judge = Network(
+                discriminator.init,
+                lambda p, z, *, key=None: discriminator.apply(p, shown(z, label), key=key),
+            )
+            steepness = slope(judge, mine, drawn, key=slope_key if train else None)
             out = out.add(f"{name}_slope", steepness, 0.5 * at_step(r1, step))
         return out
 

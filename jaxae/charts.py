@@ -135,6 +135,7 @@ def scatter(
     *,
     title: str,
     names: tuple[str, str] = ("$z_1$", "$z_2$"),
+    reach: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Codes in the plane, one panel for each model, coloured by class.
 
@@ -144,6 +145,7 @@ def scatter(
       path: of the PNG file.
       title: above the figure.
       names: of the two axes.
+      reach: for each panel the points that its axes have to show; its own when None.
     """
     width = 5.0 * len(codes) + (0.6 if labels is not None else 0)
     figure = Figure(figsize=(width, 5.2), layout="constrained")
@@ -151,11 +153,13 @@ def scatter(
         axes = figure.add_subplot(1, len(codes), i + 1)
         own = labels[i] if isinstance(labels, Sequence) else labels
         for label, colour in _colours(own):
+            if own is None and labels is not None:
+                colour = "0.4"  # and not that of a class
             chosen = points if own is None else points[own == label]
             axes.plot(*chosen.T, ".", color=colour, markersize=2.5, alpha=0.6, label=str(label))
         axes.set_title(name, fontsize=10)
         axes.set(xlabel=names[0], ylabel=names[1], box_aspect=1)
-        _limit(axes, points)
+        _limit(axes, points if reach is None else reach[i])
     if labels is not None:
         _name_classes(figure)
     figure.suptitle(title)
@@ -255,21 +259,22 @@ def densities(samples: Mapping[str, np.ndarray], path: Path, *, title: str) -> N
     for j in range(dimensions):
         axes = figure.add_subplot(lines, columns, j + 1)
         reach = 1.3 * np.quantile(np.abs(wanted[:, j]), 0.999)
-        bins = np.linspace(-reach, reach, 61).tolist()
+        bins = np.linspace(-reach, reach, 61)
         for i, (name, codes) in enumerate(samples.items()):
             last = i == len(samples) - 1
+            # What lies outside is not there, and does not raise the rest.
+            outside = np.mean(np.abs(codes[:, j]) > reach)
             axes.hist(
                 codes[:, j],
-                bins,
-                density=True,
+                bins.tolist(),
+                weights=np.full(len(codes), 1 / (len(codes) * (bins[1] - bins[0]))),
                 histtype="step",
                 color="0.3" if last else f"C{i}",
                 linestyle="--" if last else "-",
-                label=name,
+                label=f"{name} ({outside:.0%} outside)" if outside > 0.005 else name,
             )
         axes.set(xlabel=f"$z_{{{j + 1}}}$", ylabel="density" if j % columns == 0 else "")
-        if j == 0:
-            axes.legend(fontsize=8)
+        axes.legend(fontsize=8)
     figure.suptitle(title)
     save(figure, path)
 

@@ -81,7 +81,9 @@ class Checkpoints:
                 return None
             abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, (state, best))
             with self._readable(
-                step, "remove it to go on from the one before, or take another run folder"
+                step,
+                "if the model, its optimizer or average= are not what they were, take another folder; "
+                "else remove it to go on from the one before",
             ):
                 saved = manager.restore(
                     step,

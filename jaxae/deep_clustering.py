@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, merge
+from jaxae.base import Autoencoder, Labelled, Output, Params, Step, Target, Weight, at_step, merge
 
 Assignments = Float[Array | np.ndarray, "n k"]
 
@@ -145,7 +145,7 @@ def deep_clustering(
         step: Step = 0,
         train: bool = True,
     ) -> Output:
-        if not isinstance(target, jax.Array) or target.shape != (x.shape[0], clusters):
+        if target is None or isinstance(target, Labelled) or target.shape != (x.shape[0], clusters):
             raise ValueError(
                 f"clusters are trained on pairs of images and assignments, [n, {clusters}]"
             )

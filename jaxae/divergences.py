@@ -214,6 +214,7 @@ def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float
       Gretton et al., `A Kernel Two-Sample Test <https://jmlr.org/papers/v13/gretton12a.html>`_,
       equation 3.
     """
+    x, y = (points.astype(jnp.float32) for points in (x, y))
     n, m = len(x), len(y)
     if min(n, m) < 2:
         raise ValueError(f"the discrepancy needs two draws of each distribution, got {n} and {m}")

@@ -71,11 +71,12 @@ class KernelDistance(NamedTuple):
 def kernel_distance(
     real: Points, generated: Points, *, block: int = 1000, seed: int = 0
 ) -> KernelDistance:
-    r"""The squared maximum mean discrepancy of features by the cubic kernel: the KID.
+    r"""The squared maximum mean discrepancy of features by the cubic kernel.
 
     .. math:: \operatorname{MMD}^2, \qquad k(x, y) = \left( \tfrac1d x^\top y + 1 \right)^3
 
-    Unlike :func:`frechet_distance` its mean does not depend on how many images there are.
+    Over features of the Inception network this is "the KID". Unlike that of :func:`frechet_distance`
+    its mean does not depend on how many images there are.
 
     Args:
       real: features of real images, `[n, d]`.

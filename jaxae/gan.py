@@ -30,7 +30,7 @@ def gan(
     *,
     code: int,
     r1: Weight = 0.0,
-    every: int = 1,
+    r1_every: int = 1,
 ) -> Autoencoder:
     r"""A generative adversarial network: a decoder that has no encoder, and a discriminator.
 
@@ -47,7 +47,7 @@ def gan(
       likelihood: its mean makes images of those outputs; `bernoulli()`, a sigmoid, when None.
       code: the number of latent dimensions.
       r1: gamma, of the discriminator's squared slope at real images; a constant or a schedule.
-      every: the slope is computed only every so many steps, and weighs as many times more there.
+      r1_every: the slope is computed only every so many steps, and weighs as many times more there.
 
     Returns:
       an :class:`Autoencoder` without `encode`, whose parameters are the `decoder` and the
@@ -72,7 +72,7 @@ def gan(
       Image Quality of StyleGAN <https://arxiv.org/abs/1912.04958>`_, appendix B.
     """
     likelihood = bernoulli() if likelihood is None else likelihood
-    _check(code, every, r1=r1)
+    _check(code, r1_every, r1=r1)
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
         generator_key, discriminator_key = jax.random.split(key)
@@ -111,7 +111,7 @@ def gan(
             "discriminator_accuracy": game.accuracy,
         }
         out = Output(game.discriminator + game.fooled, terms, z)
-        return _with_slope(out, discriminator, mine, real, r1, every, slope_key, step, train)
+        return _with_slope(out, discriminator, mine, real, r1, r1_every, slope_key, step, train)
 
     def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
         return decode(params, jax.random.normal(key, (n, code)))
@@ -131,7 +131,7 @@ def vae_gan(
     weight: Weight = 1.0,
     scale: float = 1.0,
     r1: Weight = 0.0,
-    every: int = 1,
+    r1_every: int = 1,
 ) -> Autoencoder:
     r"""A VAE whose reconstructions are compared in the features of a discriminator, and judged by it.
 
@@ -158,7 +158,7 @@ def vae_gan(
         inverse of the paper's gamma.
       scale: s, the standard deviation of the features given the code.
       r1: gamma, of the discriminator's squared slope at real images.
-      every: the slope is computed only every so many steps, and weighs as many times more there.
+      r1_every: the slope is computed only every so many steps, and weighs as many times more there.
 
     Returns:
       an :class:`Autoencoder` whose loss has the terms `feature_distortion`, the squared difference of
@@ -181,7 +181,7 @@ def vae_gan(
       <https://arxiv.org/abs/1512.09300>`_, algorithm 1.
     """
     likelihood = bernoulli() if likelihood is None else likelihood
-    _check(code, every, beta=beta, weight=weight, r1=r1)
+    _check(code, r1_every, beta=beta, weight=weight, r1=r1)
     if not scale > 0:
         raise ValueError(f"the scale of the features must be positive, got {scale}")
     posterior = gaussian_posterior(encoder, code)
@@ -246,7 +246,7 @@ def vae_gan(
         }
         total = distortion + at_step(beta, step) * rate + game.discriminator
         out = Output(total + at_step(weight, step) * game.fooled, terms, z)
-        return _with_slope(out, discriminator, mine, real, r1, every, slope_key, step, train)
+        return _with_slope(out, discriminator, mine, real, r1, r1_every, slope_key, step, train)
 
     def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
         return decode(params, jax.random.normal(key, (n, code)))
@@ -260,12 +260,12 @@ def vae_gan(
     )
 
 
-def _check(code: int, every: int, **weights: Weight) -> None:
+def _check(code: int, r1_every: int, **weights: Weight) -> None:
     check_weights(**weights)
     if code < 1:
         raise ValueError(f"the code needs at least one dimension, got {code}")
-    if every < 1:
-        raise ValueError(f"the slope is computed every step or more seldom, got {every}")
+    if r1_every < 1:
+        raise ValueError(f"the slope is computed every step or more seldom, got {r1_every}")
 
 
 def _with_slope(
@@ -274,7 +274,7 @@ def _with_slope(
     params: Params,
     real: Float[Array, "b ..."],
     weight: Weight,
-    every: int,
+    r1_every: int,
     key: PRNGKeyArray,
     step: Step,
     train: bool,
@@ -286,9 +286,9 @@ def _with_slope(
     def compute() -> Array:
         return slope(discriminator, params, real, key=key if train else None)
 
-    if every == 1 or not train:
+    if r1_every == 1 or not train:
         value = compute()
     else:
-        turn = jnp.asarray(step) % every == 0
-        value = jax.lax.cond(turn, lambda: every * compute(), lambda: jnp.zeros(len(real)))
+        turn = jnp.asarray(step) % r1_every == 0
+        value = jax.lax.cond(turn, lambda: r1_every * compute(), lambda: jnp.zeros(len(real)))
     return out.add("discriminator_slope", value, 0.5 * at_step(weight, step))

@@ -157,7 +157,14 @@ def _conv(weights: Weights, name: str, x: Array, stride: int, padding: str) -> A
     except KeyError as error:
         raise ValueError(f"the weights of the Inception network lack {error}") from error
     layout = ("NHWC", "OIHW", "NHWC")
-    x = lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
+    x = lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        padding,
+        dimension_numbers=layout,
+        precision=lax.Precision.HIGHEST,  # or the FID would depend on the device
+    )
     factor = scale * lax.rsqrt(variance + 1e-3)
     return jax.nn.relu((x - mean) * factor + shift)
 

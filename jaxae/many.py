@@ -19,6 +19,7 @@ from jaxae.training import (
     TrainState,
     Transform,
     check_batch_size,
+    check_monitor,
     compiler_options,
     init_state,
     loss_scores,
@@ -133,8 +134,7 @@ def fit_many(
     run, score = compiled(_each(epoch)), compiled(_each(evaluate))
     if held_out is not None:
         names = jax.eval_shape(score, (state, validation_keys, values), held_out).keys()
-        if monitor not in names:
-            raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
+        check_monitor(monitor, names)
     best, best_score, best_epoch = state.params, np.full(n, np.inf), np.zeros(n, int)
     history: list[dict[str, np.ndarray]] = []
     with EpochProgress(epochs, shown=progress) as bar:

@@ -81,10 +81,12 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
 
     .. math:: W \mapsto \frac{W}{\sigma_{\max}(W)}
 
-    For discriminators: with activations of slope one at most, the logit then moves no more than its
-    input does. The kernel of a convolution is taken as a matrix of all its inputs by its outputs. The
-    singular value is found by power iteration from the same vector each time: a function of the
-    parameters and nothing else, so that there is no state to keep.
+    For discriminators, whose logit then cannot move much faster than their input. (Fully connected
+    layers with activations of slope one at most, such as relu, not gelu, do not stretch at all. The
+    kernel of a convolution is taken as a matrix of its inputs by its outputs, as usual; overlapping
+    patches may still stretch an image, k-fold at most for a kernel of k x k.) The singular value is found
+    by power iteration from the same vector each time, from below: a function of the parameters and
+    nothing else, so that there is no state to keep.
 
     Args:
       network: any; vectors, such as biases, are left alone.
@@ -120,8 +122,9 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
 
         v = lax.fori_loop(0, iterations, closer, _unit(start))
         u = _unit(still @ v)
-        # Where the matrix is zero, so is what it becomes.
-        return w / jnp.maximum(u @ matrix @ v, jnp.finfo(jnp.float32).tiny).astype(w.dtype)
+        largest = u @ matrix @ v
+        # A matrix of zeros stays one, and gets a gradient that is finite.
+        return w / jnp.where(largest > 0, largest, 1.0).astype(w.dtype)
 
     def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
         return network.apply(jax.tree.map(normalised, params), x, key=key)

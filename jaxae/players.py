@@ -77,7 +77,7 @@ def play(
     frozen = jax.lax.stop_gradient(params)
     of_real = logits(discriminator, params, jax.lax.stop_gradient(real), real_key)
     of_fake = logits(discriminator, params, jax.lax.stop_gradient(fake), fake_key)
-    # The same function at the same point: compiled, it is computed once.
+    # The same function at the same point: compiled, and without dropout, it is computed once.
     fooled = jax.nn.softplus(-logits(discriminator, frozen, fake, fooled_key))
     right = (of_real > 0).astype(jnp.float32) + (of_fake < 0).astype(jnp.float32)
     return Game(jax.nn.softplus(-of_real) + jax.nn.softplus(of_fake), fooled, right / 2)
@@ -184,13 +184,15 @@ def verdict(record: Mapping[str, float | int]) -> str | None:
     """Who has won, in one line, from the record of an epoch; None while the game is open.
 
     Examples:
-      >>> verdict({"epoch": 3, "train/discriminator_accuracy": 0.999})
+      >>> verdict({"epoch": 3, "train/discriminator_fooled": 9.0,
+      ...          "train/discriminator_accuracy": 0.999})
       'epoch 3: the discriminator has won, right 99.9 % of the time: the other player learns nothing'
     """
     for name, value in record.items():
-        if not (name.startswith("train/") and name.endswith("_accuracy")):
+        player = name.removeprefix("train/").removesuffix("_accuracy")
+        if player == name or f"train/{player}_fooled" not in record:
             continue
-        player = name.removeprefix("train/").removesuffix("_accuracy").replace("_", " ")
+        player = player if player == "discriminator" else f"discriminator of {player}"
         right = f"right {100 * value:.1f} % of the time"
         if value > WON:
             return (

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from jaxae.base import Autoencoder, Output, Params, Step, Target, what_and_label
 
-Labelled: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
+LabelledCodes: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
 """Codes, `[n, d]`, and their labels, `[n]`."""
 
 REGULARIZATION = (0.001, 0.01, 0.1, 1.0, 10.0)
@@ -19,8 +19,8 @@ REGULARIZATION = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 
 def linear_probe(
-    train: Labelled,
-    test: Labelled,
+    train: LabelledCodes,
+    test: LabelledCodes,
     *,
     regularization: Sequence[float] = REGULARIZATION,
 ) -> float:
@@ -67,8 +67,8 @@ def linear_probe(
 
 
 def neighbour_probe(
-    train: Labelled,
-    test: Labelled,
+    train: LabelledCodes,
+    test: LabelledCodes,
     *,
     neighbours: int = 5,
 ) -> float:
@@ -101,11 +101,11 @@ def neighbour_probe(
 
 
 def label_efficiency(
-    train: Labelled,
-    test: Labelled,
+    train: LabelledCodes,
+    test: LabelledCodes,
     counts: Sequence[int],
     *,
-    probe: Callable[[Labelled, Labelled], float],
+    probe: Callable[[LabelledCodes, LabelledCodes], float],
     draws: int = 5,
     seed: int = 0,
 ) -> Float[np.ndarray, "counts draws"]:
@@ -257,7 +257,7 @@ def classifier(
     return Autoencoder(init, lambda params, x: encode(params["pretrained"], x), probabilities, loss)
 
 
-def _check(*sets: Labelled) -> None:
+def _check(*sets: LabelledCodes) -> None:
     for codes, labels in sets:
         if len(codes) != len(labels):
             raise ValueError(f"there are {len(codes)} codes and {len(labels)} labels")

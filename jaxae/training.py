@@ -7,7 +7,7 @@ stopped and resumed draws the same permutations and the same noise as one that w
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -341,7 +341,8 @@ def fit(
       a :class:`Fit`.
 
     Raises:
-      ValueError: if a size does not fit the data, or `monitor` is not a score of the model.
+      ValueError: if a size does not fit the data, or `monitor` is not a score of the model that epochs
+        can be selected by, which the loss of a game is not.
       NonFiniteError: when a term stops being finite. The state before that epoch is saved.
 
     Examples:
@@ -374,10 +375,10 @@ def fit(
     score = loss_scores(model)
     if validation is not None:
         at = (state.params, state.step)
-        one: Examples = first if target is None else (first, target)
-        names = jax.eval_shape(score, at, validation_key, one).keys()
-        if monitor not in names:
-            raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
+        # Two: a model that compares the examples of a batch has nothing to say of one.
+        two = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (first, target))
+        examples: Examples = two[0] if target is None else two
+        check_monitor(monitor, jax.eval_shape(score, at, validation_key, examples).keys())
     best = Best(state.params, math.inf, 0)
     history: list[Record] = []
     if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
@@ -521,6 +522,17 @@ def _as_floats(examples: Examples) -> tuple[Array, Array | None]:
     if target is not None:
         target = jnp.asarray(target) if target.ndim == 1 else as_float(target)
     return as_float(x), target
+
+
+def check_monitor(monitor: str, names: Collection[str]) -> None:
+    """Raises a `ValueError` unless epochs can be selected by this score of the model."""
+    if monitor not in names:
+        raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
+    if monitor == "loss" and any(name.endswith("_fooled") for name in names):
+        raise ValueError(
+            "the loss of a game is the sum of what two players want, and no epoch is better by it; "
+            "monitor a term, such as 'distortion', or leave out the validation"
+        )
 
 
 def check_batch_size(batch_size: int, n: int) -> None:

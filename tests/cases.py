@@ -277,7 +277,7 @@ CASES = {
     "gan": Case(lambda: jaxae.gan(mlps()[1], critic(), code=CODE), encodes=False, game=True),
     "gan conv slope": Case(
         lambda: jaxae.gan(
-            convs("conv", COLOUR)[1], jaxae.conv_encoder(1, (8, 16)), code=CODE, r1=1.0, every=2
+            convs("conv", COLOUR)[1], jaxae.conv_encoder(1, (8, 16)), code=CODE, r1=1.0, r1_every=2
         ),
         COLOUR,
         encodes=False,

@@ -178,7 +178,7 @@ def test_overfits_eight_images(case, model, x, start):
         state, metrics = step(state, KEY, x)
         losses.append(metrics["loss"])
     if not case.encodes:
-        return  # what it learns is tested by what it generates, in test_gan
+        return  # what it learns is tested by what it generates, in test_games
     decoded = jax.jit(partial(jaxae.reconstruct, model))(state.params, x)
     error = jaxae.squared_error(x, decoded).mean()
     trivial = jaxae.squared_error(x, jnp.broadcast_to(x.mean(0), x.shape)).mean()

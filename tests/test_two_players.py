@@ -32,10 +32,12 @@ def test_adversarial_fills_a_folder(tmp_path):
 
 @pytest.mark.parametrize("prior", ["petals", "swiss_roll"])
 def test_adversarial_with_labels(tmp_path, prior):
-    results, figures = finished(adversarial, tmp_path, prior=prior, labels=100, **SMALL)
+    """Told the classes, the codes are apart by class far more than without."""
+    options = {"prior": prior, "labels": 1442, "epochs": 60, "hidden": (32,)}
+    results, figures = finished(adversarial, tmp_path, **options)
     assert "codes.png" in figures
     assert "plane.png" not in figures
-    assert results["AAE/mmd"] != results["AE/mmd"]
+    assert results["AAE/neighbour_error"] < 0.75 * results["AE/neighbour_error"]
 
 
 def test_adversarial_in_more_dimensions(tmp_path):
@@ -45,14 +47,16 @@ def test_adversarial_in_more_dimensions(tmp_path):
 
 def test_codes_that_are_the_prior_are_found_to_be_it():
     """The measures themselves: draws of the prior pass, and others do not."""
-    prior = adversarial.jaxae.priors.standard_normal(2)
+    measure = adversarial.yardstick(adversarial.jaxae.priors.standard_normal(2), 500)
     random = np.random.default_rng(0)
-    same = adversarial.aggregated(random.normal(size=(500, 2)).astype(np.float32), prior)
+    same = measure(random.normal(size=(500, 2)).astype(np.float32))
     assert same["mmd_p_value"] > 0.02
     assert same["largest_ks"] < 0.1
-    narrow = adversarial.aggregated(0.7 * random.normal(size=(500, 2)).astype(np.float32), prior)
-    assert narrow["mmd"] > narrow["mmd_of_the_prior"] > 0
-    assert narrow["mmd_p_value"] < 0.02
+    assert same["largest_ks_p_value"] > 0.02
+    narrow = measure(0.7 * random.normal(size=(500, 2)).astype(np.float32))
+    for name in ("mmd", "largest_ks"):
+        assert narrow[name] > narrow[f"{name}_of_the_prior_95"] > 0
+        assert narrow[f"{name}_p_value"] == pytest.approx(1 / 41)
     assert narrow["largest_ks"] > same["largest_ks"]
 
 
@@ -62,13 +66,14 @@ def test_gan_fills_a_folder(tmp_path):
     )
     assert figures == {"samples.png", "neighbours.png", "reconstructions.png"}
     for name in ("VAE", "GAN", "VAE-GAN", "WAE", "AE", "data"):
-        wanted = ("fid_digits_cnn", "kid", "precision", "recall", "sharpness", "classes")
+        wanted = ("fid_digits_cnn", "kid_digits_cnn", "precision", "recall", "sharpness", "classes")
         assert {f"{name}/{key}" for key in wanted} <= results.keys()
     assert "GAN/squared_error" not in results
     # Training images are nearer to test images than anything generated after one epoch.
     others = ("VAE", "GAN", "VAE-GAN", "WAE", "AE")
     assert results["data/fid_digits_cnn"] < min(results[f"{n}/fid_digits_cnn"] for n in others)
     assert results["data/classes"] == 10
+    assert "data/nearest_training_image" not in results
     (line, *_) = lines(tmp_path / "run" / "GAN")
     assert "train/discriminator_slope" in line
 
@@ -109,8 +114,19 @@ def test_labelled_images_are_the_part_that_was_asked_for():
     repeated, targets = semi_supervised.repeated(images, known, 0.25)
     assert np.mean(targets >= 0) == pytest.approx(0.25, abs=0.02)
     assert (targets[:100] == -1).all()
+    # Of more labels than fit every one still comes.
+    _, many = semi_supervised.repeated(images, np.arange(100) % 3, 0.05)
+    assert (many[100:] >= 0).sum() == 100
     for index, label in ((3, 0), (50, 1), (77, 2)):
         assert (targets[100:][repeated[100:, 0, 0, 0] == index] == label).all()
+
+
+def test_shifted_images_are_still_binarised():
+    transform = semi_supervised.shifted(1, adversarial.jaxae.binarize)
+    x = np.full((4, 8, 8, 1), 0.5, np.float32)
+    key = adversarial.jax.random.key(0)
+    assert set(np.unique(transform(key, x))) == {0.0, 1.0}
+    assert set(np.unique(semi_supervised.shifted(1, None)(key, x))) == {0.0, 0.5}
 
 
 def test_known_labels_are_balanced_and_true():
@@ -158,13 +174,18 @@ def test_copies_of_training_images_are_told():
         ("adversarial", ["--prior", "petals", "--code", "3"], "--code 2"),
         ("adversarial", ["--labels", "10"], "prior with classes"),
         ("adversarial", ["--labels", "100000", "--prior", "petals"], "training images"),
+        ("adversarial", ["--labels", "3", "--prior", "petals"], "--labels must be from 10"),
+        ("adversarial", ["--patience", "3"], "--patience needs validation images"),
+        ("gan", ["--binarize"], "--binarize"),
+        ("gan", ["--components", "200"], "--components 200"),
+        ("gan", ["--epochs", "1", "--critic-steps", "50"], "--critic-steps 50"),
         ("adversarial", ["--weight", "0"], "--weight must be positive"),
         ("adversarial", ["--average", "1"], "--average must be in [0, 1)"),
         ("gan", ["--likelihood", "laplace"], "sigmoid"),
         ("gan", ["--critic-steps", "0"], "--critic-steps must be positive"),
         ("gan", ["--inception", "nowhere.npz"], "--inception"),
         ("gan", ["--network", "unet"], "no bottleneck"),
-        ("semi_supervised", ["--labels", "5"], "fewer than the 10 classes"),
+        ("semi_supervised", ["--labels", "5"], "--labels must be from 10"),
         ("semi_supervised", ["--labelled-part", "1"], "--labelled-part"),
         ("semi_supervised", ["--shift", "-1"], "--shift"),
     ],
