@@ -190,7 +190,7 @@ def verdict(record: Mapping[str, float | int]) -> str | None:
     """
     for name, value in record.items():
         player = name.removeprefix("train/").removesuffix("_accuracy")
-        if player == name or f"train/{player}_fooled" not in record:
+        if name != f"train/{player}_accuracy" or f"train/{player}_fooled" not in record:
             continue
         player = player if player == "discriminator" else f"discriminator of {player}"
         right = f"right {100 * value:.1f} % of the time"

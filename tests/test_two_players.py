@@ -33,7 +33,7 @@ def test_adversarial_fills_a_folder(tmp_path):
 @pytest.mark.parametrize("prior", ["petals", "swiss_roll"])
 def test_adversarial_with_labels(tmp_path, prior):
     """Told the classes, the codes are apart by class far more than without."""
-    options = {"prior": prior, "labels": 1442, "epochs": 60, "hidden": (32,)}
+    options = {"prior": prior, "labels": 1442, "epochs": 150, "hidden": (64,)}
     results, figures = finished(adversarial, tmp_path, **options)
     assert "codes.png" in figures
     assert "plane.png" not in figures
