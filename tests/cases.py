@@ -225,33 +225,16 @@ CASES = {
     "linear tied": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE, tied=True), stochastic=False),
     "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False),
     "adversarial": Case(lambda: adversarial(autoencoder(jaxae.gaussian())), game=True),
-    "adversarial slope dropout": Case(
+    "adversarial vae labels slope dropout": Case(
         lambda: jaxae.adversarial(
-            autoencoder(jaxae.gaussian()),
+            jaxae.vae(jaxae.mlp_encoder(4, (16,)), mlps()[1], code=2, beta=0.0),
             critic(dropout=0.1),
-            jaxae.priors.standard_normal(CODE),
+            jaxae.priors.swiss_roll(3),
+            labels=True,
             r1=0.1,
         ),
         game=True,
     ),
-    "adversarial labels": Case(
-        lambda: jaxae.adversarial(
-            jaxae.autoencoder(jaxae.mlp_encoder(2, (16,)), mlps()[1]),
-            critic(),
-            jaxae.priors.swiss_roll(3),
-            labels=True,
-        ),
-        game=True,
-    ),
-    "adversarial spectral": Case(
-        lambda: jaxae.adversarial(
-            autoencoder(jaxae.gaussian()),
-            jaxae.spectral_norm(critic()),
-            jaxae.priors.standard_normal(CODE),
-        ),
-        game=True,
-    ),
-    "adversarial vae": Case(lambda: adversarial(vae(beta=0.0)), game=True),
     "denoising contractive adversarial": Case(
         lambda: jaxae.denoising(
             jaxae.contractive(adversarial(autoencoder(jaxae.gaussian())), 1e-3), NOISE
@@ -265,16 +248,11 @@ CASES = {
         ),
         coupled=True,
     ),
-    "wasserstein rbf": Case(
-        lambda: jaxae.wasserstein(
-            autoencoder(jaxae.gaussian()),
-            jaxae.priors.standard_normal(CODE),
-            weight=1.0,
-            kernel=jaxae.rbf(6.0),
-        ),
-        coupled=True,
+    "gan spectral": Case(
+        lambda: jaxae.gan(mlps()[1], jaxae.spectral_norm(critic()), code=CODE),
+        encodes=False,
+        game=True,
     ),
-    "gan": Case(lambda: jaxae.gan(mlps()[1], critic(), code=CODE), encodes=False, game=True),
     "gan conv slope": Case(
         lambda: jaxae.gan(
             convs("conv", COLOUR)[1], jaxae.conv_encoder(1, (8, 16)), code=CODE, r1=1.0, r1_every=2
@@ -283,7 +261,6 @@ CASES = {
         encodes=False,
         game=True,
     ),
-    "vae gan": Case(vae_gan, game=True),
     "vae gan slope": Case(lambda: vae_gan(r1=0.1, beta=0.5, weight=0.3), game=True),
     "logistic pca": Case(lambda: jaxae.logistic_pca(SHAPE, CODE), stochastic=False),
 }
