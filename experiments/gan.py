@@ -15,6 +15,20 @@ is how many of them it sees at least a fifth as often as in test images. `sharpn
 Laplacian, `nearest_training_image` the distance in pixels to the nearest training image (1: as far as a
 test image). The row "data" is of training images beside the test images.
 
+Measured (the first command, jax 0.10.2, 39 minutes on two cores that tests were using as well):
+
+                         VAE     GAN     VAE-GAN  WAE     AE      data
+    sharpness            0.067   0.199   0.198    0.098   0.104   0.186
+    fid_mnist_cnn        686     317     384      592     45      16
+    precision            0.58    0.40    0.47     0.52    0.82    0.86
+    recall               0.78    0.66    0.83     0.77    0.77    0.88
+    confidence           0.83    0.87    0.84     0.82    0.96    0.99
+    classes              10      10      10       10      10      10
+    squared_error        7.1     -       15.5     6.9     7.0
+
+Samples of the GAN and the VAE-GAN are as sharp as images are, those of the others are means. The prior after
+the fact is the best by every other measure: it is fitted to where the codes are.
+
 Lectures: VAE against GAN (the same decoder, samples side by side, sharpness).
 """
 
