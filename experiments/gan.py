@@ -34,7 +34,6 @@ Lectures: VAE against GAN (the same decoder, samples side by side, sharpness).
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +46,7 @@ from rich.table import Table
 
 import jaxae
 from experiments import base
-from experiments.judge import Judge, fidelity, flat
+from experiments.judge import Judge, flat, make_fidelity
 from jaxae import figures
 from jaxae.runs import Run
 
@@ -175,8 +174,17 @@ def main(config: Config) -> dict[str, Any]:
         judge = None
         if base.count_classes(data):
             judge = Judge(config, run, data, jaxae.conv_encoder(FEATURES))
+        real = judged(data)
+        fidelity = make_fidelity(
+            judge, real, data.train, dataset=config.dataset, inception=features
+        )
         results: dict[str, Any] = {}
         trained, samples = {}, {}
+
+        def report(name: str, images: np.ndarray, **options: bool) -> None:
+            found = fidelity(images, **options)
+            results.update({f"{name}/{key}": value for key, value in found.items()})
+
         for name, player in built.items():
             fitted = base.fit(
                 config,
@@ -192,20 +200,21 @@ def main(config: Config) -> dict[str, Any]:
                 prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
-            samples[name] = draw(model, fitted.params, len(judged(data)))
-            results |= report(name, judge, samples[name], data, config, features)
+            samples[name] = draw(model, fitted.params, len(real))
+            report(name, samples[name])
             if name != "GAN":
                 free, _ = base.squared_errors(model, fitted.params, data)
                 results[f"{name}/squared_error"] = free
             speed = base.training_figures(data, fitted)["images_per_second"]
             results[f"{name}/images_per_second"] = speed
-        results |= report("data", judge, beside(data), data, config, features)
+        # Training images beside themselves would be copies.
+        report("data", beside(data, len(real)), copies=False)
         if judge is not None:
             wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
             results["judge/test_error"] = float(wrong.mean())
         show(config, run, trained, samples, data)
         results["protocol"] = (
-            f"{data.protocol}; {len(judged(data))} samples of each model beside as many test images; "
+            f"{data.protocol}; {len(real)} samples of each model beside as many test images; "
             f"precision and recall with 3 neighbours in {'features' if judge else 'pixels'}; "
             "squared_error summed over an image"
         )
@@ -262,9 +271,9 @@ def judged(data: base.Data) -> np.ndarray:
     return data.test[base.spread(len(data.test), SAMPLES)]
 
 
-def beside(data: base.Data) -> np.ndarray:
+def beside(data: base.Data, count: int) -> np.ndarray:
     """As many training images: what samples would be at best."""
-    return np.asarray(jaxae.as_float(data.train[base.spread(len(data.train), len(judged(data)))]))
+    return np.asarray(jaxae.as_float(data.train[base.spread(len(data.train), count)]))
 
 
 def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
@@ -273,21 +282,6 @@ def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
     sample = jax.jit(model.sample, static_argnums=2)
     keys = jax.random.split(jax.random.key(base.SAMPLE_SEED), -(-count // 500))
     return np.concatenate([sample(params, key, 500) for key in keys])[:count]
-
-
-def report(
-    name: str,
-    judge: Judge | None,
-    images: np.ndarray,
-    data: base.Data,
-    config: Config,
-    features: Callable[[jax.Array], jax.Array] | None,
-) -> dict[str, float]:
-    """The figures of a model's samples."""
-    # Training images beside themselves would be copies.
-    train = None if name == "data" else data.train
-    found = fidelity(judge, judged(data), images, train, dataset=config.dataset, inception=features)
-    return {f"{name}/{key}": value for key, value in found.items()}
 
 
 def show(

@@ -61,9 +61,13 @@ class Judge:
         """What its last layer sees of images, `[n, d]`."""
         return _in_batches(self._encode, images)
 
+    def classify(self, features: np.ndarray) -> np.ndarray:
+        """The probabilities of the classes from features, `[n, classes]`."""
+        return np.asarray(self._decode(features))
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Those of the classes, `[n, classes]`."""
-        return _in_batches(lambda x: self._decode(self._encode(x)), images)
+        """Those of the classes of images, `[n, classes]`."""
+        return self.classify(self.features(images))
 
 
 def certainty(probabilities: np.ndarray) -> dict[str, float]:
@@ -74,47 +78,55 @@ def certainty(probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
-def fidelity(
+def make_fidelity(
     judge: Judge | None,
     real: np.ndarray,
-    generated: np.ndarray,
-    train: np.ndarray | None,
+    train: np.ndarray,
     *,
     dataset: str,
     inception: Callable[[jax.Array], jax.Array] | None = None,
-) -> dict[str, float]:
-    """Generated images beside test images, and beside the training images they might copy.
+) -> Callable[..., dict[str, float]]:
+    """Compares generated images with test images, and with the training images they might copy.
+
+    What is needed of the test images is worked out once.
 
     Args:
       judge: without one, precision and recall are in pixels, and what takes classes is left out.
       real: test images.
-      generated: images in [0, 1], as many.
-      train: the training images, if it is of interest which are copied.
+      train: the training images.
       dataset: whose name the Fréchet distance gets.
       inception: the features of the FID itself, if there are any.
+
+    Returns:
+      `(generated, copies=True) -> figures`, of images in [0, 1], as many as test images; `copies` is
+      whether to look for the training images nearest to them.
     """
-    real = np.asarray(jaxae.as_float(real))
-    results = {"sharpness": float(jaxae.sharpness(generated).mean())}
-    if train is not None:
-        near = jaxae.nearest(flat(generated[:COPIES]), flat(train)).distance.mean()
-        apart = jaxae.nearest(flat(real[base.spread(len(real), COPIES)]), flat(train)).distance
-        if apart.mean() > 0:  # not where test images are copies of training images
-            results["nearest_training_image"] = float(near / apart.mean())
-    spaces = (flat(real), flat(generated))
-    if judge is not None:
-        spaces = (judge.features(real), judge.features(generated))
-        results |= distances(f"_{Path(dataset).stem}_cnn", *spaces)
-        seen = judge.probabilities(generated)
-        results |= certainty(seen)
-        shares, usual = (jaxae.class_shares(p) for p in (seen, judge.probabilities(real)))
-        there = usual > 0
-        results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
-        results["smallest_class"] = float((shares[there] / usual[there]).min())
-    if inception is not None:
-        sides = (_in_batches(inception, images, INCEPTION_BATCH) for images in (real, generated))
-        results |= distances("", *sides)
-    results["precision"], results["recall"] = jaxae.precision_recall(*spaces)
-    return results
+    real, seen = np.asarray(jaxae.as_float(real)), flat(train)
+    some = flat(real[base.spread(len(real), COPIES)])
+    apart = jaxae.nearest(some, seen).distance.mean()
+    space = flat(real) if judge is None else judge.features(real)
+    usual = None if judge is None else jaxae.class_shares(judge.classify(space))
+    wide = None if inception is None else _in_batches(inception, real, INCEPTION_BATCH)
+
+    def fidelity(generated: np.ndarray, copies: bool = True) -> dict[str, float]:
+        results = {"sharpness": float(jaxae.sharpness(generated).mean())}
+        if copies and apart > 0:  # not where test images are copies of training images
+            near = jaxae.nearest(flat(generated[:COPIES]), seen).distance.mean()
+            results["nearest_training_image"] = float(near / apart)
+        own = flat(generated) if judge is None else judge.features(generated)
+        if judge is not None and usual is not None:
+            results |= distances(f"_{Path(dataset).stem}_cnn", space, own)
+            probabilities = judge.classify(own)
+            results |= certainty(probabilities)
+            shares, there = jaxae.class_shares(probabilities), usual > 0
+            results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
+            results["smallest_class"] = float((shares[there] / usual[there]).min())
+        if inception is not None and wide is not None:
+            results |= distances("", wide, _in_batches(inception, generated, INCEPTION_BATCH))
+        results["precision"], results["recall"] = jaxae.precision_recall(space, own)
+        return results
+
+    return fidelity
 
 
 def distances(name: str, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pytest
 
 import jaxae
 from experiments import adversarial, base, gan, semi_supervised
-from experiments.judge import fidelity
+from experiments.judge import make_fidelity
 from tests.experiments import command, finished, lines
 
 SMALL = {"epochs": 2, "hidden": (16,)}
@@ -171,12 +171,13 @@ def test_the_log_says_who_has_won(tmp_path, capfd):
 def test_copies_of_training_images_are_told():
     random = np.random.default_rng(0)
     train, test, new = (random.random((n, 6, 6, 1)).astype(np.float32) for n in (200, 80, 80))
-    copied = fidelity(None, test, train[:80], train, dataset="x")
-    fresh = fidelity(None, test, new, train, dataset="x")
+    fidelity = make_fidelity(None, test, train, dataset="x")
+    copied, fresh = fidelity(train[:80]), fidelity(new)
     assert copied["nearest_training_image"] < 0.01
     assert fresh["nearest_training_image"] == pytest.approx(1, abs=0.1)
     blurred = np.full_like(new, 0.5)
-    assert fidelity(None, test, blurred, train, dataset="x")["sharpness"] == 0
+    assert fidelity(blurred)["sharpness"] == 0
+    assert "nearest_training_image" not in fidelity(new, copies=False)
 
 
 @pytest.mark.parametrize(
