@@ -1,6 +1,5 @@
 """Adversarial autoencoders: all codes together become the prior, by a discriminator that tells them apart."""
 
-import math
 from collections.abc import Callable
 
 import jax
@@ -17,12 +16,12 @@ from jaxae.base import (
     Target,
     Weight,
     at_step,
+    check_weights,
     merge,
     what_and_label,
 )
-from jaxae.players import play, slope
-from jaxae.priors import Prior, with_prior
-from jaxae.wasserstein import check_size
+from jaxae.players import add_game, play, slope
+from jaxae.priors import Prior, check_size, with_prior
 
 View = Callable[[Float[Array, "b d"]], Float[Array, "b e"]]
 """The part of a code that is compared with a prior."""
@@ -133,9 +132,7 @@ def adversarial(
             assert prior.classes is not None
             cost = jnp.where(label < prior.classes, game.discriminator, jnp.nan)
             game = game._replace(discriminator=cost)
-        out = out.add(name, game.discriminator)
-        out = out.add(f"{name}_fooled", game.fooled, at_step(weight, step))
-        out = out.add(f"{name}_accuracy", game.accuracy, 0.0)
+        out = add_game(out, name, game, at_step(weight, step))
         if penalised:
             # By the code alone: how much a label matters is not to be punished.
             judge = Network(
@@ -221,10 +218,3 @@ def categorical_code(decoder: Network, classes: int) -> Network:
         return decoder.apply(params, jnp.concatenate([probabilities, z[:, classes:]], -1), key=key)
 
     return Network(decoder.init, apply)
-
-
-def check_weights(**weights: Weight) -> None:
-    """Raises a `ValueError` for a constant that is negative or not finite."""
-    for name, weight in weights.items():
-        if not callable(weight) and not 0 <= weight < math.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {weight}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -165,6 +166,20 @@ def at_step(weight: Weight, step: Step) -> Float[Array, ""]:
       (2.0, 1.5)
     """
     return jnp.asarray(weight(step) if callable(weight) else weight, jnp.float32)
+
+
+def check_weights(**weights: Weight) -> None:
+    """Raises a `ValueError` for a constant that is negative or not finite, by its name.
+
+    Examples:
+      >>> check_weights(beta=1.0, r1=lambda step: 0.5)
+      >>> check_weights(beta=-1.0)
+      Traceback (most recent call last):
+      ValueError: beta must be finite and not negative, got -1.0
+    """
+    for name, weight in weights.items():
+        if not callable(weight) and not 0 <= weight < math.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {weight}")
 
 
 def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:

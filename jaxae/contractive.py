@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
 
 Mode = Literal["forward", "reverse", "auto", "hutchinson"]
 
@@ -61,8 +61,7 @@ def contractive(
     References:
       Rifai et al., `Contractive Auto-Encoders <https://icml.cc/2011/papers/455_icmlpaper.pdf>`_.
     """
-    if not callable(weight) and not 0 <= weight < math.inf:
-        raise ValueError(f"the weight must be finite and not negative, got {weight}")
+    check_weights(weight=weight)
     _check(mode, probes, chunk)
 
     def loss(

@@ -7,7 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Labelled, Output, Params, Step, Target, Weight, at_step, merge
+from jaxae.base import (
+    Autoencoder,
+    Labelled,
+    Output,
+    Params,
+    Step,
+    Target,
+    Weight,
+    at_step,
+    check_weights,
+    merge,
+)
 
 Assignments = Float[Array | np.ndarray, "n k"]
 
@@ -125,8 +136,7 @@ def deep_clustering(
     """
     if not 0 < scale < math.inf:
         raise ValueError(f"the scale must be positive, got {scale}")
-    if not callable(reconstruction) and not 0 <= reconstruction < math.inf:
-        raise ValueError(f"the weight must be finite and not negative, got {reconstruction}")
+    check_weights(reconstruction=reconstruction)
     if centres.ndim != 2:
         raise ValueError(f"centres are [k, d], and these have shape {centres.shape}")
     clusters = len(centres)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.adversarial import check_weights
 from jaxae.base import (
     Autoencoder,
     Likelihood,
@@ -15,11 +14,12 @@ from jaxae.base import (
     Target,
     Weight,
     at_step,
+    check_weights,
     what_and_label,
 )
 from jaxae.divergences import kl_standard_normal
 from jaxae.likelihoods import bernoulli
-from jaxae.players import play, slope
+from jaxae.players import add_game, play, slope
 from jaxae.vae import gaussian_posterior
 
 
@@ -105,12 +105,7 @@ def gan(
         fake = likelihood.mean(outputs)
         mine = params["discriminator"]
         game = play(discriminator, mine, real, fake, key=play_key if train else None)
-        terms = {
-            "discriminator": game.discriminator,
-            "discriminator_fooled": game.fooled,
-            "discriminator_accuracy": game.accuracy,
-        }
-        out = Output(game.discriminator + game.fooled, terms, z)
+        out = add_game(Output(jnp.zeros(len(x)), {}, z), "discriminator", game)
         return _with_slope(out, discriminator, mine, real, r1, r1_every, slope_key, step, train)
 
     def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
@@ -237,15 +232,9 @@ def vae_gan(
         codes = jnp.where(coin, jax.lax.stop_gradient(z), jax.random.normal(code_key, z.shape))
         fake = decode(params, codes, fake_key)
         game = play(discriminator, mine, real, fake, key=play_key)
-        terms = {
-            "feature_distortion": distortion,
-            "rate": rate,
-            "discriminator": game.discriminator,
-            "discriminator_fooled": game.fooled,
-            "discriminator_accuracy": game.accuracy,
-        }
-        total = distortion + at_step(beta, step) * rate + game.discriminator
-        out = Output(total + at_step(weight, step) * game.fooled, terms, z)
+        terms = {"feature_distortion": distortion, "rate": rate}
+        out = Output(distortion + at_step(beta, step) * rate, terms, z)
+        out = add_game(out, "discriminator", game, at_step(weight, step))
         return _with_slope(out, discriminator, mine, real, r1, r1_every, slope_key, step, train)
 
     def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Network, Params
+from jaxae.base import Network, Output, Params
 
 WON = 0.99
 """A discriminator that is right this often has won: there is nothing left to learn from it."""
@@ -81,6 +81,25 @@ def play(
     fooled = jax.nn.softplus(-logits(discriminator, frozen, fake, fooled_key))
     right = (of_real > 0).astype(jnp.float32) + (of_fake < 0).astype(jnp.float32)
     return Game(jax.nn.softplus(-of_real) + jax.nn.softplus(of_fake), fooled, right / 2)
+
+
+def add_game(out: Output, name: str, game: Game, weight: float | Array = 1.0) -> Output:
+    """Adds both sides of a game to a loss, as the terms `name`, `name_fooled` and `name_accuracy`.
+
+    Args:
+      out: the loss so far.
+      name: of the discriminator.
+      game: what :func:`play` returned.
+      weight: of what the maker of the fakes wants.
+
+    Examples:
+      >>> game = Game(jnp.ones(2), 3 * jnp.ones(2), jnp.zeros(2))
+      >>> out = add_game(Output(jnp.zeros(2), {}, jnp.zeros((2, 1))), "judge", game, 2.0)
+      >>> out.loss.tolist(), list(out.terms)
+      ([7.0, 7.0], ['judge', 'judge_fooled', 'judge_accuracy'])
+    """
+    out = out.add(name, game.discriminator).add(f"{name}_fooled", game.fooled, weight)
+    return out.add(f"{name}_accuracy", game.accuracy, 0.0)
 
 
 def slope(

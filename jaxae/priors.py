@@ -207,6 +207,14 @@ def gaussian_mixture(
     return Prior(size, sample)
 
 
+def check_size(z: Array, prior: Prior) -> None:
+    """Raises a `ValueError` unless codes are of the prior's size."""
+    if z.shape[1:] != (prior.size,):
+        raise ValueError(
+            f"the prior is of {prior.size} dimensions, and the codes have shape {z.shape[1:]}"
+        )
+
+
 def _of_classes(size: int, classes: int, shape: Callable[[PRNGKeyArray, Array], Array]) -> Prior:
     """A prior from `(key, labels) -> codes`, every class as likely."""
 

@@ -1,13 +1,12 @@
 """Sparse autoencoders: a penalty on the codes, or a code of which only a few values are not zero."""
 
-import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
 from jaxae.networks import Activation
 
 Penalty = Callable[[Array], Array]
@@ -45,8 +44,7 @@ def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
     References:
       Ng, `Sparse autoencoder <https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf>`_.
     """
-    if not callable(weight) and not 0 <= weight < math.inf:
-        raise ValueError(f"the weight must be finite and not negative, got {weight}")
+    check_weights(weight=weight)
 
     def loss(
         params: Params,

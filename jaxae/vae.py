@@ -19,6 +19,7 @@ from jaxae.base import (
     Target,
     Weight,
     at_step,
+    check_weights,
     soft_clip,
     what_and_label,
 )
@@ -82,10 +83,7 @@ def vae(
         raise ValueError(f"the code of a VAE needs at least one dimension, got {code}")
     if samples < 1:
         raise ValueError(f"the bound needs at least one sample, got {samples}")
-    if not callable(beta) and not 0 <= beta < math.inf:
-        raise ValueError(f"beta must be finite and not negative, got {beta}")
-    if not 0 <= free_bits < math.inf:
-        raise ValueError(f"free_bits must be finite and not negative, got {free_bits}")
+    check_weights(beta=beta, free_bits=free_bits)
     posterior = gaussian_posterior(encoder, code)
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
@@ -236,8 +234,7 @@ def beta_schedule(beta: float, steps: int, *, warm_up: float = 0.0, cycles: int 
         raise ValueError(f"the warm-up is a part of the run, in [0, 1], got {warm_up}")
     if cycles < 1:
         raise ValueError(f"the number of cycles must be positive, got {cycles}")
-    if not 0 <= beta < math.inf:
-        raise ValueError(f"beta must be finite and not negative, got {beta}")
+    check_weights(beta=beta)
     if warm_up == 0:
         if cycles > 1:
             raise ValueError("cycles of beta need a warm-up in each of them")

@@ -1,14 +1,12 @@
 """Wasserstein autoencoders: all codes together become the prior, by a kernel and without a game."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
 from jaxae.divergences import Kernel, imq, mmd
-from jaxae.priors import Prior, with_prior
+from jaxae.priors import Prior, check_size, with_prior
 
 
 def wasserstein(
@@ -49,8 +47,7 @@ def wasserstein(
     References:
       Tolstikhin et al., `Wasserstein Auto-Encoders <https://arxiv.org/abs/1711.01558>`_.
     """
-    if not callable(weight) and not 0 <= weight < math.inf:
-        raise ValueError(f"the weight must be finite and not negative, got {weight}")
+    check_weights(weight=weight)
     kernel = imq(2.0 * prior.size) if kernel is None else kernel
 
     def loss(
@@ -69,11 +66,3 @@ def wasserstein(
         return out.add("mmd", jnp.broadcast_to(discrepancy, len(x)), at_step(weight, step))
 
     return with_prior(base._replace(loss=loss), prior)
-
-
-def check_size(z: Array, prior: Prior) -> None:
-    """Raises a `ValueError` unless codes are of the prior's size."""
-    if z.shape[1:] != (prior.size,):
-        raise ValueError(
-            f"the prior is of {prior.size} dimensions, and the codes have shape {z.shape[1:]}"
-        )
