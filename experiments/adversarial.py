@@ -47,6 +47,7 @@ from scipy.stats import ks_2samp
 import jaxae
 from experiments import base
 from jaxae import charts, figures
+from jaxae.divergences import Kernel
 from jaxae.priors import Prior
 from jaxae.runs import Run
 
@@ -84,6 +85,9 @@ class Config(base.ModelConfig):
     petals or swiss_roll)."""
     weight: float = 40.0
     """Of what the encoder does to fool the discriminator, beside nats of reconstruction."""
+    kernel: float = 1e5
+    """Weight of the maximum mean discrepancy beside the game, at the end: it rises to it a hundredfold.
+    A game is never quite over, and this is what is left to do. 0 for the game alone."""
     r1: float = 0.0
     """Weight of the discriminator's squared slope at draws of the prior (halved)."""
     average: float = 0.999
@@ -166,8 +170,9 @@ def check(config: Config) -> None:
             raise ValueError(
                 f"--{name.replace('_', '-')} must be positive, got {getattr(config, name)}"
             )
-    if not 0 <= config.r1 < np.inf:
-        raise ValueError(f"--r1 must not be negative, got {config.r1}")
+    for name in ("r1", "kernel"):
+        if not 0 <= getattr(config, name) < np.inf:
+            raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
     base.check_average(config)
     if config.prior != "normal" and config.code != 2:
         raise ValueError(f"--prior {config.prior} is in the plane: it goes with --code 2")
@@ -205,16 +210,25 @@ def build(
         r1=config.r1,
         labels=config.labels > 0,
     )
+    if config.kernel:
+        steps = base.steps(config, data)
+        rising = optax.exponential_decay(config.kernel / 100, steps, 100.0)
+        game = jaxae.wasserstein(game, prior, weight=rising, kernel=yard(prior))
     optimizer = base.game_optimizer(config, data, discriminator=config.discriminator_rate)
     return {"AE": (plain, None), "AAE": (game, optimizer)}
+
+
+def yard(prior: Prior) -> Kernel:
+    """The kernel that codes are compared by: its unit is a typical squared distance, of the prior itself."""
+    drawn = prior.sample(jax.random.key(base.SAMPLE_SEED), COMPARED)
+    return jaxae.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
 
 
 def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
     """How far codes are from a prior, beside how far two samples of the prior are from each other."""
     drawn_key, pairs_key = jax.random.split(jax.random.key(base.SAMPLE_SEED))
     drawn = prior.sample(drawn_key, n)
-    # A typical squared distance, of the prior itself.
-    kernel = jaxae.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
+    kernel = yard(prior)
     discrepancy = jax.jit(lambda x, y: jaxae.mmd(x, y, kernel))
 
     def compare(x: jax.Array, y: jax.Array) -> tuple[float, float]:

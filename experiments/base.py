@@ -6,7 +6,10 @@ import io
 import math
 import re
 import shlex
+import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from jaxae import charts, corruptions, figures, parallel
+from jaxae import charts, corruptions, feeding, figures, parallel
+from jaxae.feeding import Placement
+from jaxae.files import exclusive, whole
 from jaxae.networks import Activation
 from jaxae.runs import Run, fingerprint, new_directory
 
@@ -61,6 +66,21 @@ class Config:
     """Decoupled weight decay on matrices and kernels, not on biases."""
     clip_norm: float | None = None
     """Clip the gradient to this global norm."""
+    accumulate: int = 1
+    """In how many parts a batch passes the model, one after the other, for less memory."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """When a loss or a gradient is not finite: stop and write the batch, or drop that update and count."""
+    placement: Literal["auto", "device", "host", "stream"] = "auto"
+    """Where the training images are: on the device; in the host's memory; or where they are kept, from
+    which every batch is read and decoded. By default the first of these that they fit."""
+    workers: int = 0
+    """Processes that read and decode a stream; threads of this one if there are none."""
+    shard_params: bool = False
+    """Divide parameters and optimizer over the devices, for models that do not fit one."""
+    distributed: bool = False
+    """Train together with processes on other hosts; see README."""
+    checkpoint_every: int | None = None
+    """Steps from one save to the next; by default it is saved about every 20 seconds."""
     seed: int = 0
     """What the run is a function of."""
     run_dir: str | None = None
@@ -117,18 +137,23 @@ class Data(NamedTuple):
     protocol: str
     labels: tuple[np.ndarray | None, ...] = (None, None, None)
     attributes: tuple[Mapping[str, np.ndarray], ...] = ({}, {}, {})
+    placement: Placement = "device"
 
 
 def check(config: Config) -> None:
     """Raises for a flag that is out of range, before anything is read or written."""
-    for name in ("epochs", "batch_size", "code", "patience", "image_size"):
+    positive = ("epochs", "batch_size", "code", "patience", "image_size", "accumulate")
+    for name in (*positive, "checkpoint_every"):
         value = getattr(config, name, None)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if config.epochs is None and type(config).epochs is not None:
         raise ValueError("--epochs must be a number")
-    if config.rise < 0:
-        raise ValueError(f"--rise must not be negative, got {config.rise}")
+    for name in ("rise", "workers"):
+        if getattr(config, name) < 0:
+            raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
+    if config.distributed and config.run_dir is None:
+        raise ValueError("--distributed needs a --run-dir that all processes can read")
     for name in ("learning_rate", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not 0 < value < math.inf:
@@ -140,7 +165,7 @@ def check(config: Config) -> None:
     if config.image_size is not None and config.image_size > MAX_IMAGE_SIZE:
         raise ValueError(f"--image-size must be at most {MAX_IMAGE_SIZE}, got {config.image_size}")
     if config.batch_size is not None:
-        parallel.check_divides(config.batch_size, parallel.data_mesh())
+        parallel.check_divides(config.batch_size, parallel.data_mesh(), config.accumulate)
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
@@ -154,9 +179,13 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     check(config)
     if not hold_out and getattr(config, "patience", None) is not None:
         raise ValueError("--patience needs validation images, and here none are held out")
-    splits = jaxae.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
+    stream = {"auto": None, "stream": True}.get(config.placement, False)
+    splits = jaxae.load(
+        config.dataset, data_dir=config.data_dir, image_size=config.image_size, stream=stream
+    )
     train, validation, test = (split.images for split in splits)
-    binary = jaxae.is_binary(train)
+    where = placement(config, train)
+    binary = jaxae.is_binary(test if where == "stream" else train)
     levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
     transform = None
     if getattr(config, "binarize", False):
@@ -174,6 +203,11 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
     if not hold_out:
+        if where == "stream":
+            raise ValueError(
+                "this experiment trains on the validation images too, which are not streamed; take "
+                "--placement host"
+            )
         train = np.concatenate([train, validation])
         protocol += f"; {len(train)} to train on, none held out"
     size = batch_size(config, len(train), default)
@@ -196,14 +230,15 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         protocol,
         tuple(labels),
         tuple(attributes),
+        where,
     )
 
 
 def batch_size(config: Config, examples: int, default: int) -> int:
     """The batch size of the flags, or the default, if there are as many examples."""
     if config.batch_size is None:
-        devices = parallel.data_mesh().size
-        return max(1, min(default, examples) // devices) * devices
+        share = parallel.data_mesh().size * config.accumulate
+        return max(1, min(default, examples) // share) * share
     if config.batch_size > examples:
         raise ValueError(
             f"--batch-size {config.batch_size} is larger than the {examples} training examples"
@@ -373,20 +408,34 @@ def open_run(
     directory = config.run_dir or new_directory(experiment, config.dataset)
     values = {"experiment": experiment, **dataclasses.asdict(config)}
     # Where things are, and what is done with a run later, does not change the result.
-    for place in ("run_dir", "data_dir", "apply", "images", "out"):
+    places = ("run_dir", "data_dir", "apply", "images", "out", "placement", "workers")
+    for place in (*places, "shard_params", "distributed", "checkpoint_every", "on_nonfinite"):
         values.pop(place, None)
-    return Run(directory, values | {"data": fingerprint(data.train)} | dict(more or {}))
+    values |= {"data": fingerprint(data.train)} | dict(more or {})
+    if not parallel.is_first():
+        return Run(tempfile.mkdtemp(prefix="jaxae-"), values, shared=directory)
+    return Run(directory, values)
 
 
 @contextlib.contextmanager
 def resumable(run: Run) -> Iterator[None]:
-    """Around all that happens in a run: an interruption says how to go on."""
+    """Around all that happens in a run: one process at a time, and an interruption says how to go on."""
+
+    def stop_now(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop_now) if main_thread else None
     try:
-        yield
+        with exclusive(run.directory):
+            yield
     except KeyboardInterrupt as stop:
         done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
         where = shlex.quote(str(run.directory))
         raise jaxae.Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
 
 
 def conduct(
@@ -470,25 +519,58 @@ def fit(
             said.append(note)
             print(f"note: {note}", file=sys.stderr)
 
-    fitted = jaxae.fit(
-        model,
-        train,
-        optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
-        epochs=config.epochs,
-        key=jax.random.fold_in(key, stream) if stream else key,
-        batch_size=data.batch_size,
-        validation=held_out,
-        monitor=monitor,
-        patience=getattr(config, "patience", None),
-        transform=data.transform,
-        average=average,
-        checkpoints=run.checkpoints,
-        on_epoch=log,
-    )
+    try:
+        fitted = jaxae.fit(
+            model,
+            train,
+            optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
+            epochs=config.epochs,
+            key=jax.random.fold_in(key, stream) if stream else key,
+            batch_size=data.batch_size,
+            validation=held_out,
+            monitor=monitor,
+            patience=getattr(config, "patience", None),
+            transform=data.transform,
+            average=average,
+            accumulate=config.accumulate,
+            on_nonfinite=config.on_nonfinite,
+            placement=data.placement,
+            workers=config.workers,
+            shard_params=config.shard_params,
+            checkpoints=run.checkpoints,
+            checkpoint_every=config.checkpoint_every,
+            on_epoch=log,
+        )
+    except jaxae.NonFiniteError as error:
+        raise ValueError(f"{error}{keep_batch(run, error)}") from error
+    if jax.process_count() > 1:
+        # What comes now every process does for itself.
+        fitted = fitted._replace(params=parallel.gather(fitted.params))
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
     charts.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
     return fitted
+
+
+def placement(config: Config, images: Any) -> Placement:
+    """Where the training images are to be; if it was left open, it is said why."""
+    if config.placement != "auto":
+        return config.placement
+    where, why = feeding.fits(images, jax.local_devices())
+    print(f"placement: {where} ({why})", file=sys.stderr)
+    return where
+
+
+def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
+    """Writes the training examples of the step that failed, and says where."""
+    if error.batch is None:
+        return ""
+    parts = jax.tree.leaves(error.batch)
+    arrays: dict[str, Any] = dict(zip(("images", "targets"), parts, strict=False))
+    path = run.directory / "nonfinite.npz"
+    with whole(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, step=error.step, **arrays)
+    return f" (--on-nonfinite skip); its batch is in {path}"
 
 
 def evaluate(
@@ -512,7 +594,7 @@ def evaluate(
         more = {} if score is None else score(params, score_key, x)
         return {"loss": out.loss, **out.terms, **more, "squared_error": error}
 
-    evaluator = jaxae.make_evaluate(scores, batch_size=batch_size, mesh=parallel.data_mesh())
+    evaluator = jaxae.make_evaluate(scores, batch_size=batch_size, mesh=parallel.local_mesh())
     test_scores = evaluator(fitted.params, jax.random.key(TEST_SEED), data.test)
     results = jaxae.means(test_scores, "test/")
     results["test/mse"] = results["test/squared_error"] / math.prod(shape)
@@ -696,6 +778,8 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
     """
     try:
         parsed = _parse(config, doc)
+        if parsed.distributed:
+            parallel.connect()
         main(parsed)
     except (ValueError, OSError, MemoryError, jax.errors.JaxRuntimeError) as error:
         message = " ".join(str(error).split())

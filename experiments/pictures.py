@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import jaxae
 from experiments.image_to_image import Config, Painter, Task, build, painter, symmetries
 from jaxae import images
 from jaxae.colors import luma
+from jaxae.files import whole
 from jaxae.runs import Run
 
 TILE, MARGIN = 256, 64
@@ -130,13 +130,9 @@ def save(image: np.ndarray, folder: Path, stem: str) -> Path:
         number += 1
         path = folder / f"{stem}-{number}.png"
     pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    partial = path.with_name(f".{path.name}")
-    try:
+    with whole(path) as partial:
         pil = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         pil.save(partial, format="PNG")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

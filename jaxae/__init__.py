@@ -3,7 +3,7 @@
 The names below are the library; the modules they come from say what belongs together.
 """
 
-from jaxae import corruptions, masks, priors
+from jaxae import corruptions, masks, parallel, priors
 from jaxae.adversarial import adversarial, categorical_code, supervised
 from jaxae.augmentations import (
     random_affine,
@@ -59,6 +59,7 @@ from jaxae.fidelity import (
     precision_recall,
     sharpness,
 )
+from jaxae.fitting import Fit, Interrupted, NonFiniteError, fit
 from jaxae.gan import gan, vae_gan
 from jaxae.images import Images, from_arrays, is_binary
 from jaxae.inception import fid_features
@@ -107,13 +108,10 @@ from jaxae.regularity import (
     speeds,
 )
 from jaxae.sparse import l1, rate_divergence, sparse, top_k
+from jaxae.streams import Stream
 from jaxae.tied import tied_autoencoder
 from jaxae.training import (
-    Fit,
-    Interrupted,
-    NonFiniteError,
     TrainState,
-    fit,
     init_state,
     loss_scores,
     make_epoch,
@@ -152,6 +150,7 @@ __all__ = [
     "PrincipalComponents",
     "Quality",
     "Splits",
+    "Stream",
     "TrainState",
     "activate",
     "active_units",
@@ -159,9 +158,9 @@ __all__ = [
     "as_float",
     "at_step",
     "autoencoder",
-    "balanced_order",
     "average",
     "averaged",
+    "balanced_order",
     "bernoulli",
     "beta_schedule",
     "binarize",
@@ -231,6 +230,7 @@ __all__ = [
     "nearest",
     "neighbour_probe",
     "normal_quantiles",
+    "parallel",
     "partial_directions",
     "pca",
     "plane",

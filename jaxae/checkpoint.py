@@ -1,18 +1,32 @@
-"""Saving and restoring a run with orbax, and stopping it at a point where it can be saved."""
+"""Saving and restoring a run with orbax, so that no fault of machine, disk or user loses more than what
+came after the last save; and stopping it at a point where it can be saved.
+"""
 
+import contextlib
+import json
 import logging
 import math
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
+from jaxtyping import Array, UInt32
+
+from jaxae import parallel
+from jaxae.files import BusyError, exclusive
+
+FORMAT = 2
+"""Of what is written; a number more for each change that makes older checkpoints unreadable."""
 
 
 class Saved(NamedTuple):
@@ -24,9 +38,11 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of a run: `latest`, the full state, and `best`, parameters only.
+    """The checkpoints of a run: the full state, the best parameters, and what is known of the run.
 
-    A checkpoint is written whole or not at all, and the one before it is kept until then.
+    A checkpoint is written whole or not at all, and the one before it is kept. What is read is compared
+    with checksums of what was written: a checkpoint that is damaged is set aside, with one line on
+    standard error, and the one before it is taken.
 
     Examples:
       >>> import tempfile, jax.numpy as jnp
@@ -45,88 +61,260 @@ class Checkpoints:
         self._ocp = ocp
         self.directory = Path(directory).absolute()
 
-    def _manager(self):
-        options = self._ocp.CheckpointManagerOptions(
-            max_to_keep=2, enable_async_checkpointing=False
-        )
-        return self._ocp.CheckpointManager(self.directory, options=options)
-
     def save(self, step: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
-        """Saves a state as it was after `step` updates."""
-        args = self._ocp.args
-        with self._manager() as manager:
-            if step in manager.all_steps():
-                return
-            manager.save(
-                step,
-                args=args.Composite(
-                    latest=args.StandardSave(state),
-                    best=args.StandardSave(best),
-                    meta=args.JsonSave(_finite(meta)),
-                ),
-            )
+        """Saves a state as it was after `step` updates, and returns once it is written."""
+        with self.writer() as save:
+            save(step, state, best, meta)
 
-    def restore(self, state: Any, best: Any) -> Saved | None:
-        """The newest checkpoint, or None; the arguments say what it should look like.
+    @contextmanager
+    def writer(self) -> Iterator[Callable[[int, Any, Any, dict[str, Any]], None]]:
+        """A function like `save` that returns before all is written; at the end everything is.
+
+        The arrays must not be donated before the next save or the end. Nobody else can write into the
+        folder meanwhile.
 
         Raises:
-          ValueError: if what is there is not a checkpoint of such a state.
+          ValueError: if another process is writing into the folder, or it cannot be written.
         """
-        if not self.directory.exists():
-            return None
-        args = self._ocp.args
-        with self._manager() as manager:
-            step = manager.latest_step()
-            if step is None:
-                return None
-            abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, (state, best))
-            with self._readable(
-                step,
-                "if the model, its optimizer or average= are not what they were, take another folder; "
-                "else remove it to go on from the one before",
-            ):
-                saved = manager.restore(
-                    step,
-                    args=args.Composite(
-                        latest=args.StandardRestore(abstract[0]),
-                        best=args.StandardRestore(abstract[1]),
-                        meta=args.JsonRestore(),
-                    ),
-                )
-        return Saved(saved["latest"], saved["best"], _infinite(saved["meta"]))
+        step = 0
+        with contextlib.ExitStack() as stack:
+            with self._written(step):
+                if parallel.is_first():  # of several that train together
+                    stack.enter_context(exclusive(self.directory))
+                manager = stack.enter_context(self._manager(asynchronous=True))
+
+            def save(at: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
+                nonlocal step
+                with self._written(step):
+                    manager.wait_until_finished()  # the save before this one, which may have failed
+                step = at
+                with self._written(step):
+                    if step not in manager.all_steps():
+                        self._save(manager, step, {"state": state, "best": best}, meta)
+
+            try:
+                yield save
+            except BaseException:
+                with contextlib.suppress(Exception):  # what went wrong first is what is said
+                    manager.wait_until_finished()
+                raise
+            with self._written(step):
+                manager.wait_until_finished()
+
+    def restore(self, state: Any, best: Any) -> Saved | None:
+        """The newest sound checkpoint, or None; the arguments say what it should look like.
+
+        Arrays come back sharded as the arguments are, on however many devices they were before.
+
+        Raises:
+          ValueError: saying what differs, if it is of another model, optimizer or version; or if none
+            is sound.
+        """
+        found = self._newest({"state": state, "best": best})
+        return None if found is None else Saved(found[0]["state"], found[0]["best"], found[1])
 
     def best(self, params: Any) -> Any:
         """The best parameters of the newest checkpoint, or None; the argument says what they look like.
 
         Raises:
-          ValueError: if what is there is not a checkpoint of such parameters.
+          ValueError: as by `restore`.
         """
+        # They may have been saved from more devices, or others, than there are here.
+        here = SingleDeviceSharding(jax.local_devices()[0])
+        wanted = jax.tree.map(
+            lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=here), params
+        )
+        found = self._newest({"best": wanted})
+        return None if found is None else found[0]["best"]
+
+    def _manager(self, *, asynchronous: bool = False) -> Any:
+        options = self._ocp.CheckpointManagerOptions(
+            max_to_keep=2,
+            enable_async_checkpointing=asynchronous,
+            # What a process that was killed has left half-written; only a writer removes it.
+            cleanup_tmp_directories=asynchronous,
+        )
+        return self._ocp.CheckpointManager(self.directory, options=options)
+
+    def _save(self, manager: Any, step: int, trees: dict[str, Any], meta: dict[str, Any]) -> None:
+        args = self._ocp.args
+        body = {
+            "format": FORMAT,
+            "arrays": {name: describe(tree) for name, tree in trees.items()},
+            "checksums": {name: checksums(tree) for name, tree in trees.items()},
+            "meta": _finite(meta),
+        }
+        items = {name: args.StandardSave(tree) for name, tree in trees.items()}
+        about = args.JsonSave(body | {"checksum": _checksum(body)})
+        manager.save(step, args=args.Composite(**items, about=about))
+
+    def _newest(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if not self.directory.exists():
             return None
-        args = self._ocp.args
+        damaged: list[str] = []
         with self._manager() as manager:
-            step = manager.latest_step()
-            if step is None:
-                return None
-            # They may have been saved from more devices, or others, than there are here.
-            here = SingleDeviceSharding(jax.devices()[0])
-            abstract = jax.tree.map(
-                lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=here), params
+            for step in sorted(manager.all_steps(), reverse=True):
+                found, problem = None, ""
+                try:
+                    found = self._read(manager, step, wanted)
+                except _DamagedError as error:
+                    problem = str(error)
+                # All processes take the same one.
+                if parallel.agree(float(found is None))[0] > 0:
+                    damaged.append(f"{step} ({problem or 'as another process says'})")
+                    continue
+                if damaged and parallel.is_first():
+                    for name in damaged:
+                        self._set_aside(name.split()[0])
+                    print(
+                        f"damaged and set aside: checkpoint {', '.join(damaged)} of "
+                        f"{self.directory}; going on from step {step}",
+                        file=sys.stderr,
+                    )
+                return found
+        if damaged:
+            raise ValueError(
+                f"no checkpoint in {self.directory} can be read: {', '.join(damaged)}; remove that "
+                "folder to begin anew"
             )
-            with self._readable(step, "take another run folder"):
-                wanted = args.Composite(best=args.StandardRestore(abstract))
-                return manager.restore(step, args=wanted)["best"]
+        return None
+
+    def _set_aside(self, step: str) -> None:
+        aside = self.directory / f"damaged-{step}"
+        while aside.exists():
+            aside = aside.with_name(aside.name + "-again")
+        with contextlib.suppress(OSError):  # a folder that is read only can be read
+            os.replace(self.directory / step, aside)
+
+    def _read(
+        self, manager: Any, step: int, wanted: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        args = self._ocp.args
+        with _damage():
+            about = manager.restore(step, args=args.Composite(about=args.JsonRestore()))["about"]
+            if not isinstance(about, dict):
+                raise ValueError("what is known of it is missing")
+            checksum = about.pop("checksum", None)
+            if checksum != _checksum(about):
+                raise ValueError("its description is not what was written")
+        if about["format"] != FORMAT:
+            raise ValueError(
+                f"the checkpoints in {self.directory} are of another version of jaxae (format "
+                f"{about['format']}, and this one reads {FORMAT}); take another folder"
+            )
+        for name, tree in wanted.items():
+            if differences := _differences(about["arrays"][name], describe(tree)):
+                raise ValueError(
+                    f"the checkpoints in {self.directory} are of another model or optimizer: "
+                    f"{'; '.join(differences)}; take another folder"
+                )
+        with _damage():
+            abstract = {
+                name: jax.tree.map(self._ocp.utils.to_shape_dtype_struct, tree)
+                for name, tree in wanted.items()
+            }
+            items = {name: args.StandardRestore(tree) for name, tree in abstract.items()}
+            found = manager.restore(step, args=args.Composite(**items))
+            for name in wanted:
+                if checksums(found[name]) != about["checksums"][name]:
+                    raise ValueError("its arrays are not what was written")
+        return {name: found[name] for name in wanted}, _infinite(about["meta"])
 
     @contextmanager
-    def _readable(self, step: int, advice: str) -> Iterator[None]:
+    def _written(self, step: int) -> Iterator[None]:
         try:
             yield
+        except BusyError:
+            raise
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = _reason(error)
             raise ValueError(
-                f"the checkpoint {self.directory / str(step)} cannot be restored ({reason}); "
-                f"{advice}"
+                f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
+                "was saved before is intact"
             ) from error
+
+
+class _DamagedError(Exception):
+    """A checkpoint that is not what was written."""
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # orbax, tensorstore, json, zstd: each raises what it likes
+        raise _DamagedError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says, in one line of bounded length, with what the system says first."""
+    text = str(error)
+    for number in ("No space left on device", "Permission denied", "Read-only file system"):
+        if number in text:
+            return number
+    return (text.splitlines() or [type(error).__name__])[0][:150] or type(error).__name__
+
+
+def describe(tree: Any) -> dict[str, str]:
+    """Type and shape of every array of a tree, by its path.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> describe({"w": jnp.zeros((2, 3))})
+      {"['w']": 'float32[2,3]'}
+    """
+    return {
+        jax.tree_util.keystr(path): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def checksums(tree: Any) -> list[int]:
+    """A checksum of every array, the same however it is spread over devices.
+
+    Every 32 bits are multiplied by an odd number of their place, and added modulo 2^32: one word that
+    is changed changes the sum, for certain.
+
+    Examples:
+      >>> checksums([jnp.zeros(3), jnp.ones(1)])
+      [0, 1065353216]
+    """
+    return [int(value) for value in jax.device_get(_checksums(jax.tree.leaves(tree)))]
+
+
+@jax.jit
+def _checksums(leaves: list[Array]) -> list[Array]:
+    return [_sum_of_words(leaf) for leaf in leaves]
+
+
+def _sum_of_words(x: Array) -> UInt32[Array, ""]:
+    x = jnp.asarray(x)
+    if x.dtype == bool:
+        x = x.astype(jnp.uint8)
+    unsigned = jnp.dtype(f"uint{8 * min(4, x.dtype.itemsize)}")
+    words = jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32)
+    # The place from an index along each axis: an array that is spread stays where it is.
+    place, stride = jnp.zeros(words.shape, jnp.uint32), 1
+    for axis in reversed(range(words.ndim)):
+        index = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
+        place += index * jnp.uint32(stride % 2**32)
+        stride *= words.shape[axis]
+    odd = (place * jnp.uint32(2_654_435_769)) << 1 | jnp.uint32(1)
+    return jnp.sum(words * odd, dtype=jnp.uint32)
+
+
+def _checksum(body: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
+
+
+def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    names = [*before, *(name for name in now if name not in before)]
+    found = [
+        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
+    return found if len(found) <= 3 else [*found[:3], f"and {len(found) - 3} more"]
 
 
 class Stop:
@@ -149,7 +337,7 @@ def stop_signals(enabled: bool) -> Iterator[Stop]:
 
     def handle(number: int, frame: Any) -> None:
         stop.asked = True
-        print("stopping after this epoch; Ctrl-C again to stop now", file=sys.stderr)
+        print("stopping and saving; Ctrl-C again to stop now", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

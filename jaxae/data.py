@@ -29,6 +29,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     validation_fraction: float = 0.1,
+    stream: bool | None = False,
 ) -> Splits:
     """A data set, divided into what to train on, what to choose by, and what to report.
 
@@ -45,6 +46,8 @@ def load(
       data_dir: where tfds data sets are; `TFDS_DATA_DIR` or `~/tensorflow_datasets` when None.
       image_size: the size of square images to crop from the centre and resize to.
       validation_fraction: of the training set, where the data set has no validation set.
+      stream: whether the training images, of a tfds data set or a folder, are a :class:`Stream`, read and
+        decoded when they are asked for; None: if they would take more than half of the free memory.
 
     Returns:
       :class:`Splits`, whose images are `[n, h, w, c]`.
@@ -61,7 +64,7 @@ def load(
         raise ValueError(f"the image size must be positive, got {image_size}")
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"the validation fraction must be in [0, 1), got {validation_fraction}")
-    splits = _find(str(name), data_dir, image_size)
+    splits = _find(str(name), data_dir, image_size, stream)
     for split in splits.values():
         if split.images.shape[1:] != (shape := next(iter(splits.values())).images.shape[1:]):
             raise ValueError(
@@ -142,17 +145,21 @@ def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return jax.random.bernoulli(key, x).astype(jnp.float32)
 
 
-def _find(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:
+def _find(
+    name: str, data_dir: Any, image_size: int | None, stream: bool | None
+) -> dict[str, Images]:
     path = Path(name).expanduser()
     if path.suffix.lower() in (".npy", ".npz"):
+        if stream:
+            raise ValueError(f"{path} is an array: it is read from the host, not streamed")
         return {"train": from_file(path, image_size)}
     from jaxae.datasets import prepared  # imports tfds, which not every use of the library needs
 
     names = prepared.names()
     if name.split("/")[0].split(":")[0] in names:
-        return prepared.read(name, data_dir, image_size)
+        return prepared.read(name, data_dir, image_size, stream)
     if path.is_dir():
-        return from_folder(path, image_size)
+        return from_folder(path, image_size, stream)
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npy or .npz file")
     if os.sep in name:
@@ -181,4 +188,6 @@ def _set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[
             rank[members] = (np.arange(len(members)) + 0.5) / len(members)
         random = random[np.argsort(rank, kind="stable")]
     aside, rest = random[:count], random[count:]
-    return data.take(np.sort(rest)), data.take(np.sort(aside))
+    chosen = data.take(np.sort(aside))
+    # What is set aside is looked at often: it is in memory even if the rest is streamed.
+    return data.take(np.sort(rest)), chosen._replace(images=chosen.images[:])

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxae.files import whole
+
 GAP = 0.08
 """The space between images, as a part of an image."""
 
@@ -158,4 +160,5 @@ def _gap(size: int) -> int:
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file; the folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=120, bbox_inches="tight", format="png")

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from jaxae.streams import Stream, streamed
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
@@ -18,7 +21,7 @@ class Images(NamedTuple):
     """Images and what is known of them.
 
     Attributes:
-      images: `[n, h, w, c]`, bytes or float32 in [0, 1].
+      images: `[n, h, w, c]`, bytes or float32 in [0, 1]; perhaps a :class:`Stream`.
       labels: the class of each, `[n]`, or None.
       attributes: `{name: [n]}`, whether each image has the attribute; empty if none are known.
     """
@@ -31,7 +34,10 @@ class Images(NamedTuple):
         """These examples, in this order."""
         labels = None if self.labels is None else self.labels[indices]
         attributes = {name: has[indices] for name, has in self.attributes.items()}
-        return Images(self.images[indices], labels, attributes)
+        images: Any = self.images
+        if isinstance(images, Stream):
+            return Images(cast(np.ndarray, images.take(indices)), labels, attributes)
+        return Images(images[indices], labels, attributes)
 
 
 def from_arrays(
@@ -135,8 +141,15 @@ def from_file(path: Path, image_size: int | None) -> Images:
     return from_arrays(images, labels, named, name=str(path), image_size=image_size)
 
 
-def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
+def from_folder(
+    folder: Path, image_size: int | None, stream: bool | None = False
+) -> dict[str, Images]:
     """A folder of images, or its folders `train`, `validation` and `test`, each by class or not.
+
+    Args:
+      folder: where.
+      image_size: as in :func:`load`.
+      stream: whether the training images are read when they are asked for; None: if they are too large.
 
     Raises:
       ValueError: naming an image that cannot be read, or two of different sizes.
@@ -156,7 +169,12 @@ def from_folder(folder: Path, image_size: int | None) -> dict[str, Images]:
             if p.parent != found[split]
         }
     )
-    return {split: _read(found[split], paths[split], classes, image_size) for split in found}
+    return {
+        split: _read(
+            found[split], paths[split], classes, image_size, stream if split == "train" else False
+        )
+        for split in found
+    }
 
 
 def read_alpha(path: Path) -> np.ndarray | None:
@@ -228,16 +246,24 @@ def _find_images(folder: Path) -> list[Path]:
     return paths
 
 
-def _read(folder: Path, paths: list[Path], classes: list[str], image_size: int | None) -> Images:
+def _read(
+    folder: Path,
+    paths: list[Path],
+    classes: list[str],
+    image_size: int | None,
+    stream: bool | None = False,
+) -> Images:
     labels = None
     if len(classes) > 1 and all(p.parent != folder for p in paths):
         number = {name: i for i, name in enumerate(classes)}
         labels = np.array([number[p.relative_to(folder).parts[0]] for p in paths])
 
-    def read(path: Path) -> np.ndarray:
-        array = read_image(path)
-        return array if image_size is None else resize(array, image_size)
-
+    first = _square(paths[0], image_size=image_size)
+    if streamed(stream, (len(paths), *first.shape)):
+        # Colours if the first has them: the others are not looked at before they are needed.
+        read = partial(_square, image_size=image_size, channels=first.shape[-1])
+        return Images(cast(np.ndarray, Stream(paths, read, name=str(folder))), labels)
+    read = partial(_square, image_size=image_size)
     with ThreadPoolExecutor() as pool:
         arrays = list(pool.map(read, paths))
     if any(array.shape[-1] == 3 for array in arrays):
@@ -249,6 +275,13 @@ def _read(folder: Path, paths: list[Path], classes: list[str], image_size: int |
                 "give an image size"
             )
     return Images(np.stack(arrays), labels)
+
+
+def _square(path: Path, *, image_size: int | None, channels: int | None = None) -> np.ndarray:
+    array = read_image(path)
+    if channels == 3:
+        array = np.broadcast_to(array, (*array.shape[:2], 3))
+    return array if image_size is None else resize(array, image_size)
 
 
 def read_image(path: Path) -> np.ndarray:

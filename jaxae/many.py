@@ -13,9 +13,9 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from jaxae.base import Autoencoder, Params
 from jaxae.cache import keep_programs
+from jaxae.fitting import NonFiniteError
 from jaxae.progress import EpochProgress
 from jaxae.training import (
-    NonFiniteError,
     TrainState,
     Transform,
     check_batch_size,
@@ -149,7 +149,10 @@ def fit_many(
                 record |= {f"validation/{name}": v for name, v in scores.items()}
                 monitored = scores[monitor]
             if not np.isfinite(record["train/loss"]).any():
-                raise NonFiniteError(f"none of the {n} losses is finite after epoch {number}")
+                steps = number * (len(data) // batch_size)
+                raise NonFiniteError(
+                    f"none of the {n} losses is finite after epoch {number}", steps
+                )
             better = monitored < best_score
             best = _choose(better, state.params, best)
             best_score = np.where(better, monitored, best_score)

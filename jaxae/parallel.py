@@ -1,21 +1,87 @@
-"""Many devices: parameters and data replicated, the indices of a batch split over the devices.
+"""Many devices, and many hosts: what is where, and what all processes have to agree on.
 
-The random bits of JAX do not depend on how an array is sharded, so that one device and eight
-compute the same numbers up to the order of their sums.
+Data parallel: the examples of a batch are divided over the devices. Parameters and optimizer are the
+same on every device, or divided over them too (fully sharded, FSDP). Nothing else changes: the random
+bits of JAX do not depend on how an array is sharded, so that one device and eight, and one process and
+four, compute the same numbers up to the order of their sums.
 """
 
+import math
+import os
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 Tree = TypeVar("Tree")
 
+SMALL = 4096
+"""Arrays with fewer values are on every device, whatever is sharded: to fetch them costs more."""
+
+
+def connect() -> None:
+    """Joins this process with the others that train the same model; to be called before all else of JAX.
+
+    Under SLURM, Open MPI, Kubernetes and on the hosts of a TPU pod slice JAX knows who they are; elsewhere
+    the environment says it: `JAX_COORDINATOR_ADDRESS` (`host:port` of the first), `JAX_NUM_PROCESSES`
+    and `JAX_PROCESS_ID` (0, 1, ...).
+
+    Raises:
+      ValueError: if they cannot be found or reached.
+    """
+    names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    given = [os.environ.get(name) for name in names]
+    options: dict[str, Any] = {}
+    if any(given):
+        if not all(given):
+            missing = [name for name, value in zip(names, given, strict=True) if not value]
+            raise ValueError(f"--distributed also needs {' and '.join(missing)}")
+        address, count, index = given
+        if not (str(count).isdigit() and str(index).isdigit() and int(index) < int(count)):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{names[1]} must be a number and {names[2]} a smaller one, got {count} and {index}"
+            )
+        options = {
+            "coordinator_address": address,
+            "num_processes": int(count),  # type: ignore[arg-type]
+            "process_id": int(index),  # type: ignore[arg-type]
+        }
+    # The processors of several processes add their numbers by this.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(**options)
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ValueError(
+            f"--distributed cannot find or reach the other processes ({reason}); under no scheduler that "
+            f"JAX knows, set {', '.join(names)}"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and reports."""
+    return jax.process_index() == 0
+
+
+def agree(*values: float) -> tuple[float, ...]:
+    """The largest of what the processes say, which is the same for all of them.
+
+    Examples:
+      >>> agree(1.5)
+      (1.5,)
+    """
+    if jax.process_count() > 1:
+        said = multihost_utils.process_allgather(np.asarray(values, np.float32))
+        values = tuple(float(value) for value in np.max(said, axis=0))
+    return values
+
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with one axis, "data", over these devices (all of them when None).
+    """A mesh with one axis, "data", over these devices (all of them, of all processes, when None).
 
     Examples:
       >>> data_mesh(jax.devices()[:1]).shape["data"]
@@ -25,21 +91,103 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def replicate(tree: Tree, mesh: Mesh) -> Tree:
-    """The same arrays on every device of the mesh."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+def local_mesh() -> Mesh:
+    """A mesh over the devices of this process, for what every process does for itself."""
+    return data_mesh(jax.local_devices())
 
 
-def split_last_axis(indices: Array, mesh: Mesh) -> Array:
-    """Inside `jit`: the last axis, the examples of a batch, divided over the devices."""
-    spec = PartitionSpec(*[None] * (indices.ndim - 1), "data")
-    return jax.lax.with_sharding_constraint(indices, NamedSharding(mesh, spec))
+def everywhere(mesh: Mesh) -> NamedSharding:
+    """The sharding of arrays that are the same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
 
 
-def check_divides(batch_size: int, mesh: Mesh) -> None:
-    """Raises a `ValueError` unless every device gets the same share of a batch."""
-    if batch_size % mesh.size:
+def by_example(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
+    """The sharding of arrays whose examples, along an axis, are divided over the devices."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
+
+
+def shardings(tree: Any, mesh: Mesh, *, shard: bool) -> Any:
+    """Where the arrays of a state go: on every device, or each divided along its longest axis.
+
+    Args:
+      tree: arrays, or their shapes.
+      mesh: the devices.
+      shard: whether to divide them; those that do not divide, or are small, are everywhere.
+
+    Examples:
+      >>> mesh = data_mesh(jax.devices()[:1])
+      >>> tuple(shardings(jax.ShapeDtypeStruct((8, 4096), np.float32), mesh, shard=True).spec)
+      (None, 'data')
+    """
+
+    def of(leaf: Any) -> NamedSharding:
+        axes = [i for i, n in enumerate(leaf.shape) if n % mesh.size == 0]
+        if not shard or not axes or math.prod(leaf.shape) < SMALL:
+            return everywhere(mesh)
+        return by_example(mesh, axis=max(axes, key=lambda i: leaf.shape[i]))
+
+    return jax.tree.map(of, tree)
+
+
+def put(tree: Tree, sharding: NamedSharding) -> Tree:
+    """Arrays of this host, the same in every process, as arrays of all devices."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def spread(x: Any) -> Array:
+        if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(spread(jax.random.key_data(x)))
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(spread, tree)
+
+
+def put_share(tree: Tree, sharding: NamedSharding) -> Tree:
+    """What each process has of some arrays, put together to arrays of all devices."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), tree
+    )
+
+
+def gather(tree: Tree) -> Tree:
+    """Arrays of all devices as arrays of one device of this process, on every process the same."""
+
+    def local(x: Array) -> Array:
+        if not x.is_fully_addressable and not x.is_fully_replicated:
+            everyone = everywhere(x.sharding.mesh)  # type: ignore[attr-defined]
+            x = jax.jit(lambda x: x, out_shardings=everyone)(x)
+        return jax.device_put(
+            x.addressable_data(0) if x.is_fully_replicated else jax.device_get(x),
+            jax.local_devices()[0],
+        )
+
+    return jax.tree.map(local, tree)
+
+
+def share(batch_size: int) -> slice:
+    """Which examples of a batch this process reads.
+
+    Examples:
+      >>> share(8)
+      slice(0, 8, None)
+    """
+    part = batch_size // jax.process_count()
+    return slice(jax.process_index() * part, (jax.process_index() + 1) * part)
+
+
+def split(tree: Tree, mesh: Mesh, *, axis: int = 0) -> Tree:
+    """Inside `jit`: arrays whose examples, along an axis, are to be divided over the devices."""
+    return jax.lax.with_sharding_constraint(tree, by_example(mesh, axis=axis))
+
+
+def check_divides(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
+    """Raises a `ValueError` unless every device gets the same share of each part of a batch."""
+    if batch_size % (mesh.size * parts):
+        several = f" and {parts} parts" if parts > 1 else ""
         raise ValueError(
-            f"the batch size {batch_size} does not divide by the {mesh.size} devices; "
-            f"take a multiple of {mesh.size}"
+            f"the batch size {batch_size} does not divide by the {mesh.size} devices{several}; "
+            f"take a multiple of {mesh.size * parts}"
         )

@@ -52,6 +52,11 @@ class EpochProgress:
         if self._live:
             self._bar.stop()
 
+    def at(self, epochs: float) -> None:
+        """Shows how far it is, in the middle of an epoch."""
+        if self._live:
+            self._bar.update(self._task, completed=epochs)
+
     def __call__(self, record: Mapping[str, float | int]) -> None:
         """Shows the record of an epoch."""
         epoch = int(record["epoch"])

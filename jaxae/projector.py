@@ -9,6 +9,7 @@ from jaxtyping import Float, Num, Shaped
 from PIL import Image
 
 from jaxae.figures import displayable
+from jaxae.files import whole
 
 SPRITE_SIZE = 8192
 """The projector takes a sprite of at most so many pixels each way."""
@@ -62,7 +63,8 @@ def write_projector(
     if side > SPRITE_SIZE:
         raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
     folder.mkdir(parents=True, exist_ok=True)
-    np.savetxt(folder / "vectors.tsv", codes, fmt="%.6g", delimiter="\t")
+    with whole(folder / "vectors.tsv") as partial:
+        np.savetxt(partial, codes, fmt="%.6g", delimiter="\t")
     columns = [range(n)] + ([] if labels is None else [labels])
     # A label with a tab or a new line in it is to stay in its cell.
     rows = [
@@ -70,17 +72,19 @@ def write_projector(
     ]
     # With one column the projector wants no header.
     header = [] if labels is None else ["number\tclass"]
-    (folder / "metadata.tsv").write_text("\n".join(header + rows) + "\n")
+    with whole(folder / "metadata.tsv") as partial:
+        partial.write_text("\n".join(header + rows) + "\n")
     width, height = _write_sprite(folder / "sprite.png", images, side)
-    (folder / "projector_config.pbtxt").write_text(
-        "embeddings {\n"
-        f"  tensor_name: {json.dumps(name)}\n"
-        '  tensor_path: "vectors.tsv"\n'
-        '  metadata_path: "metadata.tsv"\n'
-        f'  sprite {{ image_path: "sprite.png" single_image_dim: {width} '
-        f"single_image_dim: {height} }}\n"
-        "}\n"
-    )
+    with whole(folder / "projector_config.pbtxt") as partial:
+        partial.write_text(
+            "embeddings {\n"
+            f"  tensor_name: {json.dumps(name)}\n"
+            '  tensor_path: "vectors.tsv"\n'
+            '  metadata_path: "metadata.tsv"\n'
+            f'  sprite {{ image_path: "sprite.png" single_image_dim: {width} '
+            f"single_image_dim: {height} }}\n"
+            "}\n"
+        )
     embedding = {
         "tensorName": name,
         "tensorShape": list(codes.shape),
@@ -88,7 +92,8 @@ def write_projector(
         "metadataPath": "metadata.tsv",
         "sprite": {"imagePath": "sprite.png", "singleImageDim": [width, height]},
     }
-    (folder / "config.json").write_text(json.dumps({"embeddings": [embedding]}, indent=2) + "\n")
+    with whole(folder / "config.json") as partial:
+        partial.write_text(json.dumps({"embeddings": [embedding]}, indent=2) + "\n")
 
 
 def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
@@ -103,5 +108,6 @@ def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
         if shrink < 1:
             thumbnail = thumbnail.resize((width, height), Image.Resampling.BOX)
         sprite.paste(thumbnail, (i % side * width, i // side * height))
-    sprite.save(path)
+    with whole(path) as partial:
+        sprite.save(partial, format="PNG")
     return width, height

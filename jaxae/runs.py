@@ -10,7 +10,6 @@ results.json     the final figures, flat; its presence means that the run is com
 import contextlib
 import json
 import math
-import os
 import platform
 import subprocess
 import time
@@ -25,6 +24,8 @@ import numpy as np
 
 from jaxae import __version__
 from jaxae.checkpoint import Checkpoints
+from jaxae.files import whole
+from jaxae.streams import Stream
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -36,6 +37,8 @@ class Run:
       directory: where; made if need be.
       config: all that the result depends on, as plain values. A folder that was made with another
         configuration is refused.
+      shared: the folder whose checkpoints and results count, if it is another: of several processes that
+        train together one reports, and the others write where nobody looks.
 
     Raises:
       ValueError: if the folder belongs to another configuration (saying what differs), holds other
@@ -49,8 +52,16 @@ class Run:
       {'test/loss': 1.5}
     """
 
-    def __init__(self, directory: str | Path, config: Mapping[str, Any]):
+    def __init__(
+        self,
+        directory: str | Path,
+        config: Mapping[str, Any],
+        *,
+        shared: str | Path | None = None,
+    ):
         self.directory = Path(directory).expanduser()
+        self._shared = self.directory if shared is None else Path(shared).expanduser()
+        self._lines: list[bytes] | None = None
         self._config = plain = json.loads(json.dumps(config))
         path = self.directory / "config.json"
         try:
@@ -72,11 +83,11 @@ class Run:
             raise ValueError(
                 f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
             ) from error
-        self.checkpoints = Checkpoints(self.directory / "checkpoints")
+        self.checkpoints = Checkpoints(self._shared / "checkpoints")
 
     def part(self, name: str) -> "Run":
         """The folder of one of several models that are trained in this run."""
-        return Run(self.directory / name, self._config | {"part": name})
+        return Run(self.directory / name, self._config | {"part": name}, shared=self._shared / name)
 
     @property
     def figures(self) -> Path:
@@ -86,19 +97,30 @@ class Run:
     @property
     def results(self) -> dict[str, Any] | None:
         """The results of a complete run; None while there are none."""
-        path = self.directory / "results.json"
+        path = self._shared / "results.json"
         try:
             return json.loads(path.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
-        """Adds a line to metrics.jsonl. The first epoch begins the file anew: a run that is resumed
-        logs what it has restored, and then goes on.
+        """Makes it the line of its epoch in metrics.jsonl, and the last one.
+
+        A run that is resumed logs what it has restored, which changes nothing, and then goes on: lines of
+        epochs that were lost, or half of a line, give way.
         """
-        mode = "w" if record["epoch"] == 1 else "a"
-        with open(self.directory / "metrics.jsonl", mode) as file:
-            file.write(json.dumps(_plain(record)) + "\n")
+        path, number = self.directory / "metrics.jsonl", int(record["epoch"])
+        if self._lines is None:
+            self._lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        line = (json.dumps(_plain(record)) + "\n").encode()
+        if self._lines[number - 1 : number] == [line]:
+            return
+        before = b"".join(self._lines[: number - 1])
+        with open(path, "r+b" if path.exists() else "w+b") as file:
+            file.seek(len(before))
+            file.truncate()
+            file.write(line)
+        self._lines[number - 1 :] = [line]
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Writes results.json."""
@@ -115,7 +137,7 @@ def new_directory(experiment: str, dataset: str) -> Path:
     return path
 
 
-def fingerprint(images: np.ndarray) -> str:
+def fingerprint(images: np.ndarray | Stream) -> str:
     """Shape and checksum (of some 64 of the images), to notice that a data set has changed."""
     some = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
     return f"{'x'.join(map(str, images.shape))}-{zlib.crc32(some.tobytes()):08x}"
@@ -141,12 +163,9 @@ def environment() -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with whole(path) as partial:
+        partial.write_text(text)
 
 
 def _check_same(directory: Path, found: Any, config: dict[str, Any]) -> None:

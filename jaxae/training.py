@@ -1,15 +1,13 @@
-"""Training: one step, one epoch in a single `jit`, one evaluator, and `fit` around them.
+"""One step of training, one epoch in a single `jit`, and one evaluator, as pure functions.
 
 Every random number is a function of (key, step): no generator has state, so that a run that was
 stopped and resumed draws the same permutations and the same noise as one that was not.
 """
 
 import functools
-import math
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import chex
 import jax
@@ -18,21 +16,17 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.stages import Wrapped
-from jaxtyping import Array, Float, Integer, PRNGKeyArray
+from jaxtyping import Array, Integer, PRNGKeyArray
 
 from jaxae import parallel
-from jaxae.averaging import average as averages
-from jaxae.averaging import averaged
 from jaxae.base import Autoencoder, Params, Step, as_float
-from jaxae.cache import keep_programs
-from jaxae.checkpoint import Checkpoints, stop_signals
-from jaxae.progress import EpochProgress
+from jaxae.streams import Stream
 
-Tree = TypeVar("Tree")
-
-Examples: TypeAlias = Array | np.ndarray | tuple[Array | np.ndarray, Array | np.ndarray]
+Examples: TypeAlias = (
+    Array | np.ndarray | Stream | tuple[Array | np.ndarray | Stream, Array | np.ndarray | Stream]
+)
 """Images, `[n, ...]`; or a pair, images and the targets to make of them: other images, `[n, ...]`,
-or labels, `[n]`."""
+or labels, `[n]`. Only :func:`jaxae.fit` takes a stream."""
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """What happens to a batch before the model sees it, `(key, x) -> x`; binarisation, for one."""
@@ -60,30 +54,7 @@ class TrainState(NamedTuple):
     opt_state: optax.OptState
 
 
-class Fit(NamedTuple):
-    """What `fit` returns.
-
-    Attributes:
-      params: the parameters with the best validation score (the last ones without validation).
-      state: the state after the last epoch.
-      history: a record of each epoch.
-      best_epoch: the epoch that `params` are from.
-      compile_seconds: how long the compilation took.
-    """
-
-    params: Params
-    state: TrainState
-    history: list[Record]
-    best_epoch: int
-    compile_seconds: float
-
-
-class NonFiniteError(ValueError):
-    """A loss stopped being finite; the message names the term and the step."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop; everything up to the end of the epoch is saved."""
+StepFunction = Callable[[TrainState, PRNGKeyArray, Examples], tuple[TrainState, dict[str, Array]]]
 
 
 def init_state(
@@ -102,13 +73,20 @@ def make_step(
     optimizer: optax.GradientTransformation,
     *,
     transform: Transform | None = None,
-) -> Callable[[TrainState, PRNGKeyArray, Examples], tuple[TrainState, dict[str, Array]]]:
+    accumulate: int = 1,
+    skip_nonfinite: bool = False,
+) -> StepFunction:
     """One update of the parameters as a pure function, to be compiled by the caller.
 
     Args:
       model: any autoencoder.
       optimizer: from optax.
       transform: applied to the images first, with fresh randomness each step.
+      accumulate: in how many parts the batch passes the model, one after the other; the update is by the
+        mean of their gradients, and the activations take so many times less memory. (Of a model that
+        compares the examples of a batch the parts are compared.)
+      skip_nonfinite: whether an update is dropped when the loss, a term or the gradient is not finite;
+        there is then a metric `skipped`, 1 where it was. The step counts all the same.
 
     Returns:
       `(state, key, x) -> (state, metrics)`; `x` is images or a pair of images and targets, the
@@ -126,26 +104,70 @@ def make_step(
       >>> int(state.step), sorted(metrics)
       (1, ['distortion', 'loss'])
     """
+    if accumulate < 1:
+        raise ValueError(f"a batch passes the model in at least one part, got {accumulate}")
 
     def step(
         state: TrainState, key: PRNGKeyArray, x: Examples
     ) -> tuple[TrainState, dict[str, Array]]:
         transform_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
-        x, target = _as_floats(x)
+        x, target = as_floats(x)
         if transform is not None:
             x = transform(transform_key, x)
 
-        def objective(params: Params) -> tuple[Array, dict[str, Array]]:
-            out = model.loss(params, loss_key, x, target=target, step=state.step, train=True)
+        def objective(
+            params: Params, key: PRNGKeyArray, x: Array, target: Array | None
+        ) -> tuple[Array, dict[str, Array]]:
+            out = model.loss(params, key, x, target=target, step=state.step, train=True)
             chex.assert_shape([out.loss, *out.terms.values()], (x.shape[0],))
             return jnp.mean(out.loss), {name: jnp.mean(v) for name, v in out.terms.items()}
 
-        (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        slope = jax.value_and_grad(objective, has_aux=True)
+        if accumulate == 1:
+            (loss, terms), gradient = slope(state.params, loss_key, x, target)
+        else:
+            keys = jax.random.split(loss_key, accumulate)
+            one = partial(slope, state.params)
+            (loss, terms), gradient = _mean_of_parts(one, accumulate, keys, (x, target))
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, opt_state), {"loss": loss, **terms}
+        after, metrics = TrainState(state.step + 1, params, opt_state), {"loss": loss, **terms}
+        if skip_nonfinite:
+            good = all_finite((metrics, gradient))
+            before = state._replace(step=after.step)
+            after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, before)
+            metrics["skipped"] = 1.0 - good.astype(jnp.float32)
+        return after, metrics
 
     return step
+
+
+def _mean_of_parts(
+    function: Callable[..., Any], parts: int, keys: PRNGKeyArray, examples: Any
+) -> Any:
+    """The mean of what a function makes of each part of a batch, one part after the other."""
+
+    def divided(array: Array) -> Array:
+        # Every device has examples of each part.
+        rows = array.reshape(array.shape[0] // parts, parts, *array.shape[1:])
+        return jnp.swapaxes(rows, 0, 1)
+
+    x, target = jax.tree.map(divided, examples)
+    shapes = jax.eval_shape(lambda: function(keys[0], *jax.tree.map(lambda a: a[0], (x, target))))
+    total = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    def add(total: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(*part)), None
+
+    total, _ = jax.lax.scan(add, total, (keys, x, target))
+    return jax.tree.map(lambda value: value / parts, total)
+
+
+def epoch_order(key: PRNGKeyArray, start: Step, n: int) -> Integer[Array, " n"]:
+    """The order of the examples in the epoch that begins after `start` updates: of (key, start) only."""
+    # One sort of 32 random bits: jax.random.permutation sorts twice, so that not even the order of two
+    # examples that draw the same bits is fixed.
+    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, start), (n,)))
 
 
 def make_epoch(
@@ -184,25 +206,34 @@ def make_epoch(
         n = count(images)
         check_batch_size(batch_size, n)
         order_key, step_key = jax.random.split(key)
-        # One sort of 32 random bits: jax.random.permutation sorts twice, so that not even the order
-        # of two examples that draw the same bits is fixed.
-        order = jnp.argsort(jax.random.bits(jax.random.fold_in(order_key, state.step), (n,)))
-        batches = order[: n // batch_size * batch_size].reshape(-1, batch_size)
+        batches = batched(epoch_order(order_key, state.step, n), batch_size)
         if mesh is not None:
-            batches = parallel.split_last_axis(batches, mesh)
-        # XLA on CPU copies rows faster than images.
-        rows = jax.tree.map(lambda array: array.reshape(n, -1), images)
-
-        def body(state: TrainState, index: Array) -> tuple[TrainState, dict[str, Array]]:
-            def take(rows: Array, array: Array) -> Array:
-                chosen = rows.at[index].get(mode="promise_in_bounds")
-                return chosen.reshape(batch_size, *array.shape[1:])
-
-            return step(state, step_key, jax.tree.map(take, rows, images))
-
-        return jax.lax.scan(body, state, batches)
+            batches = parallel.split(batches, mesh, axis=1)
+        take = taker(images)
+        return jax.lax.scan(lambda state, index: step(state, step_key, take(index)), state, batches)
 
     return epoch
+
+
+def batched(order: Any, batch_size: int) -> Any:
+    """The indices of every batch of an epoch, `[steps, b]`; those left over are left out."""
+    return order[: order.shape[0] // batch_size * batch_size].reshape(-1, batch_size)
+
+
+def taker(images: Examples) -> Callable[[Array], Examples]:
+    """The function that takes the examples of some indices out of arrays on the device."""
+    n = count(images)
+    # XLA on CPU copies rows faster than images.
+    rows = jax.tree.map(lambda array: array.reshape(n, -1), images)
+
+    def take(index: Array) -> Examples:
+        def of(rows: Array, array: Array) -> Array:
+            chosen = rows.at[index].get(mode="promise_in_bounds")
+            return chosen.reshape(len(index), *array.shape[1:])
+
+        return jax.tree.map(of, rows, images)
+
+    return take
 
 
 def make_evaluate(
@@ -231,7 +262,10 @@ def make_evaluate(
     """
     device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
     scores = make_scores(score, batch_size=batch_size, mesh=mesh)
-    scan = jax.jit(scores, compiler_options=compiler_options(device))
+    options: dict[str, Any] = {"compiler_options": compiler_options(device)}
+    if mesh is not None:
+        options["out_shardings"] = parallel.everywhere(mesh)
+    scan = jax.jit(scores, **options)
 
     def evaluate(params: Params, key: PRNGKeyArray, images: Examples) -> dict[str, np.ndarray]:
         if count(images) == 0:
@@ -254,11 +288,11 @@ def make_scores(
         batches = -(-n // size)
         indices = jnp.arange(batches * size).reshape(batches, size) % n
         if mesh is not None:
-            indices = parallel.split_last_axis(indices, mesh)
+            indices = parallel.split(indices, mesh, axis=1)
 
         def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
             i, index = batch
-            x, target = _as_floats(jax.tree.map(lambda array: array[index], images))
+            x, target = as_floats(jax.tree.map(lambda array: array[index], images))
             examples: Examples = x if target is None else (x, target)
             scores = score(params, jax.random.fold_in(key, i), examples)
             chex.assert_shape(list(scores.values()), (size,))
@@ -280,7 +314,7 @@ def loss_scores(
 
     def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Examples) -> dict[str, Array]:
         params, step = at
-        images, target = _as_floats(x)
+        images, target = as_floats(x)
         out = model.loss(params, key, images, target=target, step=step, train=False)
         return {"loss": out.loss, **out.terms}
 
@@ -295,180 +329,6 @@ def means(scores: Mapping[str, np.ndarray], prefix: str = "") -> Metrics:
       {'test/loss': 1.5}
     """
     return {f"{prefix}{name}": float(np.mean(v, dtype=np.float64)) for name, v in scores.items()}
-
-
-def fit(
-    model: Autoencoder,
-    images: Examples,
-    *,
-    optimizer: optax.GradientTransformation,
-    epochs: int,
-    key: PRNGKeyArray,
-    batch_size: int = 128,
-    validation: Examples | None = None,
-    monitor: str = "loss",
-    patience: int | None = None,
-    transform: Transform | None = None,
-    average: float | None = None,
-    devices: Sequence[jax.Device] | None = None,
-    checkpoints: Checkpoints | None = None,
-    on_epoch: Callable[[Record], Any] | None = None,
-    progress: bool = True,
-) -> Fit:
-    """Trains a model.
-
-    Args:
-      model: any autoencoder.
-      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1]; or a pair of it and the
-        targets, which are images too, or labels, `[n]`.
-      optimizer: from optax.
-      epochs: passes over the data, counted from the beginning of the run.
-      key: what the run is a function of.
-      batch_size: over all devices.
-      validation: images (or pairs) that are not trained on, scored after each epoch with fixed noise.
-      monitor: the validation score to select by: "loss" or the name of a term; smaller is better.
-      patience: stop after so many epochs without a better validation score; None: never.
-      transform: applied to the images of each training batch, with fresh randomness.
-      average: the decay of an exponential moving average of the parameters (:func:`averaged`), which is
-        then what is validated, kept and returned; the training itself is the same.
-      devices: to train on, all of them when None.
-      checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
-        (Ctrl-C) and SIGTERM then end the epoch, save, and raise :class:`Interrupted`.
-      on_epoch: called with the record of each epoch, those before a resumption included.
-      progress: whether to show it, on standard error.
-
-    Returns:
-      a :class:`Fit`.
-
-    Raises:
-      ValueError: if a size does not fit the data, or `monitor` is not a score of the model that epochs
-        can be selected by, which the loss of a game is not.
-      NonFiniteError: when a term stops being finite. The state before that epoch is saved.
-
-    Examples:
-      >>> import jaxae
-      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
-      >>> images = np.zeros((20, 8, 8, 1), np.uint8)
-      >>> trained = fit(model, images, optimizer=optax.adam(1e-3), epochs=2, batch_size=10,
-      ...               key=jax.random.key(0), progress=False)
-      >>> int(trained.state.step)
-      4
-    """
-    if epochs < 1:
-        raise ValueError(f"epochs must be positive, got {epochs}")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience must be positive, got {patience}")
-    if patience is not None and validation is None:
-        raise ValueError("patience needs a validation set")
-    if validation is not None and count(validation) == 0:
-        raise ValueError("the validation set is empty")
-    check_batch_size(batch_size, count(images))
-    if average is not None:
-        optimizer = averaged(optimizer, average)
-    mesh = parallel.data_mesh(devices)
-    parallel.check_divides(batch_size, mesh)
-    keep_programs()
-    init_key, train_key, validation_key = jax.random.split(key, 3)
-
-    first, target = _as_floats(jax.tree.map(lambda array: array[:1], images))
-    state = jax.jit(partial(init_state, model, optimizer))(init_key, first)
-    score = loss_scores(model)
-    if validation is not None:
-        at = (state.params, state.step)
-        # Two: a model that compares the examples of a batch has nothing to say of one.
-        two = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (first, target))
-        examples: Examples = two[0] if target is None else two
-        check_monitor(monitor, jax.eval_shape(score, at, validation_key, examples).keys())
-    best = Best(state.params, math.inf, 0)
-    history: list[Record] = []
-    if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
-        state = saved.state
-        best = Best(saved.best, saved.meta["best_score"], saved.meta["best_epoch"])
-        history = saved.meta["history"]
-    for earlier in history:
-        if on_epoch is not None:
-            on_epoch(earlier)
-    state, best_params = parallel.replicate((state, best.params), mesh)
-    # Copies: the first epoch consumes the state, and these may be the same buffers.
-    best = best._replace(params=_copy(best_params))
-    data, held_out = (
-        None if part is None else parallel.replicate(jax.tree.map(jnp.asarray, part), mesh)
-        for part in (images, validation)
-    )
-    evaluate = make_evaluate(score, mesh=mesh)
-
-    def kept(state: TrainState) -> Params:
-        return state.params if average is None else averages(state.opt_state)
-
-    def save(state: TrainState) -> None:
-        if checkpoints is not None:
-            meta = {"history": history, "best_score": best.score, "best_epoch": best.epoch}
-            checkpoints.save(int(state.step), state, best.params, meta)
-
-    def finished() -> bool:
-        waited = len(history) - best.epoch
-        return len(history) >= epochs or (patience is not None and waited >= patience)
-
-    if finished():
-        return Fit(best.params, state, history, best.epoch, compile_seconds=0.0)
-    with (
-        stop_signals(enabled=checkpoints is not None) as stop,
-        EpochProgress(epochs, shown=progress) as bar,
-    ):
-        started = time.perf_counter()
-        epoch = make_epoch(model, optimizer, batch_size, transform=transform, mesh=mesh)
-        compiled = epoch.lower(state, train_key, data).compile(
-            compiler_options(mesh.devices.flat[0])
-        )
-        compile_seconds = time.perf_counter() - started
-        saved_at = time.perf_counter()
-        while not finished():
-            # The epoch consumes the state: this is what is left to save if something goes wrong.
-            good = _copy(state)
-            started = time.perf_counter()
-            try:
-                state, metrics = compiled(state, train_key, data)
-                values = jax.device_get(metrics)
-            except KeyboardInterrupt:
-                save(good)
-                raise Interrupted(f"saved after epoch {len(history)} of {epochs}") from None
-            seconds = time.perf_counter() - started
-            record: Record = {
-                "epoch": len(history) + 1,
-                "step": int(state.step),
-                "seconds": seconds,
-                "images_per_second": len(values["loss"]) * batch_size / seconds,
-                **means(values, "train/"),
-            }
-            monitored = -math.inf
-            try:
-                _check_finite(values, int(good.step))
-                if not _all_finite(state.params):
-                    raise NonFiniteError(f"the parameters {_STOPPED} {int(good.step)} or later")
-                if held_out is not None:
-                    at = (kept(state), state.step)
-                    scores = means(evaluate(at, validation_key, held_out), "validation/")
-                    _check_finite(scores, int(state.step))
-                    record |= scores
-                    monitored = scores[f"validation/{monitor}"]
-            except NonFiniteError:
-                save(good)
-                raise
-            history.append(record)
-            if held_out is None or monitored < best.score:
-                best = Best(_copy(kept(state)), monitored, len(history))
-            if finished() or stop or time.perf_counter() - saved_at > SAVE_EVERY_SECONDS:
-                save(state)
-                saved_at = time.perf_counter()
-            bar(record)
-            if on_epoch is not None:
-                on_epoch(record)
-            if stop:
-                raise Interrupted(f"saved after epoch {len(history)} of {epochs}")
-    return Fit(best.params, state, history, best.epoch, compile_seconds)
-
-
-SAVE_EVERY_SECONDS = 20.0
 
 
 @functools.cache
@@ -496,14 +356,6 @@ def _is_known(options: dict[str, Any]) -> bool:
     return True
 
 
-class Best(NamedTuple):
-    """The parameters to keep, their validation score, and the epoch they are from."""
-
-    params: Params
-    score: float
-    epoch: int
-
-
 def count(examples: Examples) -> int:
     """How many there are.
 
@@ -516,9 +368,11 @@ def count(examples: Examples) -> int:
     return sizes[0]
 
 
-def _as_floats(examples: Examples) -> tuple[Array, Array | None]:
+def as_floats(examples: Examples) -> tuple[Array, Array | None]:
     """Images and targets, both as floats in [0, 1]; labels as they are, and None for no targets."""
     x, target = examples if isinstance(examples, tuple) else (examples, None)
+    assert not isinstance(x, Stream)
+    assert not isinstance(target, Stream)
     if target is not None:
         target = jnp.asarray(target) if target.ndim == 1 else as_float(target)
     return as_float(x), target
@@ -544,27 +398,6 @@ def check_batch_size(batch_size: int, n: int) -> None:
 
 
 @jax.jit
-def _copy(tree: Tree) -> Tree:
-    return jax.tree.map(jnp.copy, tree)
-
-
-@jax.jit
-def _all_finite(tree: Params) -> Array:
+def all_finite(tree: Any) -> Array:
+    """Whether every number of a tree is finite."""
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
-
-
-def _check_finite(values: Mapping[str, Float[np.ndarray, "*steps"] | float], step: int) -> None:
-    """Raises for the first step at which a value is not finite, and names a term before the sum."""
-    finite = {name: np.isfinite(np.atleast_1d(v)) for name, v in values.items()}
-    bad = {name: int(np.argmin(ok)) for name, ok in finite.items() if not ok.all()}
-    if bad:
-        first = min(bad.values())
-        names = [name for name, i in bad.items() if i == first]
-        terms = [name for name in names if not name.endswith("loss")] or names
-        raise NonFiniteError(
-            f"{', '.join(terms)} {_STOPPED} {step + first}; "
-            "try a smaller learning rate or gradient clipping"
-        )
-
-
-_STOPPED = "stopped being finite at step"

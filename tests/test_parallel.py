@@ -67,7 +67,7 @@ def test_one_device_is_eight(tmp_path):
     best = jaxae.Checkpoints(tmp_path).best(shapes)
     assert [float(abs(leaf).sum()) for leaf in jax.tree.leaves(best)] == pytest.approx(saved)
     assert jaxae.Checkpoints(tmp_path / "none").best(shapes) is None
-    with pytest.raises(ValueError, match=r"cannot be restored .*; take another run folder"):
+    with pytest.raises(ValueError, match=r"of another model or optimizer: .*; take another folder"):
         jaxae.Checkpoints(tmp_path).best({"other": shapes})
     assert list(results) == NAMES
     for name, (one, eight) in results.items():

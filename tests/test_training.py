@@ -14,6 +14,7 @@ import pytest
 
 import jaxae
 from jaxae import training
+from jaxae.feeding import batches_of
 from tests.cases import SHAPE, autoencoder, images, vae
 
 KEY = jax.random.key(0)
@@ -226,12 +227,21 @@ def test_a_term_that_is_not_finite_stops_the_run_and_the_last_good_state_is_kept
     model = autoencoder(jaxae.gaussian())
     template = training.init_state(model, optax.adam(1e-2), KEY, images(SHAPE))
     saved = checkpoints.restore(template, template.params)
-    assert saved.state.step == 6  # two epochs of three steps
+    assert saved.state.step == 7  # two epochs of three steps, and one step
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved.state))
     assert len(saved.meta["history"]) == 2
-    good = fit(model, epochs=2)
-    for a, b in zip(jax.tree.leaves(good.state), jax.tree.leaves(saved.state), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert len(saved.meta["terms"]["loss"]) == 1
+    # The state after seven steps is what it would have been without the bomb.
+    other = jaxae.Checkpoints(tmp_path / "other")
+    with pytest.raises(jaxae.NonFiniteError, match="step 8"):
+        fit(bomb(at=8), epochs=5, checkpoints=other)
+    eight = other.restore(template, template.params).state
+    step = jax.jit(jaxae.make_step(model, optax.adam(1e-2)))
+    feed = batches_of(images(SHAPE, n=13), jax.random.split(KEY, 3)[1], 4, 7)[1]
+    step_key = jax.random.split(jax.random.split(KEY, 3)[1])[1]
+    again, _ = step(saved.state, step_key, images(SHAPE, n=13)[feed])
+    for a, b in zip(jax.tree.leaves(eight), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
@@ -246,11 +256,11 @@ def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
         return out._replace(loss=out.loss + root)
 
     checkpoints = jaxae.Checkpoints(tmp_path)
-    with pytest.raises(jaxae.NonFiniteError, match="the parameters stopped being finite"):
+    with pytest.raises(jaxae.NonFiniteError, match="the gradient stopped being finite at step 5"):
         fit(base._replace(loss=loss), epochs=5, checkpoints=checkpoints)
     template = training.init_state(base, optax.adam(1e-2), KEY, images(SHAPE))
     saved = checkpoints.restore(template, template.params)
-    assert saved.state.step == 3
+    assert saved.state.step == 5
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved.state))
 
 
@@ -291,10 +301,12 @@ def test_checkpoints_keep_what_json_cannot_say(tmp_path, score):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     checkpoints = jaxae.Checkpoints(tmp_path)
     checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, {})
-    with pytest.raises(ValueError, match="cannot be restored"):
+    message = r"of another model or optimizer: \['w'\] was float32\[2\] and is not there"
+    with pytest.raises(ValueError, match=message):
         checkpoints.restore({"v": jnp.ones(2)}, {"w": jnp.ones(2)})
-    with pytest.raises(ValueError, match="cannot be restored"):
+    with pytest.raises(ValueError, match=r"\['w'\] was float32\[2\] and is float32\[3\]"):
         checkpoints.restore({"w": jnp.ones(3)}, {"w": jnp.ones(2)})
+    assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}) is not None
 
 
 def test_compiler_options_are_those_that_this_xla_knows():

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +22,7 @@ from jaxae.cache import cache_dir
 from jaxae.datasets.digits import Digits
 from jaxae.datasets.mnist5k import Mnist5k
 from jaxae.images import Images, chunks, first_line, resize
+from jaxae.streams import Stream, streamed
 
 EMBEDDED = {"mnist5k": Mnist5k, "digits": Digits}
 CHUNK = 1024
@@ -31,8 +33,16 @@ def names() -> list[str]:
     return sorted({*tfds.list_builders(with_community_datasets=False), *EMBEDDED})
 
 
-def read(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:
+def read(
+    name: str, data_dir: Any, image_size: int | None, stream: bool | None = False
+) -> dict[str, Images]:
     """The splits `train`, `validation` and `test` of a tfds data set, as far as it has them.
+
+    Args:
+      name: of the data set.
+      data_dir: where it is.
+      image_size: as in :func:`jaxae.load`.
+      stream: likewise; the other splits are decoded once and mapped.
 
     Raises:
       ValueError: saying what to install or run, or what is wrong with the images.
@@ -53,10 +63,57 @@ def read(name: str, data_dir: Any, image_size: int | None) -> dict[str, Images]:
         others = [s for s in available if s not in wanted]
         wanted = wanted | {"train": others[0]} if others else {"train": available[0]}
     key = "image" if "image" in pictures else pictures[0]
-    return {
-        split: _decoded(builder, tfds_split, key, image_size)
-        for split, tfds_split in wanted.items()
-    }
+    images = {}
+    for split, tfds_split in wanted.items():
+        source = builder.as_data_source(split=tfds_split)
+        if split == "train" and len(source):
+            picture = partial(_picture, key=key, image_size=image_size)
+            if streamed(stream, (len(source), *picture(source[0]).shape)):
+                images[split] = _streamed(builder, tfds_split, key, source, picture)
+                continue
+        images[split] = _decoded(builder, tfds_split, key, image_size)
+    return images
+
+
+def _picture(row: Any, *, key: str, image_size: int | None, white: int = 1) -> np.ndarray:
+    """The image of a record; where white is one, such as in binarized_mnist, it becomes 255."""
+    image = np.asarray(row[key])
+    return (image if image_size is None else resize(image, image_size)) * np.uint8(white)
+
+
+def _streamed(builder: Any, split: str, key: str, source: Any, picture: Any) -> Images:
+    """A split whose images are decoded when they are asked for; labels and attributes are known at once."""
+    skip = {key: tfds.decode.SkipDecoding()}
+    rows = builder.as_data_source(split=split, decoders=skip)
+    label, found = _label(builder), _attributes(builder)
+    labels: list[int] = []
+    attributes: dict[str, list[bool]] = {name: [] for name in (found[1] if found else ())}
+    if label is not None or found:
+        for part in _batched(rows, CHUNK):
+            labels += [int(row[label]) for row in part] if label is not None else []
+            for name, values in attributes.items():
+                values += [bool(row[found[0]][name]) for row in part] if found else []
+    some = np.linspace(0, len(source) - 1, min(64, len(source))).astype(int)
+    black_and_white = max(int(picture(source[int(i)]).max()) for i in some) == 1
+    stream = Stream(
+        source,
+        partial(picture, white=255) if black_and_white else picture,
+        name=builder.name,
+    )
+    return Images(
+        cast(np.ndarray, stream),
+        np.array(labels) if label is not None else None,
+        {name: np.array(values) for name, values in attributes.items()},
+    )
+
+
+def _label(builder: Any) -> str | None:
+    classes = [
+        name
+        for name, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    return "label" if "label" in classes else next(iter(classes), None)
 
 
 def _builder(name: str, data_dir: Any) -> Any:
@@ -186,12 +243,7 @@ def _attributes(builder: Any) -> tuple[str, list[str]] | None:
 
 def _write_cache(folder: Path, builder: Any, split: str, key: str, image_size: int | None) -> None:
     source = builder.as_data_source(split=split)
-    classes = [
-        name
-        for name, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.ClassLabel)
-    ]
-    label = "label" if "label" in classes else next(iter(classes), None)
+    label = _label(builder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
