@@ -1,0 +1,217 @@
+"""Checkpoints: what is written is what is read, or it is said that it is not."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxae
+from benchmarks.faults import DAMAGES, damage
+from jaxae import checkpoint, training
+from jaxae.files import BusyError, exclusive, whole
+from tests.cases import SHAPE, images, vae
+
+KEY = jax.random.key(0)
+
+
+def tree(seed):
+    keys = jax.random.split(jax.random.key(seed), 4)
+    return {
+        "w": jax.random.normal(keys[0], (20, 7)),
+        "half": jax.random.normal(keys[1], (3,)).astype(jnp.bfloat16),
+        "n": jax.random.randint(keys[2], (), 0, 1000),
+        "mask": jax.random.bernoulli(keys[3], 0.5, (5,)),
+    }
+
+
+def equal(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+def two(folder):
+    checkpoints = jaxae.Checkpoints(folder / "checkpoints")
+    for step in (1, 2):
+        checkpoints.save(step, tree(step), tree(-step), {"best_score": 0.5, "step": step})
+    return checkpoints
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, kind):
+    fallen = 0
+    for seed in range(8):
+        folder = tmp_path / str(seed)
+        checkpoints = two(folder)
+        damage(folder, kind, random.Random(seed))
+        saved = checkpoints.restore(tree(0), tree(0))
+        step = saved.meta["step"]
+        # Not everything that is in a file matters; what is read is what was written.
+        assert equal(saved.state, tree(step))
+        assert equal(saved.best, tree(-step))
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == (step == 1)
+        if step == 1:
+            fallen += 1
+            assert "damaged and set aside: checkpoint 2 (" in said[0]
+            assert said[0].endswith("going on from step 1")
+            # It is set aside, so that the step can be saved again.
+            checkpoints.save(2, tree(2), tree(-2), {"step": 2})
+            assert equal(checkpoints.restore(tree(0), tree(0)).state, tree(2))
+    assert fallen >= 2
+
+
+def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
+    """Where the file can be read, and says something else: as if a bit had been flipped before."""
+    checkpoints = two(tmp_path)
+    args = checkpoints._ocp.args
+    with checkpoints._manager() as manager:
+        about = manager.restore(2, args=args.Composite(about=args.JsonRestore()))["about"]
+    changed = tree(2)
+    changed["w"] = changed["w"].at[3, 3].multiply(1 + 2**-23)
+    (tmp_path / "checkpoints" / "2").rename(tmp_path / "away")
+    items = {"state": args.StandardSave(changed), "best": args.StandardSave(tree(-2))}
+    with checkpoints._manager() as manager:
+        manager.save(2, args=args.Composite(**items, about=args.JsonSave(about)))
+    assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
+    # Nor is it taken if what is known of it is changed.
+    about["meta"]["step"] = 3
+    with checkpoints._manager() as manager:
+        items["state"] = args.StandardSave(tree(2))
+        manager.save(3, args=args.Composite(**items, about=args.JsonSave(about)))
+    assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
+
+
+def test_none_is_sound(tmp_path):
+    checkpoints = two(tmp_path)
+    for path in (tmp_path / "checkpoints").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"no checkpoint in .* can be read: 2 \(.*remove that folder"
+    ):
+        checkpoints.restore(tree(0), tree(0))
+
+
+def test_another_version(tmp_path, monkeypatch):
+    checkpoints = two(tmp_path)
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    with pytest.raises(
+        ValueError, match=r"another version of jaxae \(format 2, and this one reads 3"
+    ):
+        checkpoints.restore(tree(0), tree(0))
+
+
+def test_the_best_parameters_alone(tmp_path, capsys):
+    checkpoints = two(tmp_path)
+    assert equal(checkpoints.best(tree(0)), tree(-2))
+    damage(tmp_path, "removed", random.Random(0))
+    best = checkpoints.best(tree(0))
+    assert equal(best, tree(-2)) or equal(best, tree(-1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "uint8", "bool", "float16"])
+def test_every_bit_is_in_the_checksum(dtype):
+    random = np.random.default_rng(0)
+    x = jnp.asarray(random.integers(0, 2, (4, 6))).astype(dtype)
+    size = x.dtype.itemsize
+    base = checkpoint.checksums([x])
+    words = np.asarray(x).view(f"uint{8 * size}")
+    bits = 1 if dtype == "bool" else 8 * size
+    for place in range(x.size):
+        for bit in range(bits):
+            other = words.copy()
+            other.reshape(-1)[place] ^= np.array(1 << bit).astype(other.dtype)
+            changed = jnp.asarray(other.view(np.asarray(x).dtype))
+            assert checkpoint.checksums([changed]) != base
+    # Not even where two changes would cancel each other in a sum.
+    signs = x.at[0, 0].set(-1).at[1, 1].set(-1) if dtype != "bool" else ~x
+    assert checkpoint.checksums([signs]) != base
+    swapped = x.at[0].set(x[1]).at[1].set(x[0])
+    assert not np.array_equal(swapped, x)
+    assert checkpoint.checksums([swapped]) != base
+
+
+def test_one_process_at_a_time(tmp_path):
+    checkpoints = two(tmp_path)
+    with checkpoints.writer() as save:
+        with pytest.raises(BusyError, match="another process is at work in"):
+            checkpoints.save(3, tree(3), tree(3), {})
+        save(4, tree(4), tree(4), {})
+    checkpoints.save(5, tree(5), tree(5), {})
+    with exclusive(tmp_path / "new" / "folder"), pytest.raises(BusyError):
+        exclusive(tmp_path / "new" / "folder").__enter__()
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+        partial.write_text("ha")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+FULL = """
+import resource, jax, numpy as np, optax, jaxae
+from tests.cases import SHAPE, images, vae
+checkpoints = jaxae.Checkpoints(FOLDER)
+options = dict(optimizer=optax.adam(1e-2), key=jax.random.key(0), batch_size=4, progress=False)
+fit = lambda epochs: jaxae.fit(
+    vae(), images(SHAPE, n=12), epochs=epochs, checkpoints=checkpoints, checkpoint_every=3, **options)
+fit(2)
+# No file may grow beyond this: what the system says is what it says of a disk that is full.
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    fit(4)
+except ValueError as error:
+    print("said:", error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**40, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+print("then:", int(fit(4).state.step))
+"""
+
+
+def test_a_full_disk(tmp_path):
+    pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-c", f"FOLDER = {str(tmp_path)!r}\n{FULL}"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    said, then = done.stdout.splitlines()
+    assert "the state after step" in said
+    assert said.endswith("what was saved before is intact")
+    assert then == "then: 12"
+
+
+def test_a_folder_that_is_read_only(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    folder.chmod(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("nothing is read only for this user")
+    with pytest.raises(ValueError, match=r"cannot be saved in .* \(Permission denied\)"):
+        jaxae.Checkpoints(folder / "checkpoints").save(1, tree(1), tree(1), {})
+
+
+def test_a_folder_that_cannot_be_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot be saved in"):
+        jaxae.Checkpoints(tmp_path / "file" / "checkpoints").save(1, tree(1), tree(1), {})
+
+
+def test_a_checkpoint_can_be_restored_without_the_model_that_wrote_it(tmp_path):
+    model, optimizer = vae(), optax.adam(1e-3)
+    state = training.init_state(model, optimizer, KEY, images(SHAPE))
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    checkpoints.save(0, state, state.params, {})
+    shapes = jax.eval_shape(model.init, KEY, images(SHAPE))
+    assert equal(checkpoints.best(shapes), state.params)
