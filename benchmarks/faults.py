@@ -212,6 +212,7 @@ def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
         folder, faults, survived, lost = home / str(number), 0, 0, 0
         sound = 0  # the step that it has to go on from
         pending = 0  # what has happened and was not seen to be survived
+        hurt: set[int] = set()  # the steps of damaged checkpoints that nobody has looked at yet
         while True:
             trainer = Trainer(folder)
             act = happened < config.kills
@@ -225,16 +226,17 @@ def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
                 lost += max(0, sound - step)
                 survived += pending if right else 0
                 pending = 0
+                hurt.clear()
             if trainer.ended == "done":
                 break
             if over and trainer.ended != "stopped":
                 break  # it fell by itself
             faults, pending, happened = faults + 1, pending + 1, happened + 1
             steps = saved_steps(folder)
-            sound = steps[0] if steps else 0
-            if kind == "damage" and len(steps) > 1:
+            if kind == "damage" and len(set(steps) - hurt) > 1:
                 damage(folder, draw.choice(DAMAGES), draw)
-                sound = steps[1]
+                hurt.add(steps[0])
+            sound = max({0, *steps} - hurt)
         results = folder / "results.json"
         same = results.exists() and metrics(folder) == metrics(undisturbed)
         if not (same and json.loads(results.read_text()) == expected):

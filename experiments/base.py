@@ -1,11 +1,14 @@
 """What every experiment shares: its flags, how it gets from them to a trained model, and its report."""
 
+import atexit
 import contextlib
 import dataclasses
 import io
 import math
+import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -413,7 +416,10 @@ def open_run(
         values.pop(place, None)
     values |= {"data": fingerprint(data.train)} | dict(more or {})
     if not parallel.is_first():
-        return Run(tempfile.mkdtemp(prefix="jaxae-"), values, shared=directory)
+        # One process reports; what the others write is thrown away.
+        aside = tempfile.mkdtemp(prefix="jaxae-")
+        atexit.register(shutil.rmtree, aside, ignore_errors=True)
+        return Run(aside, values, shared=directory)
     return Run(directory, values)
 
 
@@ -431,7 +437,7 @@ def resumable(run: Run) -> Iterator[None]:
             yield
     except KeyboardInterrupt as stop:
         done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
-        where = shlex.quote(str(run.directory))
+        where = shlex.quote(str(run.shared))
         raise jaxae.Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
     finally:
         if main_thread:
@@ -754,6 +760,8 @@ def as_trained(data: Data, images: np.ndarray) -> jax.Array:
 
 def report(run: Run, results: Mapping[str, Any]) -> None:
     """Prints the results as a table, and where the run is."""
+    if not parallel.is_first():
+        return
     table = Table(show_header=False)
     for name, value in results.items():
         if name != "protocol":
@@ -776,6 +784,7 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
     The exit code is 0; 2, with one line on standard error, for anything the user can mend; 130
     after an interruption.
     """
+    parsed = None
     try:
         parsed = _parse(config, doc)
         if parsed.distributed:
@@ -783,11 +792,21 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
         main(parsed)
     except (ValueError, OSError, MemoryError, jax.errors.JaxRuntimeError) as error:
         message = " ".join(str(error).split())
+        together = parsed is not None and parsed.distributed
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
             message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
-        elif isinstance(error, jax.errors.JaxRuntimeError):
+        elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
             raise
+        elif isinstance(error, jax.errors.JaxRuntimeError):
+            message = (
+                f"another process is gone ({message[:120]}); what was saved is kept: to go on, start "
+                "all of them again with the same --run-dir"
+            )
         print(f"error: {message}", file=sys.stderr)
+        if together:
+            # Not by way of JAX, which would wait for the others: they notice, and stop too.
+            sys.stderr.flush()
+            os._exit(2)
         raise SystemExit(2) from None
     except KeyboardInterrupt as stop:
         print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)

@@ -96,7 +96,10 @@ class Checkpoints:
 
             try:
                 yield save
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
+                    stack.pop_all()  # another process is gone, and would be waited for
+                    raise
                 with contextlib.suppress(Exception):  # what went wrong first is what is said
                     manager.wait_until_finished()
                 raise
@@ -151,7 +154,8 @@ class Checkpoints:
         manager.save(step, args=args.Composite(**items, about=about))
 
     def _newest(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if not self.directory.exists():
+        # What one process sees, another may not yet, or no longer.
+        if not parallel.agree(float(self.directory.exists()))[0]:
             return None
         damaged: list[str] = []
         with self._manager() as manager:

@@ -60,7 +60,7 @@ class Run:
         shared: str | Path | None = None,
     ):
         self.directory = Path(directory).expanduser()
-        self._shared = self.directory if shared is None else Path(shared).expanduser()
+        self.shared = self.directory if shared is None else Path(shared).expanduser()
         self._lines: list[bytes] | None = None
         self._config = plain = json.loads(json.dumps(config))
         path = self.directory / "config.json"
@@ -83,11 +83,11 @@ class Run:
             raise ValueError(
                 f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
             ) from error
-        self.checkpoints = Checkpoints(self._shared / "checkpoints")
+        self.checkpoints = Checkpoints(self.shared / "checkpoints")
 
     def part(self, name: str) -> "Run":
         """The folder of one of several models that are trained in this run."""
-        return Run(self.directory / name, self._config | {"part": name}, shared=self._shared / name)
+        return Run(self.directory / name, self._config | {"part": name}, shared=self.shared / name)
 
     @property
     def figures(self) -> Path:
@@ -97,7 +97,7 @@ class Run:
     @property
     def results(self) -> dict[str, Any] | None:
         """The results of a complete run; None while there are none."""
-        path = self._shared / "results.json"
+        path = self.shared / "results.json"
         try:
             return json.loads(path.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
