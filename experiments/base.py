@@ -121,6 +121,8 @@ class ModelConfig(Config):
 
     patience: int | None = None
     """Stop after this many epochs without a better validation bound."""
+    remat: bool = False
+    """Compute the inside of residual blocks again for their gradients, and do not keep it: less memory."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What the networks' inner layers compute in; parameters and losses are always float32."""
 
@@ -323,6 +325,10 @@ def network_options(config: ModelConfig) -> dict[str, Any]:
         if config.network != "mlp":
             raise ValueError(f"--gated goes with --network mlp, not with {config.network}")
         options["gated"] = True
+    if config.remat:
+        if config.network != "resnet":
+            raise ValueError(f"--remat goes with --network resnet, not with {config.network}")
+        options["remat"] = True
     return options
 
 

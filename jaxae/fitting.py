@@ -372,12 +372,19 @@ class _Training:
         took = time.perf_counter() - started
         if (bad := _not_finite(values)) is not None or not all_finite(self.state.params):
             self._stop_at_fault(values, steps if bad is None else bad)
+        self._remember(values, steps)
         self._step += steps
         self._seconds += took
-        for name, value in values.items():
-            before = self._terms.get(name, np.empty(0, np.float32))
-            self._terms[name] = np.concatenate([before, value])
         return took
+
+    def _remember(self, values: Mapping[str, np.ndarray], steps: int) -> None:
+        """Adds what is known of some steps to what is known of the epoch."""
+        made = max((len(v) for v in self._terms.values()), default=0)
+        for name in dict.fromkeys([*self._terms, *values]):
+            # Whether steps are skipped may have been decided in the middle.
+            before = self._terms.get(name, np.zeros(made, np.float32))
+            new = values.get(name, np.zeros(steps, np.float32))
+            self._terms[name] = np.concatenate([before, new[:steps]])
 
     def _stop_at_fault(self, values: Mapping[str, np.ndarray], bad: int) -> None:
         """Saves the last state that is sound, and raises."""
@@ -396,9 +403,7 @@ class _Training:
         names = (
             _names(values, bad) if sound == bad and bad < len(values["loss"]) else ["the gradient"]
         )
-        for name, value in values.items():
-            before = self._terms.get(name, np.empty(0, np.float32))
-            self._terms[name] = np.concatenate([before, value[:sound]])
+        self._remember(values, sound)
         self._step = at
         self._save(_copy(self.state))
         raise NonFiniteError(
@@ -412,6 +417,12 @@ class _Training:
         """Validates, keeps the best, and adds to the history."""
         made = self._steps_per_epoch
         skipped = self._terms.pop("skipped", np.zeros(made)) > 0
+        if skipped.all():
+            self._save(self._good)
+            raise NonFiniteError(
+                f"no update of epoch {len(self.history) + 1} had a finite loss and gradient",
+                self._step,
+            )
         record: Record = {
             "epoch": len(self.history) + 1,
             "step": self._step,
@@ -421,11 +432,6 @@ class _Training:
         }
         if skipped.any():
             record["skipped"] = int(skipped.sum())
-        if skipped.all():
-            self._save(self._good)
-            raise NonFiniteError(
-                f"no update of epoch {record['epoch']} had a finite loss and gradient", self._step
-            )
         monitored = -math.inf
         params = self._kept(self.state)
         if self._validate is not None:

@@ -308,7 +308,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as file:
             yield ImageOps.exif_transpose(file)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged file makes its decoder raise anything
         raise ValueError(f"{path} cannot be read as an image: {first_line(error)}") from error
 
 

@@ -283,6 +283,7 @@ def resnet_encoder(
     activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
+    remat: bool = False,
 ) -> Network:
     """Residual blocks with GroupNorm; between depths a strided convolution halves the image.
 
@@ -292,6 +293,8 @@ def resnet_encoder(
       activation: inside the blocks.
       dropout: probability that a feature is dropped inside a block while training.
       dtype: what the blocks compute in (normalisation is in float32).
+      remat: whether what is inside a block is computed again for its gradient, and not kept
+        (`jax.checkpoint`): large networks in less memory, a quarter slower.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -308,7 +311,7 @@ def resnet_encoder(
       Wu and He, `Group Normalization <https://arxiv.org/abs/1803.08494>`_.
     """
     check(dropout, code=code, channels=channels)
-    return linen(_ResNetEncoder(tuple(channels), code, activation, dropout, dtype))
+    return linen(_ResNetEncoder(tuple(channels), code, activation, dropout, dtype, remat))
 
 
 def resnet_decoder(
@@ -319,6 +322,7 @@ def resnet_decoder(
     activation: Activation = nn.gelu,
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
+    remat: bool = False,
 ) -> Network:
     """The mirror of :func:`resnet_encoder`: between depths the image is resized, then convolved.
 
@@ -329,6 +333,8 @@ def resnet_decoder(
       activation: inside the blocks.
       dropout: probability that a feature is dropped inside a block while training.
       dtype: what the blocks compute in (normalisation is in float32).
+      remat: whether what is inside a block is computed again for its gradient, and not kept
+        (`jax.checkpoint`): large networks in less memory, a quarter slower.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -345,7 +351,7 @@ def resnet_decoder(
     """
     check(dropout, shape=shape, channels=channels, outputs=outputs)
     module = _ResNetDecoder(
-        tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype
+        tuple(shape), tuple(channels), shape[-1] * outputs, activation, dropout, dtype, remat
     )
     return shaped(linen(module), shape, outputs)
 
@@ -453,14 +459,16 @@ class _ResNetEncoder(nn.Module):
     activation: Activation
     dropout: float
     dtype: Any
+    remat: bool
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b features"]:
         x = Conv(self.channels[0], 3, dtype=self.dtype)(x)
+        block = _blocks(self)
         for depth, width in enumerate(self.channels):
             if depth > 0:
                 x = Conv(width, 4, stride=2, dtype=self.dtype)(x)
-            x = _Block(width, self.activation, self.dropout, self.dtype)(x)
+            x = block(depth, width)(x)
         x = self.activation(_group_norm(x))
         return nn.Dense(self.features)(x.reshape(x.shape[0], -1).astype(jnp.float32))
 
@@ -472,19 +480,28 @@ class _ResNetDecoder(nn.Module):
     activation: Activation
     dropout: float
     dtype: Any
+    remat: bool
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w features"]:
         sizes = halvings(self.shape, len(self.channels) - 1)[::-1]
         x = nn.Dense(math.prod(sizes[0]) * self.channels[0], dtype=self.dtype)(z)
         x = x.reshape(z.shape[0], *sizes[0], self.channels[0])
-        for (h, w), width in zip(sizes, self.channels, strict=True):
+        block = _blocks(self)
+        for depth, ((h, w), width) in enumerate(zip(sizes, self.channels, strict=True)):
             if (h, w) != x.shape[1:3]:
                 x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, :h, :w]
                 x = Conv(width, 3, dtype=self.dtype)(x)
-            x = _Block(width, self.activation, self.dropout, self.dtype)(x)
+            x = block(depth, width)(x)
         x = self.activation(_group_norm(x)).astype(jnp.float32)
         return Conv(self.features, 3)(x)
+
+
+def _blocks(module: Any) -> Callable[[int, int], nn.Module]:
+    """The residual block of a depth; whether it is computed again or not, its parameters are the same."""
+    kind = nn.remat(_Block) if module.remat else _Block
+    options = (module.activation, module.dropout, module.dtype)
+    return lambda depth, width: kind(width, *options, name=f"_Block_{depth}")
 
 
 def _group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:

@@ -79,9 +79,10 @@ class Run:
             raise ValueError(
                 f"{self.directory} cannot be a run folder: {error.strerror}"
             ) from error
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(
-                f"{path} is damaged ({error.msg}); remove {self.directory} or take another --run-dir"
+                f"{path} is damaged ({type(error).__name__}); remove {self.directory} or take another "
+                "--run-dir"
             ) from error
         self.checkpoints = Checkpoints(self.shared / "checkpoints")
 
@@ -99,9 +100,10 @@ class Run:
         """The results of a complete run; None while there are none."""
         path = self.shared / "results.json"
         try:
-            return json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            results = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError, RecursionError):  # not there, or damaged
             return None
+        return results if isinstance(results, dict) else None
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Makes it the line of its epoch in metrics.jsonl, and the last one.
@@ -179,9 +181,9 @@ def _check_same(directory: Path, found: Any, config: dict[str, Any]) -> None:
         if before.get(name) != config.get(name)
     ]
     if differences:
-        raise ValueError(
-            f"{directory} belongs to another run: {'; '.join(differences)}; take another --run-dir"
-        )
+        said = " ".join("; ".join(differences).split())
+        said = said if len(said) < 300 else f"{said[:300]} ..."
+        raise ValueError(f"{directory} belongs to another run: {said}; take another --run-dir")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 from jax.stages import Wrapped
-from jaxtyping import Array, Integer, PRNGKeyArray
+from jaxtyping import Array, Integer, Key, PRNGKeyArray
 
 from jaxae import parallel
 from jaxae.base import Autoencoder, Params, Step, as_float
@@ -143,7 +143,7 @@ def make_step(
 
 
 def _mean_of_parts(
-    function: Callable[..., Any], parts: int, keys: PRNGKeyArray, examples: Any
+    function: Callable[..., Any], parts: int, keys: Key[Array, " parts"], examples: Any
 ) -> Any:
     """The mean of what a function makes of each part of a batch, one part after the other."""
 

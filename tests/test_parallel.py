@@ -13,8 +13,9 @@ import jaxae
 from tests.cases import CASES, images
 
 SCRIPT = """
-import json, jax, numpy as np, optax
+import json, jax, numpy as np, optax, shutil
 import jaxae
+from jaxae import checkpoint, parallel
 from tests.cases import CASES, images
 
 assert jax.device_count() == 8
@@ -36,8 +37,60 @@ checkpoints = jaxae.Checkpoints(FOLDER)
 fitted = jaxae.fit(case.make(), x, optimizer=optax.sgd(1e-3), epochs=1, batch_size=8,
                    key=jax.random.key(0), progress=False, checkpoints=checkpoints)
 results["saved"] = [float(abs(leaf).sum()) for leaf in jax.tree.leaves(fitted.params)]
+def weights(tree):
+    return [float(abs(leaf).sum()) for leaf in jax.tree.leaves(tree)]
+
+
+# The state divided over the devices, and whatever else is done another way on eight.
+encoder, decoder = jaxae.mlp_encoder(4, (512,)), jaxae.mlp_decoder((8, 8, 1), (512,))
+model = jaxae.autoencoder(encoder, decoder)
+x = np.random.default_rng(0).integers(0, 256, (67, 8, 8, 1), np.uint8)
+plain = dict(optimizer=optax.adam(1e-3), epochs=2, batch_size=32, key=jax.random.key(0),
+             validation=x[:11], progress=False)
+one = jaxae.fit(model, x, devices=jax.devices()[:1], **plain)
+sharded = jaxae.Checkpoints(FOLDER + "/sharded")
+ways = {
+    "sharded": (x, {"shard_params": True, "checkpoints": sharded, "checkpoint_every": 1}),
+    "accumulated": (x, {"accumulate": 4}),
+    "accumulated and sharded": (x, {"accumulate": 2, "shard_params": True}),
+    "host": (x, {"placement": "host"}),
+    "stream": (jaxae.Stream(x, lambda image: image), {"shard_params": True}),
+}
+for name, (images_, options) in ways.items():
+    fitted = jaxae.fit(model, images_, **plain, **options)
+    record = fitted.history[-1]
+    before = one.history[-1]
+    results["way " + name] = [
+        [*weights(one.params), before["train/loss"], before["validation/loss"]],
+        [*weights(fitted.params), record["train/loss"], record["validation/loss"]],
+    ]
+    if name == "sharded":
+        leaves = jax.tree.leaves(fitted.state)
+        here = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
+        results["part on a device"] = here / sum(leaf.nbytes for leaf in leaves)
+# What was divided over eight, one can go on from, and three.
+checks = {}
+for devices in (1, 4):
+    more = dict(plain, epochs=3, devices=jax.devices()[:devices])
+    copied = FOLDER + f"/sharded{devices}"
+    shutil.copytree(FOLDER + "/sharded", copied)
+    fitted = jaxae.fit(model, x, **more, checkpoints=jaxae.Checkpoints(copied))
+    straight = jaxae.fit(model, x, **more)
+    results[f"way from eight to {devices}"] = [weights(straight.state), weights(fitted.state)]
+    spread = checkpoint.checksums(fitted.state) == checkpoint.checksums(
+        jax.device_put(fitted.state, jax.devices()[0]))
+    results[f"checksum {devices}"] = spread
+state = parallel.shardings(one.state, parallel.data_mesh(), shard=True)
+results["checksum"] = checkpoint.checksums(one.state) == checkpoint.checksums(
+    jax.device_put(one.state, state))
+for options in ({"accumulate": 3}, {"accumulate": 8}):
+    try:
+        jaxae.fit(model, x, **plain, **options)
+    except ValueError as error:
+        results["accumulate " + str(options["accumulate"])] = str(error)
+
 try:
-    jaxae.fit(case.make(), x, optimizer=optax.sgd(1e-3), epochs=1, batch_size=9,
+    jaxae.fit(case.make(), images(case.shape, n=27), optimizer=optax.sgd(1e-3), epochs=1, batch_size=9,
               key=jax.random.key(0), progress=False)
 except ValueError as error:
     results["error"] = str(error)
@@ -69,6 +122,14 @@ def test_one_device_is_eight(tmp_path):
     assert jaxae.Checkpoints(tmp_path / "none").best(shapes) is None
     with pytest.raises(ValueError, match=r"of another model or optimizer: .*; take another folder"):
         jaxae.Checkpoints(tmp_path).best({"other": shapes})
-    assert list(results) == NAMES
+    for parts in (3, 8):
+        message = f"32 does not divide by the 8 devices and {parts} parts; take a multiple of"
+        assert message in results.pop(f"accumulate {parts}")
+    assert results.pop("checksum") and results.pop("checksum 1") and results.pop("checksum 4")
+    # Nearly all of the state is divided, and what is not is small.
+    assert 0.125 < results.pop("part on a device") < 0.2
+    ways = ["sharded", "accumulated", "accumulated and sharded", "host", "stream"]
+    ways += ["from eight to 1", "from eight to 4"]
+    assert list(results) == NAMES + [f"way {way}" for way in ways]
     for name, (one, eight) in results.items():
         assert eight == pytest.approx(one, rel=2e-5), name

@@ -244,6 +244,97 @@ def test_a_term_that_is_not_finite_stops_the_run_and_the_last_good_state_is_kept
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_the_batch_that_failed_is_handed_over():
+    x = np.asarray(images(SHAPE, n=13))
+    with pytest.raises(jaxae.NonFiniteError) as caught:
+        fit(bomb(at=4), x=x, epochs=5)
+    train_key = jax.random.split(KEY, 3)[1]
+    assert caught.value.step == 4
+    np.testing.assert_array_equal(caught.value.batch, x[batches_of(x, train_key, 4, 4)[1]])
+    labels = np.arange(13)
+    with pytest.raises(jaxae.NonFiniteError) as caught:
+        fit(bomb(at=0), x=(x, labels), epochs=1, placement="host")
+    first = batches_of(x, train_key, 4, 0)[0]
+    np.testing.assert_array_equal(caught.value.batch[1], first)
+    np.testing.assert_array_equal(caught.value.batch[0], x[first])
+
+
+@pytest.mark.parametrize("in_gradient", [False, True])
+def test_updates_that_are_not_finite_can_be_skipped(tmp_path, in_gradient):
+    """Steps 2 and 4 of nine are bad: it is as if they had not been made, but for the noise and the order."""
+    base = autoencoder(jaxae.gaussian())
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        bad = (jnp.asarray(step) == 2) | (jnp.asarray(step) == 4)
+        if in_gradient:  # which is not finite where the loss is
+            zero = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(params)) * 0
+            return out._replace(loss=out.loss + jnp.sqrt(jnp.where(bad, zero, 1.0)) - 1.0)
+        return out.add("bomb", jnp.where(bad, jnp.inf, 0.0) * jnp.ones_like(out.loss))
+
+    model = base._replace(loss=loss)
+    skipping = {"on_nonfinite": "skip", "average": 0.9}
+    fitted = fit(model, **skipping)
+    assert [record.get("skipped", 0) for record in fitted.history] == [1, 1, 0]
+    assert all(math.isfinite(v) for record in fitted.history for v in record.values())
+    assert fitted.state.step == 9
+    # By hand.
+    optimizer = jaxae.averaged(optax.adam(1e-2), 0.9)
+    init_key, train_key, _ = jax.random.split(KEY, 3)
+    x = images(SHAPE, n=13)
+    state = jaxae.init_state(base, optimizer, init_key, x[:1])
+    step = jax.jit(jaxae.make_step(base, optimizer))
+    for i in range(9):
+        if i in (2, 4):
+            state = state._replace(step=state.step + 1)
+            continue
+        batch = x[batches_of(x, train_key, 4, i)[i % 3]]
+        state, _ = step(state, jax.random.split(train_key)[1], batch)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(fitted.state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    # Where nothing is bad, nothing is different; and it is all the same after a stop.
+    plain, careful = fit(base), fit(base, on_nonfinite="skip")
+    for a, b in zip(jax.tree.leaves(plain.state), jax.tree.leaves(careful.state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    with pytest.raises(jaxae.NonFiniteError, match="step 2"):
+        fit(model, checkpoints=checkpoints, average=0.9)
+    resumed = fit(model, checkpoints=checkpoints, **skipping)
+    assert [record.get("skipped", 0) for record in resumed.history] == [1, 1, 0]
+    with pytest.raises(jaxae.NonFiniteError, match="no update of epoch 1 had a finite loss"):
+        fit(bomb(at=0), on_nonfinite="skip")
+
+
+def test_a_batch_in_parts_is_the_batch():
+    model, x = autoencoder(jaxae.gaussian()), images(SHAPE, n=25)
+    options = {"x": x, "batch_size": 12, "optimizer": optax.sgd(1e-3)}
+    one, four = (fit(model, accumulate=parts, **options) for parts in (1, 4))
+    for a, b in zip(one.history, four.history, strict=True):
+        assert b["train/loss"] == pytest.approx(a["train/loss"], rel=1e-5)
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(four.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    # The parts have noise of their own.
+    assert fit(vae(), x=x, batch_size=12, accumulate=2).history != fit(vae(), x=x, batch_size=12)
+    with pytest.raises(ValueError, match="12 does not divide by the 1 devices and 5 parts"):
+        fit(model, accumulate=5, **options)
+    with pytest.raises(ValueError, match="at least one part"):
+        jaxae.make_step(model, optax.sgd(1.0), accumulate=0)
+
+
+def test_parts_take_less_memory():
+    widths = (256, 256, 256)
+    model = jaxae.autoencoder(jaxae.mlp_encoder(2, widths), jaxae.mlp_decoder((4, 4, 1), widths))
+    optimizer = optax.sgd(1e-3)
+    x = np.zeros((4096, 4, 4, 1), np.float32)
+    state = jaxae.init_state(model, optimizer, KEY, x[:1])
+    memory = []
+    for parts in (1, 8):
+        step = jax.jit(jaxae.make_step(model, optimizer, accumulate=parts))
+        compiled = step.lower(state, KEY, x).compile()
+        memory.append(compiled.memory_analysis().temp_size_in_bytes)
+    assert memory[1] < 0.7 * memory[0]
+
+
 def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
     """The gradient is nan at the last step of an epoch, where every loss is still finite."""
     base = autoencoder(jaxae.gaussian())
@@ -278,6 +369,12 @@ def test_a_validation_score_that_is_not_finite_stops_the_run():
         ({"batch_size": 14}, "larger than the 13 training examples"),
         ({"patience": 0, "validation": images(SHAPE)}, "patience must be positive"),
         ({"patience": 2}, "needs a validation set"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be positive"),
+        ({"placement": "stream"}, "only a Stream can be streamed"),
+        (
+            {"validation": jaxae.Stream([0], lambda i: np.zeros(SHAPE, np.uint8))},
+            "validation images are to be in memory",
+        ),
         ({"validation": images(SHAPE)[:0]}, "validation set is empty"),
         ({"x": np.zeros((13, *SHAPE), np.int32)}, "bytes .uint8. or floats, not int32"),
         ({"monitor": "rate!", "validation": images(SHAPE)}, "cannot monitor 'rate!'.*distortion"),
