@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.images import Images, describe, from_file, from_folder, pairs
+from jaxae.images import Images, describe, from_file, from_folder, from_mapped, pairs
 
 EMBEDDED = ("mnist5k", "digits")
 
@@ -46,8 +46,9 @@ def load(
       data_dir: where tfds data sets are; `TFDS_DATA_DIR` or `~/tensorflow_datasets` when None.
       image_size: the size of square images to crop from the centre and resize to.
       validation_fraction: of the training set, where the data set has no validation set.
-      stream: whether the training images, of a tfds data set or a folder, are a :class:`Stream`, read and
-        decoded when they are asked for; None: if they would take more than half of the free memory.
+      stream: whether the training images, of a tfds data set, a folder or an `.npy` file of bytes, are a
+        :class:`Stream`, read and decoded when they are asked for; None: if they would take more than
+        half of the free memory.
 
     Returns:
       :class:`Splits`, whose images are `[n, h, w, c]`.
@@ -150,8 +151,8 @@ def _find(
 ) -> dict[str, Images]:
     path = Path(name).expanduser()
     if path.suffix.lower() in (".npy", ".npz"):
-        if stream:
-            raise ValueError(f"{path} is an array: it is read from the host, not streamed")
+        if (mapped := from_mapped(path, image_size, stream)) is not None:
+            return {"train": mapped}
         return {"train": from_file(path, image_size)}
     from jaxae.datasets import prepared  # imports tfds, which not every use of the library needs
 

@@ -141,6 +141,55 @@ def from_file(path: Path, image_size: int | None) -> Images:
     return from_arrays(images, labels, named, name=str(path), image_size=image_size)
 
 
+class _Rows:
+    """The rows of an `.npy` file, mapped, and mapped anew in a process that it is sent to."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self.rows = np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Rows, (self._path,))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.rows[i]
+
+
+def from_mapped(path: Path, image_size: int | None, stream: bool | None) -> Images | None:
+    """A stream of the images in an `.npy` file of bytes; None if they are to be read into memory.
+
+    Raises:
+      ValueError: if they are to be streamed, and cannot be.
+    """
+    if stream is False or not path.is_file():
+        return None
+    if path.suffix.lower() == ".npz":
+        if stream:
+            raise ValueError(f"{path} is packed and cannot be streamed; an .npy file of bytes can")
+        return None
+    try:
+        source = _Rows(path)
+    except Exception as error:  # as in from_file
+        raise ValueError(f"{path} cannot be read: {first_line(error)}") from error
+    if not streamed(stream, source.rows.shape):
+        return None
+    if source.rows.dtype != np.uint8 or source.rows.ndim not in (3, 4):
+        raise ValueError(
+            f"{path} has {source.rows.dtype} of shape {source.rows.shape}; what is streamed is bytes, "
+            "[n, h, w] or [n, h, w, c]"
+        )
+    decode = partial(_row, image_size=image_size)
+    return Images(cast(np.ndarray, Stream(source, decode, name=str(path))))
+
+
+def _row(row: np.ndarray, *, image_size: int | None) -> np.ndarray:
+    image = np.array(row if row.ndim == 3 else row[..., None])
+    return image if image_size is None else resize(image, image_size)
+
+
 def from_folder(
     folder: Path, image_size: int | None, stream: bool | None = False
 ) -> dict[str, Images]:

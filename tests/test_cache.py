@@ -1,5 +1,6 @@
 """Compiled programs are kept between processes."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -28,12 +29,25 @@ def train(**environment):
 def test_fit_keeps_its_programs(tmp_path):
     first, folder = train(JAXAE_CACHE=str(tmp_path))
     assert folder.startswith(str(tmp_path))
-    kept = {path.name for path in tmp_path.rglob("jit_epoch*")}
+    kept = {path.name for path in tmp_path.rglob("jit_program*")}
     assert kept
     second, _ = train(JAXAE_CACHE=str(tmp_path))
     assert second == first
     # Nothing was compiled again: nothing was written.
-    assert {path.name for path in tmp_path.rglob("jit_epoch*")} == kept
+    assert {path.name for path in tmp_path.rglob("jit_program*")} == kept
+
+
+def test_programs_of_which_a_part_was_written_are_forgotten(tmp_path):
+    """A process that is killed while JAX writes one leaves half of it, for good."""
+    first, _ = train(JAXAE_CACHE=str(tmp_path))
+    kept = sorted(tmp_path.rglob("*-cache"))
+    sizes = {path.name: path.stat().st_size for path in kept}
+    kept[0].write_bytes(kept[0].read_bytes()[:-5])
+    kept[1].write_bytes(b"")
+    again = train(JAXAE_CACHE=str(tmp_path), PYTHONWARNINGS="error")
+    assert again[0] == first
+    assert {path.name: path.stat().st_size for path in tmp_path.rglob("*-cache")} == sizes
+    assert not cache._is_whole(b"\x28\xb5\x2f\xfd") or not importlib.util.find_spec("zstandard")
 
 
 def test_a_folder_of_the_user_s_own_stays(tmp_path):

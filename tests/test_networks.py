@@ -172,7 +172,7 @@ def test_rematerialised_blocks_are_the_same_in_less_memory():
         decoder = jaxae.resnet_decoder((32, 32, 3), (16, 16, 16), remat=remat)
         model = jaxae.autoencoder(encoder, decoder)
         params = model.init(jax.random.key(1), x)
-        loss = lambda params, model=model: model.loss(params, jax.random.key(2), x).loss.mean()
+        loss = lambda p, model=model: model.loss(p, jax.random.key(2), x).loss.mean()  # noqa: B023
         # What is kept until the gradient needs it.
         kept = jax.tree.leaves(jax.vjp(loss, params)[1])
         found.append((params, jax.jit(jax.grad(loss))(params), sum(x.nbytes for x in kept)))

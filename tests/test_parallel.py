@@ -125,7 +125,7 @@ def test_one_device_is_eight(tmp_path):
     for parts in (3, 8):
         message = f"32 does not divide by the 8 devices and {parts} parts; take a multiple of"
         assert message in results.pop(f"accumulate {parts}")
-    assert results.pop("checksum") and results.pop("checksum 1") and results.pop("checksum 4")
+    assert [results.pop(name) for name in ("checksum", "checksum 1", "checksum 4")] == [True] * 3
     # Nearly all of the state is divided, and what is not is small.
     assert 0.125 < results.pop("part on a device") < 0.2
     ways = ["sharded", "accumulated", "accumulated and sharded", "host", "stream"]

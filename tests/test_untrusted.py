@@ -25,7 +25,7 @@ FUZZ = settings(
 
 
 def one_line(error):
-    text = str(error.value)
+    text = str(error)
     assert text
     assert len(text.splitlines()) == 1
     assert len(text) < 600
@@ -33,13 +33,13 @@ def one_line(error):
 
 def attempt(function, *arguments):
     """It works, or says in one line why not."""
+    said = None
     try:
         return function(*arguments)
     except ValueError as error:
-        assert str(error)
-        assert len(str(error).splitlines()) == 1
-        assert len(str(error)) < 600
-        return None
+        said = error
+    one_line(said)
+    return None
 
 
 def npy(header: str, data: bytes = b"", version=(1, 0)) -> bytes:
@@ -163,7 +163,7 @@ def test_a_header_that_promises_too_much(tmp_path):
     path.write_bytes(npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n", b"x"))
     with pytest.raises(ValueError, match=r"images\.npy cannot be read") as error:
         from_file(path, None)
-    one_line(error)
+    one_line(error.value)
 
 
 def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path):
@@ -174,7 +174,7 @@ def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path):
         archive.writestr("images.npy", npy(header, bytes(10**6)))
     with pytest.raises(ValueError, match="cannot be read") as error:
         from_file(path, None)
-    one_line(error)
+    one_line(error.value)
 
 
 def test_an_image_that_unpacks_to_more_than_there_is(tmp_path):
@@ -193,7 +193,7 @@ def test_an_image_that_unpacks_to_more_than_there_is(tmp_path):
     path.write_bytes(content + chunk(b"IEND", b""))
     with pytest.raises(ValueError, match="cannot be read as an image") as error:
         read_image(path)
-    one_line(error)
+    one_line(error.value)
 
 
 def test_no_file_is_unpickled(tmp_path):

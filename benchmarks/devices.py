@@ -1,0 +1,121 @@
+"""`python -m benchmarks.devices`: many devices, other places for the images, and what saving costs.
+
+The losses of the same training on 1, 2, 4 and 8 devices that are simulated on this processor (so that
+what they agree to is real, and their speed is not); images/s of the training by where its images are;
+and the time of a training that saves after every epoch beside one that does not, in turns.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+
+import jaxae
+from benchmarks import ours
+from benchmarks.throughput import machine
+from benchmarks.workloads import WORKLOADS
+
+
+def trained(n: int, epochs: int, row: str = "mlp-vae", images: object = None, **options: object):
+    """A fit of a workload to `n` digits, and its seconds without compilation."""
+    if images is None:
+        digits = jaxae.load("mnist5k").train.images
+        images = np.resize(digits, (n, *digits.shape[1:]))
+    started = time.perf_counter()
+    fitted = jaxae.fit(
+        ours.model(WORKLOADS[row], row),
+        images,
+        optimizer=optax.adam(1e-3),
+        epochs=epochs,
+        batch_size=128,
+        key=jax.random.key(0),
+        progress=False,
+        **options,
+    )
+    return fitted, time.perf_counter() - started - fitted.compile_seconds
+
+
+def devices(count: int, shard_params: bool) -> dict[str, float]:
+    """The loss of each of three epochs, on so many devices."""
+    assert jax.device_count() == count
+    fitted, _ = trained(4000, 3, shard_params=shard_params)
+    return {f"epoch {i}": r["train/loss"] for i, r in enumerate(fitted.history, 1)}
+
+
+def placements() -> dict[str, float]:
+    """Images/s by where the images are."""
+    streamed = jaxae.load("mnist5k", stream=True).train.images
+    speeds = {}
+    for name in ("device", "host", "stream"):
+        images = streamed if name == "stream" else np.asarray(streamed[:])
+        where = {} if name == "stream" else {"placement": name}
+        fitted, _ = trained(0, 6, images=images, **where)
+        speeds[name] = float(np.median([r["images_per_second"] for r in fitted.history[1:]]))
+    return speeds
+
+
+def saving(row: str, n: int, rounds: int = 5) -> dict[str, float]:
+    """How much longer a training of four epochs takes that saves after each."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(rounds + 1):
+        for saves in (True, False) if i % 2 else (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                options = {"checkpoints": jaxae.Checkpoints(folder), "checkpoint_every": n // 128}
+                _, took = trained(n, 4, row, **(options if saves else {}))
+            if i:  # the first compiles
+                seconds[saves].append(took)
+    one, other = (float(np.median(seconds[saves])) for saves in (True, False))
+    return {"saving": one, "not": other, "overhead": one / other - 1}
+
+
+def in_a_process(call: str, count: int = 1) -> dict[str, float]:
+    """With so many devices."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    code = f"import json; from benchmarks import devices; print(json.dumps(devices.{call}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={count}"},
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> int:
+    """Measures, prints, keeps the figures as JSON, and returns 1 if losses differ or saving costs more."""
+    figures: dict[str, dict[str, float]] = {}
+    calls = [(f"devices({n}, {s})", n) for s in (False, True) for n in (1, 2, 4, 8)]
+    calls += [
+        ("placements()", 1),
+        ("saving('mlp-vae', 60_000)", 1),
+        ("saving('conv-vae', 6_400)", 1),
+    ]
+    for call, count in calls:
+        figures[call] = in_a_process(call, count)
+        shown = (f"{name} {value:,.7g}" for name, value in figures[call].items())
+        print(f"{call:28}", "  ".join(shown), flush=True)
+    one = figures["devices(1, False)"]
+    losses = [found for call, found in figures.items() if call.startswith("devices")]
+    apart = max(abs(found[e] / one[e] - 1) for found in losses for e in one)
+    costs = max(found["overhead"] for call, found in figures.items() if call.startswith("saving"))
+    print(
+        f"losses differ by {apart:.1e} at most; saving after every epoch costs {costs:.1%} at most"
+    )
+    about = machine()
+    stamp = str(about["date"]).replace(":", "").replace("+0000", "")
+    path = Path("benchmarks/results") / f"devices-{stamp}.json"
+    path.write_text(json.dumps({**about, "figures": figures}, indent=1) + "\n")
+    return 0 if apart < 1e-5 and costs < 0.03 else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
