@@ -8,7 +8,7 @@ so that it can be stopped, and saved, between any two.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -379,14 +379,14 @@ def fits(images: Any, devices: list[jax.Device]) -> tuple[Placement, str]:
     if any(isinstance(leaf, Stream) for leaf in leaves):
         return "stream", "the images are read when they are asked for"
     needed = sum(int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
-    free = device_memory(devices[0])
+    stats = None if devices[0].platform == "cpu" else devices[0].memory_stats()
+    free = free_memory(stats)
     where: Placement = "device" if needed < free / 2 else "host"
     return where, f"{needed / 1e6:,.0f} MB of images, {free / 1e6:,.0f} MB free on the device"
 
 
-def device_memory(device: jax.Device) -> int:
-    """The bytes that are free on a device; of a CPU, those of the machine."""
-    stats = None if device.platform == "cpu" else device.memory_stats()
+def free_memory(stats: Mapping[str, int] | None) -> int:
+    """The bytes that are free on a device, by what it says of itself; a CPU says nothing, and has the host's."""
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     return host_memory()

@@ -118,14 +118,8 @@ def test_where_images_fit(monkeypatch):
     monkeypatch.setattr(feeding, "host_memory", lambda: 1500)
     assert feeding.fits(x, cpu) == ("host", "0 MB of images, 0 MB free on the device")
     assert feeding.fits((numbers(3), x), cpu)[0] == "stream"
-
-    class Gpu:
-        platform = "gpu"
-
-        def memory_stats(self):
-            return {"bytes_limit": 5000, "bytes_in_use": 2500}
-
-    assert feeding.device_memory(Gpu()) == 2500
+    assert feeding.free_memory({"bytes_limit": 5000, "bytes_in_use": 2500}) == 2500
+    assert feeding.free_memory({"num_allocs": 3}) == 1500
 
 
 def test_rows_of_a_file_are_sent_by_name(tmp_path):

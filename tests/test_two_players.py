@@ -31,6 +31,13 @@ def test_adversarial_fills_a_folder(tmp_path):
     (line, *_) = lines(tmp_path / "run" / "AAE")
     assert {"train/discriminator", "train/discriminator_fooled"} <= line.keys()
     assert not any(name.startswith("validation/") for name in line)
+    # What the kernel asks for is not asked for without it.
+    assert "train/mmd" in line
+    game, _ = finished(adversarial, tmp_path / "game", kernel=0.0, **SMALL)
+    (line, *_) = lines(tmp_path / "game" / "run" / "AAE")
+    assert "train/mmd" not in line
+    assert game["AE/mmd"] == results["AE/mmd"]
+    assert game["AAE/mmd"] != results["AAE/mmd"]
 
 
 @pytest.mark.parametrize("prior", ["petals", "swiss_roll"])
@@ -192,6 +199,7 @@ def test_copies_of_training_images_are_told():
         ("gan", ["--components", "200"], "--components 200"),
         ("gan", ["--epochs", "1", "--critic-steps", "50"], "--critic-steps 50"),
         ("adversarial", ["--weight", "0"], "--weight must be positive"),
+        ("adversarial", ["--kernel", "-1"], "--kernel must not be negative"),
         ("adversarial", ["--average", "1"], "--average must be in [0, 1)"),
         ("gan", ["--likelihood", "laplace"], "sigmoid"),
         ("gan", ["--critic-steps", "0"], "--critic-steps must be positive"),
