@@ -8,7 +8,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import signal
 import sys
 import tempfile
@@ -143,6 +142,7 @@ class Data(NamedTuple):
     labels: tuple[np.ndarray | None, ...] = (None, None, None)
     attributes: tuple[Mapping[str, np.ndarray], ...] = ({}, {}, {})
     placement: Placement = "device"
+    placed: str = ""  # why the images are there, if it was left open
 
 
 def check(config: Config) -> None:
@@ -185,11 +185,13 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     if not hold_out and getattr(config, "patience", None) is not None:
         raise ValueError("--patience needs validation images, and here none are held out")
     stream = {"auto": None, "stream": True}.get(config.placement, False)
-    splits = jaxae.load(
-        config.dataset, data_dir=config.data_dir, image_size=config.image_size, stream=stream
+    splits = parallel.together(
+        lambda: jaxae.load(
+            config.dataset, data_dir=config.data_dir, image_size=config.image_size, stream=stream
+        )
     )
     train, validation, test = (split.images for split in splits)
-    where = placement(config, train)
+    where, why = placement(config, train, validation if hold_out else None)
     binary = jaxae.is_binary(test if where == "stream" else train)
     levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
     transform = None
@@ -236,6 +238,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         tuple(labels),
         tuple(attributes),
         where,
+        why,
     )
 
 
@@ -410,6 +413,10 @@ def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
     return known
 
 
+_ASIDE = contextlib.ExitStack()
+atexit.register(_ASIDE.close)
+
+
 def open_run(
     config: Config, data: Data, experiment: str, more: Mapping[str, Any] | None = None
 ) -> Run:
@@ -421,12 +428,12 @@ def open_run(
     for place in (*places, "shard_params", "distributed", "checkpoint_every", "on_nonfinite"):
         values.pop(place, None)
     values |= {"data": fingerprint(data.train)} | dict(more or {})
+    parallel.check_same([values, dataclasses.asdict(config), data.placement])
     if not parallel.is_first():
         # One process reports; what the others write is thrown away.
-        aside = tempfile.mkdtemp(prefix="jaxae-")
-        atexit.register(shutil.rmtree, aside, ignore_errors=True)
-        return Run(aside, values, shared=directory)
-    return Run(directory, values)
+        aside = _ASIDE.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
+        return parallel.together(lambda: Run(aside, values, shared=directory))
+    return parallel.together(lambda: Run(directory, values))
 
 
 @contextlib.contextmanager
@@ -439,7 +446,8 @@ def resumable(run: Run) -> Iterator[None]:
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop_now) if main_thread else None
     try:
-        with exclusive(run.directory):
+        with contextlib.ExitStack() as stack:
+            parallel.together(lambda: stack.enter_context(exclusive(run.directory)))
             yield
     except KeyboardInterrupt as stop:
         done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
@@ -472,7 +480,9 @@ def conduct(
     run = open_run(config, data, name, more)
     with resumable(run):
         results = run.results
-        if results is None:
+        if any(parallel.agree(float(results is None))) or results is None:
+            if data.placed and parallel.is_first():
+                print(data.placed, file=sys.stderr)
             results = work(run)
             results["seconds"] = time.perf_counter() - started
             run.finish(results)
@@ -564,13 +574,14 @@ def fit(
     return fitted
 
 
-def placement(config: Config, images: Any) -> Placement:
-    """Where the training images are to be; if it was left open, it is said why."""
+def placement(config: Config, images: Any, held_out: Any = None) -> tuple[Placement, str]:
+    """Where the training images are to be, and why, if it was left open."""
+    if config.workers and not isinstance(images, jaxae.Stream):
+        raise ValueError("--workers read a stream: take --placement stream")
     if config.placement != "auto":
-        return config.placement
-    where, why = feeding.fits(images, jax.local_devices())
-    print(f"placement: {where} ({why})", file=sys.stderr)
-    return where
+        return config.placement, ""
+    where, why = feeding.fits(images, jax.local_devices(), held_out)
+    return where, f"placement: {where} ({why})"
 
 
 def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
@@ -580,9 +591,13 @@ def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
     parts = jax.tree.leaves(error.batch)
     arrays: dict[str, Any] = dict(zip(("images", "targets"), parts, strict=False))
     path = run.directory / "nonfinite.npz"
-    with whole(path) as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, step=error.step, **arrays)
-    return f" (--on-nonfinite skip); its batch is in {path}"
+    advice = " (--on-nonfinite skip)"
+    try:
+        with whole(path) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, step=error.step, **arrays)
+    except OSError as problem:
+        return f"{advice}; its batch cannot be written ({problem.strerror})"
+    return f"{advice}; its batch is in {path}"
 
 
 def evaluate(
@@ -812,6 +827,9 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
         if together:
             # Not by way of JAX, which would wait for the others: they notice, and stop too.
             sys.stderr.flush()
+            if parallel.is_first():
+                time.sleep(3)  # it is who the others ask: first let them see that it has stopped
+            _ASIDE.close()
             os._exit(2)
         raise SystemExit(2) from None
     except KeyboardInterrupt as stop:

@@ -140,7 +140,10 @@ def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
         # The model sees fresh noise in every epoch: small data sets are corrupted several times.
         draws = max(1, round(LINEAR_IMAGES / len(data.train)))
         fit = jax.jit(lambda key, x: jaxae.linear_denoiser(key, x, corrupt, draws=draws))
-        found["linear"] = fit(jax.random.key(LINEAR_SEED), base.as_trained(data, data.train))
+        some = data.train
+        if data.placement == "stream":
+            some = data.train[base.spread(len(data.train), LINEAR_IMAGES)]
+        found["linear"] = fit(jax.random.key(LINEAR_SEED), base.as_trained(data, some))
     return found
 
 

@@ -84,6 +84,8 @@ def made(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
     if kind not in ("shift", "night") or len(numbers) != (2 if kind == "shift" else 0):
         raise ValueError(f"--make is shift:DOWN:RIGHT or night, not {config.make!r}")
     data = base.load(config, default=16)
+    if data.placement == "stream":
+        raise ValueError("pairs are not streamed; take --placement host")
     assert data.validation is not None
     if kind == "night" and data.test.shape[-1] != 3:
         raise ValueError(f"the images of {config.dataset} have no colours, and night is blue")
@@ -117,7 +119,10 @@ def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
     shape = " x ".join(map(str, y.shape[1:]))
     words = f"{len(pairs.test[0])} test pairs of {names}, {shape}"
-    empty = base.Data(x, None, x, None, size, False, words)
+    if config.placement == "stream":
+        raise ValueError("pairs are not streamed; take --placement host")
+    where, why = base.placement(config, pairs.train, pairs.validation)
+    empty = base.Data(x, None, x, None, size, False, words, placement=where, placed=why)
     return with_inputs(empty, pairs), pairs, names
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging as absl_logging
 from jax.sharding import NamedSharding, SingleDeviceSharding
 from jaxtyping import Array, UInt32
@@ -81,8 +82,9 @@ class Checkpoints:
         step = 0
         with contextlib.ExitStack() as stack:
             with self._written(step):
-                if parallel.is_first():  # of several that train together
-                    stack.enter_context(exclusive(self.directory))
+                # Of several processes that train together the first holds it.
+                hold = exclusive if parallel.is_first() else contextlib.nullcontext
+                parallel.together(lambda: stack.enter_context(hold(self.directory)))
                 manager = stack.enter_context(self._manager(asynchronous=True))
 
             def save(at: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
@@ -98,8 +100,8 @@ class Checkpoints:
             try:
                 yield save
             except BaseException as error:
-                if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
-                    stack.pop_all()  # another process is gone, and would be waited for
+                if not isinstance(error, KeyboardInterrupt) and jax.process_count() > 1:
+                    stack.pop_all()  # another process may be gone, and would be waited for
                     raise
                 with contextlib.suppress(Exception):  # what went wrong first is what is said
                     manager.wait_until_finished()
@@ -117,7 +119,7 @@ class Checkpoints:
             is sound.
         """
         state, best = jax.tree.map(jnp.asarray, (state, best))
-        found = self._newest({"state": state, "best": best})
+        found = self._newest({"state": state, "best": best}, set_aside=True)
         return None if found is None else Saved(found[0]["state"], found[0]["best"], found[1])
 
     def best(self, params: Any) -> Any:
@@ -131,7 +133,7 @@ class Checkpoints:
         wanted = jax.tree.map(
             lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=here), params
         )
-        found = self._newest({"best": wanted})
+        found = self._newest({"best": wanted}, set_aside=False)
         return None if found is None else found[0]["best"]
 
     def _manager(self, *, asynchronous: bool = False) -> Any:
@@ -152,44 +154,55 @@ class Checkpoints:
             "checksums": {name: checksums(tree) for name, tree in trees.items()},
             "meta": _finite(meta),
         }
-        items = {
-            name: args.StandardSave(_packed(tree, body["apart"][name]))
-            for name, tree in trees.items()
-        }
+        items: dict[str, Any] = {}
+        for name, tree in trees.items():
+            words, apart = _packed(tree, body["apart"][name])
+            items[name] = args.ArraySave(words)
+            if apart:
+                items[f"{name}_apart"] = args.StandardSave(apart)
         about = args.JsonSave(body | {"checksum": _checksum(body)})
         manager.save(step, args=args.Composite(**items, about=about))
 
-    def _newest(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _newest(
+        self, wanted: dict[str, Any], *, set_aside: bool
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         # What one process sees, another may not yet, or no longer.
         if not parallel.agree(float(self.directory.exists()))[0]:
             return None
         damaged: list[str] = []
         with self._manager() as manager:
             for step in sorted(manager.all_steps(), reverse=True):
-                found, problem = None, ""
+                found, problem = None, "as another process says"
                 try:
                     found = self._read(manager, step, wanted)
                 except _DamagedError as error:
                     problem = str(error)
-                # All processes take the same one.
-                if parallel.agree(float(found is None))[0] > 0:
-                    damaged.append(f"{step} ({problem or 'as another process says'})")
-                    continue
-                if damaged and parallel.is_first():
-                    for name in damaged:
-                        self._set_aside(name.split()[0])
-                    print(
-                        f"damaged and set aside: checkpoint {', '.join(damaged)} of "
-                        f"{self.directory}; going on from step {step}",
-                        file=sys.stderr,
-                    )
-                return found
+                # All processes take the same one; and only if all have read it they compare it.
+                if not any(parallel.agree(float(found is None))):
+                    assert found is not None
+                    trees, about = found
+                    if all(checksums(trees[name]) == about["checksums"][name] for name in wanted):
+                        self._tell(damaged, step, set_aside=set_aside)
+                        return trees, _infinite(about["meta"])
+                    problem = "its arrays are not what was written"
+                damaged.append(f"{step} ({problem})")
         if damaged:
             raise ValueError(
                 f"no checkpoint in {self.directory} can be read: {', '.join(damaged)}; remove that "
                 "folder to begin anew"
             )
         return None
+
+    def _tell(self, damaged: list[str], step: int, *, set_aside: bool) -> None:
+        if not damaged or not parallel.is_first():
+            return
+        for name in damaged if set_aside else []:
+            self._set_aside(name.split()[0])
+        print(
+            f"damaged{' and set aside' if set_aside else ''}: checkpoint {', '.join(damaged)} of "
+            f"{self.directory}; going on from step {step}",
+            file=sys.stderr,
+        )
 
     def _set_aside(self, step: str) -> None:
         aside = self.directory / f"damaged-{step}"
@@ -202,6 +215,8 @@ class Checkpoints:
         self, manager: Any, step: int, wanted: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         args = self._ocp.args
+        if (self.directory / str(step) / "latest").exists():
+            raise ValueError(self._of_version(1))
         with _damage():
             about = manager.restore(step, args=args.Composite(about=args.JsonRestore()))["about"]
             if not isinstance(about, dict):
@@ -210,10 +225,7 @@ class Checkpoints:
             if checksum != _checksum(about):
                 raise ValueError("its description is not what was written")
         if about["format"] != FORMAT:
-            raise ValueError(
-                f"the checkpoints in {self.directory} are of another version of jaxae (format "
-                f"{about['format']}, and this one reads {FORMAT}); take another folder"
-            )
+            raise ValueError(self._of_version(about["format"]))
         for name, tree in wanted.items():
             if differences := _differences(about["arrays"][name], describe(tree)):
                 raise ValueError(
@@ -221,16 +233,25 @@ class Checkpoints:
                     f"{'; '.join(differences)}; take another folder"
                 )
         with _damage():
-            items = {
-                name: args.StandardRestore(_places(tree, about["apart"][name]))
-                for name, tree in wanted.items()
-            }
+            items: dict[str, Any] = {}
+            for name, tree in wanted.items():
+                words, apart = _places(tree, about["apart"][name])
+                where = self._ocp.ArrayRestoreArgs(
+                    sharding=words.sharding, global_shape=words.shape, dtype=words.dtype
+                )
+                items[name] = args.ArrayRestore(restore_args=where)
+                if apart:
+                    items[f"{name}_apart"] = args.StandardRestore(apart)
             read = manager.restore(step, args=args.Composite(**items))
-        found = {name: _unpacked(read[name], tree) for name, tree in wanted.items()}
-        for name, tree in found.items():
-            if checksums(tree) != about["checksums"][name]:
-                raise _DamagedError("its arrays are not what was written")
-        return found, _infinite(about["meta"])
+            parts = {name: (read[name], read.get(f"{name}_apart") or {}) for name in wanted}
+        found = {name: _unpacked(*parts[name], tree) for name, tree in wanted.items()}
+        return found, about
+
+    def _of_version(self, version: int) -> str:
+        return (
+            f"the checkpoints in {self.directory} are of another version of jaxae (format {version}, "
+            f"and this one reads {FORMAT}); take another folder"
+        )
 
     @contextmanager
     def _written(self, step: int) -> Iterator[None]:
@@ -239,6 +260,8 @@ class Checkpoints:
         except BusyError:
             raise
         except Exception as error:
+            if _is_gone(error):
+                raise
             reason = _reason(error)
             raise ValueError(
                 f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
@@ -264,11 +287,33 @@ def _hide_orphans() -> None:
     sys.unraisablehook = hook
 
 
+def _is_gone(error: BaseException) -> bool:
+    """Whether it is what is left to say when another process has ended."""
+    return jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError)
+
+
+PASSING = (
+    ("RESOURCE_EXHAUSTED", "out of memory"),
+    ("PERMISSION_DENIED", "no permission"),
+    ("Permission denied", "no permission"),
+    ("Too many open files", "too many open files"),
+    ("Input/output error", "the disk does not answer"),
+    ("Stale file handle", "the disk does not answer"),
+)
+"""What is wrong with the machine, and not with a file."""
+
+
 @contextmanager
 def _damage() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # orbax, tensorstore, json, zstd: each raises what it likes
+        if _is_gone(error):
+            raise
+        text = "RESOURCE_EXHAUSTED" if isinstance(error, MemoryError) else str(error)
+        for sign, meaning in PASSING:
+            if sign in text:
+                raise ValueError(f"a checkpoint cannot be read now: {meaning}") from error
         raise _DamagedError(_reason(error)) from error
 
 
@@ -286,6 +331,7 @@ def describe(tree: Any) -> dict[str, str]:
 
     Examples:
       >>> import jax.numpy as jnp
+    import numpy as np
       >>> describe({"w": jnp.zeros((2, 3))})
       {"['w']": 'float32[2,3]'}
     """
@@ -315,11 +361,7 @@ def _checksums(leaves: list[Array]) -> list[Array]:
 
 
 def _sum_of_words(x: Array) -> UInt32[Array, ""]:
-    x = jnp.asarray(x)
-    if x.dtype == bool:
-        x = x.astype(jnp.uint8)
-    unsigned = jnp.dtype(f"uint{8 * min(4, x.dtype.itemsize)}")
-    words = jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32)
+    words = _words(jnp.asarray(x))
     # The place from an index along each axis: an array that is spread stays where it is.
     place, stride = jnp.zeros(words.shape, jnp.uint32), 1
     for axis in reversed(range(words.ndim)):
@@ -346,55 +388,70 @@ def _apart(tree: Any) -> list[str]:
     return [path for path, leaf in _paths(tree) if not leaf.sharding.is_fully_replicated]
 
 
-def _packed(tree: Any, apart: list[str]) -> dict[str, Any]:
-    """All arrays of a type in one, but for those that are apart: to write many costs a millisecond each."""
-    together: dict[str, list[Array]] = {}
-    for path, leaf in _paths(tree):
-        if path not in apart:
-            together.setdefault(str(leaf.dtype), []).append(leaf)
-    packed: dict[str, Any] = {name: _joined(leaves) for name, leaves in together.items()}
-    return packed | {path: leaf for path, leaf in _paths(tree) if path in apart}
+def _packed(tree: Any, apart: list[str]) -> tuple[Array, dict[str, Array]]:
+    """All arrays in one, `[words]`, but for those that are apart: to write many takes a while."""
+    together = [leaf for path, leaf in _paths(tree) if path not in apart]
+    return _joined(together), {path: leaf for path, leaf in _paths(tree) if path in apart}
 
 
 @jax.jit
-def _joined(leaves: list[Array]) -> Array:
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
+def _joined(leaves: list[Array]) -> UInt32[Array, " words"]:
+    return jnp.concatenate([jnp.zeros(1, jnp.uint32), *(jnp.ravel(_words(x)) for x in leaves)])
 
 
-def _places(tree: Any, apart: list[str]) -> dict[str, Any]:
+def _words(x: Array) -> UInt32[Array, "..."]:
+    """The bits of an array in words of 32; those of smaller types in a word each."""
+    if x.dtype == bool:
+        x = x.astype(jnp.uint8)
+    return jax.lax.bitcast_convert_type(x, _unsigned(x.dtype)).astype(jnp.uint32)
+
+
+def _unsigned(dtype: Any) -> Any:
+    return jnp.dtype(f"uint{8 * min(4, dtype.itemsize)}")
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    """Of the words of an array."""
+    return (*leaf.shape, 2) if leaf.dtype.itemsize == 8 else tuple(leaf.shape)
+
+
+def _places(tree: Any, apart: list[str]) -> tuple[Any, dict[str, Any]]:
     """What `_packed` gives, as shapes, and where it is to be read to."""
-    sizes: dict[str, int] = {}
-    places: dict[str, Any] = {}
+    divided, size, where = {}, 1, None
     for path, leaf in _paths(tree):
-        if path in apart:
-            places[path] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-            continue
-        name = str(leaf.dtype)
-        sizes[name] = sizes.get(name, 0) + math.prod(leaf.shape)
         where = leaf.sharding
-        if isinstance(where, NamedSharding):
-            where = parallel.everywhere(where.mesh)  # type: ignore[arg-type]
-        places[name] = jax.ShapeDtypeStruct((sizes[name],), leaf.dtype, sharding=where)
-    return places
+        if path in apart:
+            divided[path] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+        else:
+            size += math.prod(_shape(leaf))
+    if where is None:  # there is no array
+        where = SingleDeviceSharding(jax.local_devices()[0])
+    if isinstance(where, NamedSharding):
+        where = parallel.everywhere(where.mesh)  # type: ignore[arg-type]
+    return jax.ShapeDtypeStruct((size,), np.uint32, sharding=where), divided
 
 
-def _unpacked(read: dict[str, Any], tree: Any) -> Any:
+def _unpacked(words: Array, apart: dict[str, Array], tree: Any) -> Any:
     """The arrays of a tree, each where it is to be."""
-    shapes = [(path, leaf.shape, str(leaf.dtype)) for path, leaf in _paths(tree)]
 
-    def divide(read: dict[str, Any]) -> list[Array]:
-        at = dict.fromkeys(read, 0)
-        leaves = []
-        for path, shape, name in shapes:
-            if path in read:
-                leaves.append(read[path])
+    def divide(words: Array, apart: dict[str, Array]) -> list[Array]:
+        leaves, start = [], 1
+        for path, like in _paths(tree):
+            if path in apart:
+                leaves.append(apart[path])
                 continue
-            start, at[name] = at[name], at[name] + math.prod(shape)
-            leaves.append(jnp.reshape(read[name][start : at[name]], shape))
+            end = start + math.prod(_shape(like))
+            part = jnp.reshape(words[start:end], _shape(like))
+            if like.dtype == bool:
+                leaves.append(part.astype(bool))
+            else:
+                part = part.astype(_unsigned(like.dtype))
+                leaves.append(jax.lax.bitcast_convert_type(part, like.dtype))
+            start = end
         return leaves
 
     where = [leaf.sharding for leaf in jax.tree.leaves(tree)]
-    leaves = jax.jit(divide, out_shardings=where)(read)
+    leaves = jax.jit(divide, out_shardings=where)(words, apart)
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)
 
 

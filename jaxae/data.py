@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.images import Images, describe, from_file, from_folder, from_mapped, pairs
 
 EMBEDDED = ("mnist5k", "digits")
+MOST = 20_000
+"""Images that are set aside: more say no more, and they are kept in memory."""
 
 
 class Splits(NamedTuple):
@@ -34,8 +36,8 @@ def load(
     """A data set, divided into what to train on, what to choose by, and what to report.
 
     The splits of the data set are kept. Where it has no test set, a tenth of the data is set
-    aside, and where it has no validation set, a part of the training set; both are drawn once and
-    for all, class by class if there are labels.
+    aside, and where it has no validation set, a part of the training set, 20,000 images at most;
+    both are drawn once and for all, class by class if there are labels.
 
     Args:
       name: `mnist5k` or `digits`, which need no download; the name of any tfds data set with
@@ -176,7 +178,7 @@ def _find(
 def _set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[Images, Images]:
     """Divides a set in two, each class in the same proportion, the same way every time."""
     n = len(data.images)
-    count = max(1, round(fraction * n)) if fraction > 0 else 0
+    count = max(1, min(MOST, round(fraction * n))) if fraction > 0 else 0
     if n - count < 1:
         raise ValueError(f"{name} has {n} images: too few to set a {purpose} set aside")
     random = np.random.default_rng(0).permutation(n)

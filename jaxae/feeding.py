@@ -366,7 +366,7 @@ def _examples(images: Any, index: np.ndarray) -> Any:
     return jax.tree.map(lambda array: np.asarray(array[index]), images)
 
 
-def fits(images: Any, devices: list[jax.Device]) -> tuple[Placement, str]:
+def fits(images: Any, devices: list[jax.Device], held_out: Any = None) -> tuple[Placement, str]:
     """Where to keep training images of so many bytes, and why.
 
     On the device if they take less than half of what is free there; else on the host.
@@ -374,6 +374,7 @@ def fits(images: Any, devices: list[jax.Device]) -> tuple[Placement, str]:
     Args:
       images: arrays, or a :class:`Stream`.
       devices: that train.
+      held_out: what is on the device in any case.
     """
     leaves = jax.tree.leaves(images)
     if any(isinstance(leaf, Stream) for leaf in leaves):
@@ -381,12 +382,15 @@ def fits(images: Any, devices: list[jax.Device]) -> tuple[Placement, str]:
     needed = sum(int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
     stats = None if devices[0].platform == "cpu" else devices[0].memory_stats()
     free = free_memory(stats)
-    where: Placement = "device" if needed < free / 2 else "host"
+    kept = sum(leaf.nbytes for leaf in jax.tree.leaves(held_out))
+    # All processes that train together do the same.
+    (full,) = parallel.agree(float(needed > (free - kept) / 2))
+    where: Placement = "host" if full else "device"
     return where, f"{needed / 1e6:,.0f} MB of images, {free / 1e6:,.0f} MB free on the device"
 
 
 def free_memory(stats: Mapping[str, int] | None) -> int:
-    """The bytes that are free on a device, by what it says of itself; a CPU says nothing, and has the host's."""
+    """The bytes that are free on a device, by its own account; a CPU has none, but the host's memory."""
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     return host_memory()

@@ -34,6 +34,8 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())  # or a name may survive a power cut, and what it names not
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -30,7 +30,6 @@ from jaxae.training import (
     Examples,
     TrainState,
     Transform,
-    all_finite,
     as_floats,
     check_batch_size,
     check_monitor,
@@ -40,6 +39,7 @@ from jaxae.training import (
     make_evaluate,
     make_step,
     means,
+    still_finite,
 )
 
 Tree = TypeVar("Tree")
@@ -293,7 +293,7 @@ class _Training:
         self._terms: dict[str, np.ndarray] = {}
         self._seconds = 0.0
         self._step = 0
-        self._good = self.best.params
+        self._good: Any = None
         self._saved_at, self._saving = time.perf_counter(), 0.0
 
     def go_on(self, state: TrainState, best: Params, meta: dict[str, Any]) -> None:
@@ -325,6 +325,7 @@ class _Training:
         most = 16  # at first, to see how long a step takes
         while not self.finished():
             # Steps consume the state: this is what is left to save if something goes wrong.
+            self._good = None
             self._good = _copy(self.state)
             done = self._step - self._steps_per_epoch * len(self.history)
             if done < self._steps_per_epoch:
@@ -350,6 +351,8 @@ class _Training:
                     on_epoch(record)
             if stopping:
                 raise Interrupted(self._where())
+        if any(parallel.agree(float(bool(stop)))):  # in the last validation, or the last save
+            raise Interrupted(self._where())
 
     def _until_save(self) -> int:
         if self._checkpoint_every is None:
@@ -367,10 +370,12 @@ class _Training:
         try:
             self.state, values = self._feed(self.state, steps)
         except KeyboardInterrupt:
+            if self.save is None or jax.process_count() > 1:  # the others are not interrupted
+                raise
             self._save(self._good)
             raise Interrupted(self._where()) from None
         took = time.perf_counter() - started
-        if (bad := _not_finite(values)) is not None or not all_finite(self.state.params):
+        if (bad := _not_finite(values)) is not None or not still_finite(self._good, self.state):
             self._stop_at_fault(values, steps if bad is None else bad)
         self._remember(values, steps)
         self._step += steps
@@ -393,7 +398,7 @@ class _Training:
         while sound < above:
             middle = above if sound == 0 and above == bad else (sound + above + 1) // 2
             state, _ = self._feed(_copy(self._good), middle)
-            if all_finite(state.params):
+            if still_finite(self._good, state):
                 sound, self.state = middle, state
             else:
                 above = middle - 1
@@ -416,19 +421,20 @@ class _Training:
     def _end_epoch(self) -> Record:
         """Validates, keeps the best, and adds to the history."""
         made = self._steps_per_epoch
-        skipped = self._terms.pop("skipped", np.zeros(made)) > 0
+        skipped = self._terms.get("skipped", np.zeros(made)) > 0
         if skipped.all():
-            self._save(self._good)
+            self._save(_copy(self.state))
             raise NonFiniteError(
                 f"no update of epoch {len(self.history) + 1} had a finite loss and gradient",
                 self._step,
             )
+        terms = {name: v for name, v in self._terms.items() if name != "skipped"}
         record: Record = {
             "epoch": len(self.history) + 1,
             "step": self._step,
             "seconds": self._seconds,
             "images_per_second": made * self._batch_size / max(self._seconds, 1e-9),
-            **means({name: v[~skipped] for name, v in self._terms.items()}, "train/"),
+            **means({name: v[~skipped] for name, v in terms.items()}, "train/"),
         }
         if skipped.any():
             record["skipped"] = int(skipped.sum())
@@ -466,7 +472,8 @@ class _Training:
         }
         self.save(self._step, state, self.best.params, meta)
         self._saved_at = time.perf_counter()
-        self._saving = self._saved_at - started
+        # All processes save at the same time, or none.
+        (self._saving,) = parallel.agree(self._saved_at - started)
 
     def _where(self) -> str:
         done = self._step - self._steps_per_epoch * len(self.history)

@@ -147,6 +147,8 @@ class _Rows:
     def __init__(self, path: Path):
         self._path = path
         self.rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(self.rows, np.ndarray):
+            raise ValueError("it is an archive, not an array")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_Rows, (self._path,))
@@ -181,12 +183,14 @@ def from_mapped(path: Path, image_size: int | None, stream: bool | None) -> Imag
             f"{path} has {source.rows.dtype} of shape {source.rows.shape}; what is streamed is bytes, "
             "[n, h, w] or [n, h, w, c]"
         )
-    decode = partial(_row, image_size=image_size)
+    # As in from_arrays: bytes that are only 0 and 1 are black and white.
+    white = 255 if max(int(part.max()) for part in chunks(source.rows)) == 1 else 1
+    decode = partial(_row, image_size=image_size, white=white)
     return Images(cast(np.ndarray, Stream(source, decode, name=str(path))))
 
 
-def _row(row: np.ndarray, *, image_size: int | None) -> np.ndarray:
-    image = np.array(row if row.ndim == 3 else row[..., None])
+def _row(row: np.ndarray, *, image_size: int | None, white: int) -> np.ndarray:
+    image = (row if row.ndim == 3 else row[..., None]) * np.uint8(white)
     return image if image_size is None else resize(image, image_size)
 
 

@@ -6,9 +6,11 @@ bits of JAX do not depend on how an array is sharded, so that one device and eig
 four, compute the same numbers up to the order of their sums.
 """
 
+import json
 import math
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -18,6 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 Tree = TypeVar("Tree")
+Result = TypeVar("Result")
 
 SMALL = 4096
 """Arrays with fewer values are on every device, whatever is sharded: to fetch them costs more."""
@@ -80,6 +83,32 @@ def agree(*values: float) -> tuple[float, ...]:
     return values
 
 
+def together(do: Callable[[], Result]) -> Result:
+    """What a function gives, or the `ValueError` it raises, which then every process raises.
+
+    Examples:
+      >>> together(lambda: 3)
+      3
+    """
+    problem, result = None, None
+    try:
+        result = do()
+    except ValueError as error:
+        problem = error
+    if any(agree(float(problem is not None))):
+        raise problem or ValueError("another process cannot go on, and says why")
+    return result  # type: ignore[return-value]
+
+
+def check_same(values: Any) -> None:
+    """Raises a `ValueError`, in every process, unless all processes were told the same."""
+    checksum = zlib.crc32(json.dumps(values, sort_keys=True, default=str).encode())
+    halves = float(checksum >> 16), float(checksum & 0xFFFF)
+    said = (*halves, *(-half for half in halves))  # the largest, and the smallest
+    if any(agree(float(agree(*said) != said))):
+        raise ValueError("the processes were started with different flags, or see different data")
+
+
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh with one axis, "data", over these devices (all of them, of all processes, when None).
 
@@ -88,7 +117,9 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
       1
     """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+    # In the order of the processes, each of which reads its own part of a batch.
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(ordered), ("data",), axis_types=(AxisType.Auto,))
 
 
 def local_mesh() -> Mesh:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxae import parallel
+
 TOGETHER = 64
 """Images that a thread reads at once."""
 
@@ -75,8 +77,8 @@ class Stream:
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise ValueError(
-            f"{self._name} is read while training, and this needs all its images in memory: leave out "
-            "--placement stream"
+            f"{self._name} is read while training, and this needs all its images in memory: take "
+            "--placement host, and a smaller --image-size if they are too large for it"
         )
 
     def take(self, indices: np.ndarray) -> "Stream":
@@ -119,7 +121,10 @@ def streamed(stream: bool | None, shape: tuple[int, ...]) -> bool:
       >>> streamed(None, (1000, 8, 8, 1)), streamed(True, (1000, 8, 8, 1))
       (False, True)
     """
-    return math.prod(shape) > host_memory() / 2 if stream is None else stream
+    if stream is None:
+        # All processes that train together do the same.
+        stream = any(parallel.agree(float(math.prod(shape) > host_memory() / 2)))
+    return stream
 
 
 def host_memory() -> int:

@@ -133,8 +133,8 @@ def make_step(
         params = optax.apply_updates(state.params, updates)
         after, metrics = TrainState(state.step + 1, params, opt_state), {"loss": loss, **terms}
         if skip_nonfinite:
-            good = all_finite((metrics, gradient))
             before = state._replace(step=after.step)
+            good = all_finite((metrics, gradient)) & still_finite(before, after)
             after = jax.tree.map(lambda new, old: jnp.where(good, new, old), after, before)
             metrics["skipped"] = 1.0 - good.astype(jnp.float32)
         return after, metrics
@@ -395,6 +395,18 @@ def check_batch_size(batch_size: int, n: int) -> None:
         raise ValueError(f"the batch size must be positive, got {batch_size}")
     if batch_size > n:
         raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
+
+
+@jax.jit
+def still_finite(before: Any, after: Any) -> Array:
+    """Whether every number of a tree is finite that was finite before.
+
+    An optimizer may begin with an infinite best score; and a gradient that is large and finite makes
+    the mean of its squares infinite.
+    """
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    sound = [jnp.all(jnp.isfinite(new) | ~jnp.isfinite(old)) for old, new in pairs]
+    return jnp.all(jnp.array(sound))
 
 
 @jax.jit

@@ -75,16 +75,16 @@ def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
         about = manager.restore(2, args=args.Composite(about=args.JsonRestore()))["about"]
     changed = tree(2)
     changed["w"] = changed["w"].at[3, 3].multiply(1 + 2**-23)
-    changed, sound, best = (checkpoint._packed(part, []) for part in (changed, tree(2), tree(-2)))
+    changed, sound, best = (checkpoint._packed(t, [])[0] for t in (changed, tree(2), tree(-2)))
     (tmp_path / "checkpoints" / "2").rename(tmp_path / "away")
-    items = {"state": args.StandardSave(changed), "best": args.StandardSave(best)}
+    items = {"state": args.ArraySave(changed), "best": args.ArraySave(best)}
     with checkpoints._manager() as manager:
         manager.save(2, args=args.Composite(**items, about=args.JsonSave(about)))
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
     # Nor is it taken if what is known of it is changed.
     about["meta"]["step"] = 3
     with checkpoints._manager() as manager:
-        items["state"] = args.StandardSave(sound)
+        items["state"] = args.ArraySave(sound)
         manager.save(3, args=args.Composite(**items, about=args.JsonSave(about)))
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
 

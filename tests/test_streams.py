@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_stream():
     options = {"optimizer": optax.sgd(0.1), "epochs": 1, "key": KEY, "progress": False}
     with pytest.raises(ValueError, match="several: image 2 is 3 x 3"):
         jaxae.fit(CASES["autoencoder gaussian"].make(), sizes, batch_size=1, **options)
-    with pytest.raises(ValueError, match="leave out --placement stream"):
+    with pytest.raises(ValueError, match="take --placement host"):
         np.asarray(numbers(3))
 
 
@@ -96,7 +96,18 @@ def test_what_is_streamed_is_what_is_loaded(folder, tmp_path, image_size):
         np.testing.assert_array_equal(streamed.test.images, whole.test.images)
 
 
+def test_bytes_of_zero_and_one_are_black_and_white(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 2, (30, 4, 4), np.uint8))
+    streamed, whole = (jaxae.load(tmp_path / "a.npy", stream=s).train.images for s in (True, False))
+    assert whole.max() == 255
+    np.testing.assert_array_equal(streamed[:], whole)
+
+
 def test_what_cannot_be_streamed(tmp_path):
+    np.savez(tmp_path / "zip", images=np.zeros((20, 4, 4), np.uint8))
+    (tmp_path / "zip.npz").rename(tmp_path / "zip.npy")
+    with pytest.raises(ValueError, match="it is an archive, not an array"):
+        jaxae.load(tmp_path / "zip.npy", stream=True)
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 4, 4), np.uint8))
     with pytest.raises(ValueError, match="is packed and cannot be streamed"):
         jaxae.load(tmp_path / "images.npz", stream=True)
