@@ -73,8 +73,7 @@ class Checkpoints:
     def writer(self) -> Iterator[Callable[[int, Any, Any, dict[str, Any]], None]]:
         """A function like `save` that returns before all is written; at the end everything is.
 
-        The arrays must not be donated before the next save or the end. Nobody else can write into the
-        folder meanwhile.
+        The arrays may be donated once it has returned. Nobody else can write into the folder meanwhile.
 
         Raises:
           ValueError: if another process is writing into the folder, or it cannot be written.
@@ -331,7 +330,6 @@ def describe(tree: Any) -> dict[str, str]:
 
     Examples:
       >>> import jax.numpy as jnp
-    import numpy as np
       >>> describe({"w": jnp.zeros((2, 3))})
       {"['w']": 'float32[2,3]'}
     """
@@ -391,7 +389,8 @@ def _apart(tree: Any) -> list[str]:
 def _packed(tree: Any, apart: list[str]) -> tuple[Array, dict[str, Array]]:
     """All arrays in one, `[words]`, but for those that are apart: to write many takes a while."""
     together = [leaf for path, leaf in _paths(tree) if path not in apart]
-    return _joined(together), {path: leaf for path, leaf in _paths(tree) if path in apart}
+    # Copies, which are written while training goes on with the arrays themselves, and consumes them.
+    return _joined(together), {path: jnp.copy(leaf) for path, leaf in _paths(tree) if path in apart}
 
 
 @jax.jit

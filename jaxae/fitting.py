@@ -344,7 +344,7 @@ class _Training:
             else:
                 bar.at(len(self.history) + done / self._steps_per_epoch)
             if stopping or self.finished() or self._due(waited):
-                self._save(_copy(self.state))
+                self._save(self.state)
             if record is not None:
                 bar(record)
                 if on_epoch is not None:
@@ -410,7 +410,7 @@ class _Training:
         )
         self._remember(values, sound)
         self._step = at
-        self._save(_copy(self.state))
+        self._save(self.state)
         raise NonFiniteError(
             f"{', '.join(names)} stopped being finite at step {at}; try a smaller learning rate or "
             "gradient clipping, or to skip such updates",
@@ -423,7 +423,7 @@ class _Training:
         made = self._steps_per_epoch
         skipped = self._terms.get("skipped", np.zeros(made)) > 0
         if skipped.all():
-            self._save(_copy(self.state))
+            self._save(self.state)
             raise NonFiniteError(
                 f"no update of epoch {len(self.history) + 1} had a finite loss and gradient",
                 self._step,
@@ -443,7 +443,7 @@ class _Training:
         if self._validate is not None:
             scores = means(self._validate(self.state, params), "validation/")
             if bad := [name for name, value in scores.items() if not math.isfinite(value)]:
-                self._save(_copy(self.state))
+                self._save(self.state)
                 raise NonFiniteError(
                     f"{', '.join(bad)} stopped being finite at step {self._step}; try a smaller "
                     "learning rate or gradient clipping",
@@ -458,7 +458,7 @@ class _Training:
         return record
 
     def _save(self, state: TrainState) -> None:
-        """Saves a state, which is not to be consumed afterwards."""
+        """Saves a state; it may be consumed afterwards."""
         if self.save is None:
             return
         started = time.perf_counter()
