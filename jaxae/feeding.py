@@ -325,9 +325,8 @@ class _FromHost:
         try:
             yield from batches
         finally:
-            getattr(
-                batches, "close", lambda: None
-            )()  # ends the processes; older ones end by themselves
+            if hasattr(batches, "close"):  # else its processes end by themselves
+                batches.close()
 
 
 class _Ordered:

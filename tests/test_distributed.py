@@ -38,7 +38,7 @@ def start(count, folder, *flags):
             *FLAGS,
             "--run-dir",
             str(folder),
-            *flags,
+            *(flag.format(index=index) for flag in flags),
         ]
         if count > 1:
             command.append("--distributed")
@@ -131,6 +131,19 @@ def test_one_is_asked_to_stop_and_one_alone_goes_on(tmp_path, alone):
         assert f"to go on, the same with --run-dir {folder}" in text
     finish(start(1, folder, "--epochs", "6"))
     same(folder, alone)
+
+
+def test_all_have_to_be_told_the_same(tmp_path):
+    """And where the first cannot go on, the others end with a line too."""
+    folder = tmp_path / "run"
+    one, other = start(2, folder, "--epochs", "6", "--seed", "{index}")
+    for text in finish([one, other], code=2):
+        assert "the processes were started with different flags" in text
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    first, second = finish(start(2, folder, "--epochs", "6"), code=2)
+    assert "has files in it but no config.json" in first
+    assert "another process cannot go on" in second
 
 
 @pytest.mark.parametrize(

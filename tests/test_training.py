@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import optax
 import pytest
 
 import jaxae
-from jaxae import training
+from jaxae import fitting, training
 from jaxae.feeding import batches_of
 from tests.cases import SHAPE, autoencoder, images, vae
 
@@ -303,6 +304,62 @@ def test_updates_that_are_not_finite_can_be_skipped(tmp_path, in_gradient):
     assert [record.get("skipped", 0) for record in resumed.history] == [1, 1, 0]
     with pytest.raises(jaxae.NonFiniteError, match="no update of epoch 1 had a finite loss"):
         fit(bomb(at=0), on_nonfinite="skip")
+
+
+def spike(at, height):
+    """A gradient that is large and finite, whose square is not."""
+    base = autoencoder(jaxae.gaussian())
+
+    def loss(params, key, x, *, target=None, step=0, train=True):
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(params))
+        factor = jnp.where(jnp.asarray(step) == at, height, 0.0)
+        return out._replace(loss=out.loss + factor * (total - jax.lax.stop_gradient(total)))
+
+    return base._replace(loss=loss)
+
+
+def test_an_optimizer_that_is_not_finite_any_more_is_noticed(tmp_path):
+    """Adam would divide by the root of infinity, and nothing would be learnt for the rest of the run."""
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    with pytest.raises(jaxae.NonFiniteError, match="the gradient stopped being finite at step 4"):
+        fit(spike(4, 1e20), checkpoints=checkpoints)
+    template = training.init_state(
+        autoencoder(jaxae.gaussian()), optax.adam(1e-2), KEY, images(SHAPE)
+    )
+    saved = checkpoints.restore(template, template.params)
+    assert saved.state.step == 4
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved.state))
+    fitted = fit(spike(4, 1e20), on_nonfinite="skip")
+    assert [record.get("skipped", 0) for record in fitted.history] == [0, 1, 0]
+    # What begins infinite may stay so.
+    plateau = optax.chain(optax.sgd(1e-3), optax.contrib.reduce_on_plateau())
+    assert np.isinf(jax.tree.leaves(plateau.init({}))).any()
+    before = {"best": jnp.inf, "w": jnp.zeros(2)}
+    assert training.still_finite(before, before)
+    assert not training.still_finite(before, before | {"w": jnp.array([0.0, jnp.inf])})
+
+
+def test_an_epoch_without_an_update_stays_refused(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    for _ in range(3):
+        with pytest.raises(jaxae.NonFiniteError, match="no update of epoch 1"):
+            fit(bomb(at=0), on_nonfinite="skip", checkpoints=checkpoints)
+
+
+def test_a_signal_during_the_last_validation_is_heard(tmp_path, monkeypatch):
+    end = fitting._Training._end_epoch
+
+    def interrupted(self):
+        record = end(self)
+        if record["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return record
+
+    monkeypatch.setattr(fitting._Training, "_end_epoch", interrupted)
+    with pytest.raises(jaxae.Interrupted, match="saved after epoch 3 of 3"):
+        fit(checkpoints=jaxae.Checkpoints(tmp_path))
+    assert len(fit(checkpoints=jaxae.Checkpoints(tmp_path)).history) == 3
 
 
 def test_a_batch_in_parts_is_the_batch():
