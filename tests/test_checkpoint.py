@@ -171,6 +171,12 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    # It is another file, that takes the place of the first: whoever has that one open reads on in it.
+    with open(path) as reader:
+        with whole(path) as partial:
+            partial.write_text("afterwards")
+        assert reader.read() == "before"
+    assert path.read_text() == "afterwards"
 
 
 FULL = """

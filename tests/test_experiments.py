@@ -418,9 +418,13 @@ def test_a_loss_that_explodes(tmp_path, capsys, monkeypatch):
         base.command(vae.main, vae.Config, vae.__doc__)
     assert stop.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "stopped being finite at step" in last
-    saved = list((folder / "checkpoints").iterdir())
-    assert [path.name for path in saved] == ["0"]  # the state before the first step
+    assert "stopped being finite at step 1" in last
+    assert last.endswith(f"its batch is in {folder / 'nonfinite.npz'}")
+    with np.load(folder / "nonfinite.npz") as batch:
+        assert batch["step"] == 1
+        assert batch["images"].shape == (128, 8, 8, 1)
+    saved = [path.name for path in (folder / "checkpoints").iterdir() if path.name.isdigit()]
+    assert saved == ["1"]  # the state before that step
     assert not (folder / "results.json").exists()
 
 

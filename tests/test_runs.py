@@ -86,6 +86,23 @@ def test_metrics_have_a_line_for_each_epoch(tmp_path):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
 
+def test_lines_of_epochs_that_were_lost_give_way(tmp_path):
+    """It was killed after it had logged two epochs more than it had saved, in the middle of a line."""
+    run = Run(tmp_path, CONFIG)
+    for epoch in (1, 2, 3):
+        run.log({"epoch": epoch, "train/loss": 1 / 3, "note": "a long one"})
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"epoch": 4, "tra')
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    again = Run(tmp_path, CONFIG)
+    again.log({"epoch": 1, "train/loss": 1 / 3, "note": "a long one"})
+    assert len(path.read_bytes().splitlines()) == 4  # nothing is lost before there is something new
+    again.log({"epoch": 2, "train/loss": 0.5})
+    assert path.read_bytes() == first + b'{"epoch": 2, "train/loss": 0.5}\n'
+    again.log({"epoch": 3, "train/loss": 0.25})
+    assert len(path.read_bytes().splitlines()) == 3
+
+
 def test_new_folders_have_names_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = set()
