@@ -2,7 +2,8 @@
 
 config.json      the configuration, versions, device, commit
 metrics.jsonl    a line for each epoch
-checkpoints/     orbax: the latest state and the best parameters
+checkpoints/     orbax: the state of the training, the best parameters, and what is known of both
+nonfinite.npz    the batch of the step at which something stopped being finite, if that was so
 figures/*.png
 results.json     the final figures, flat; its presence means that the run is complete
 """
