@@ -27,6 +27,7 @@ from experiments import (
     linear,
     vae,
 )
+from jaxae.files import exclusive
 from tests.experiments import ROOT, TIMING, command, finished, lines
 
 
@@ -633,3 +634,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(ValueError, match="cannot be a run folder: Permission denied"):
         vae.main(config(vae, tmp_path))
+
+
+def test_a_run_folder_is_for_one_process_at_a_time(tmp_path):
+    config = vae.Config(dataset="digits", epochs=1, hidden=(8,), code=2, run_dir=str(tmp_path))
+    with exclusive(tmp_path), pytest.raises(ValueError, match="another process is at work in"):
+        vae.main(config)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    vae.main(config)
