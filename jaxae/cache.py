@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def keep_programs() -> None:
         forget_halves(folder)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.005)
+        # JAX does not write them in one go: one that another process is writing is compiled here too.
+        warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
 
 
 def forget_halves(folder: Path) -> None:

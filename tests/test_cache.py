@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 
 import jax
 
@@ -49,6 +50,18 @@ def test_programs_of_which_a_part_was_written_are_forgotten(tmp_path):
     assert set(kept) <= set(tmp_path.rglob("*-cache"))
     assert all(cache._is_whole(path.read_bytes()) for path in damaged)
     assert not cache._is_whole(b"\x28\xb5\x2f\xfd") or not importlib.util.find_spec("zstandard")
+
+
+def test_programs_that_another_process_is_writing_are_compiled_in_silence(tmp_path):
+    first, _ = train(JAXAE_CACHE=str(tmp_path))
+    kept = sorted(tmp_path.rglob("*-cache"))
+    for path in kept:
+        path.write_bytes(b"")
+    (looked,) = tmp_path.rglob(".looked")  # as if they had been begun after the look at the start
+    os.utime(looked, (time.time() + 3600,) * 2)
+    again = train(JAXAE_CACHE=str(tmp_path), PYTHONWARNINGS="error")
+    assert again[0] == first
+    assert not any(path.read_bytes() for path in kept)
 
 
 def test_a_folder_of_the_user_s_own_stays(tmp_path):
