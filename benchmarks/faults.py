@@ -55,7 +55,7 @@ def train(folder: str, pipe: Connection) -> None:
     import optax
 
     import jaxae
-    from jaxae import checkpoint
+    from jaxae import packing
     from jaxae.runs import Run
 
     sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -76,7 +76,7 @@ def train(folder: str, pipe: Connection) -> None:
         return saved
 
     def sums(tree: Any) -> list[int]:
-        return checkpoint.checksums(jax.tree.map(np.asarray, tree))
+        return packing.checksums(jax.tree.map(np.asarray, tree))
 
     write = run.checkpoints.writer
 

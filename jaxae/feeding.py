@@ -62,10 +62,6 @@ class Feed(Protocol):
         """Makes some steps; the state is consumed, and the metrics are `[steps]`."""
         ...
 
-    def batch(self, step: int) -> Any:
-        """The examples of the step after `step` of them, as this process gets them."""
-        ...
-
     def close(self) -> None:
         """Ends what goes on in the background."""
         ...
@@ -154,7 +150,6 @@ class _OnDevice:
         state_shardings: Any,
     ):
         self._everywhere = parallel.everywhere(mesh)
-        self._host, self._key, self._batch_size = images, key, batch_size
         self._images = parallel.put(
             jax.tree.map(lambda a: a if isinstance(a, jax.Array) else np.asarray(a), images),
             self._everywhere,
@@ -184,12 +179,6 @@ class _OnDevice:
 
     def __call__(self, state: TrainState, steps: int) -> tuple[TrainState, Metrics]:
         return self._compiled(steps, state, self._on_device, self._images, self._steps(steps))
-
-    def batch(self, step: int) -> Any:
-        return _examples(
-            self._host,
-            batches_of(self._host, self._key, self._batch_size, step)[step % self._per_epoch],
-        )
 
     def close(self) -> None:
         pass
@@ -255,10 +244,6 @@ class _FromHost:
 
     def __call__(self, state: TrainState, steps: int) -> tuple[TrainState, Metrics]:
         return self._compiled(steps, *self._arguments(state, steps))
-
-    def batch(self, step: int) -> Any:
-        index = batches_of(self._host, self._key, self._batch_size, step)[step % self._per_epoch]
-        return _examples(self._host, index[parallel.share(self._batch_size)])
 
     def close(self) -> None:
         self._closed.set()
@@ -355,6 +340,12 @@ def batches_of(
     with jax.default_device(jax.local_devices()[0]):
         order = _order(jax.random.split(key)[0], np.int32(start), n)
     return batched(np.asarray(order), batch_size)
+
+
+def batch_at(images: Examples, key: PRNGKeyArray, batch_size: int, step: int) -> Any:
+    """The examples of the batch after `step` updates, of all processes together."""
+    batches = batches_of(images, key, batch_size, step)
+    return _examples(images, batches[step % len(batches)])
 
 
 _order = partial(jax.jit, static_argnums=2)(epoch_order)

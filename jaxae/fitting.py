@@ -23,7 +23,7 @@ from jaxae.averaging import averaged
 from jaxae.base import Autoencoder, Params
 from jaxae.cache import keep_programs
 from jaxae.checkpoint import Checkpoints, stop_signals
-from jaxae.feeding import Feed, Placement, make_feed
+from jaxae.feeding import Feed, Placement, batch_at, make_feed
 from jaxae.progress import EpochProgress
 from jaxae.streams import Stream
 from jaxae.training import (
@@ -227,6 +227,7 @@ def fit(
         stack.callback(feed.close)
         training = _Training(
             feed=feed,
+            batch=partial(batch_at, images, train_key, batch_size),
             state=state,
             epochs=epochs,
             steps_per_epoch=count(images) // batch_size,
@@ -271,6 +272,7 @@ class _Training:
         self,
         *,
         feed: Feed,
+        batch: Callable[[int], Any],
         state: TrainState,
         epochs: int,
         steps_per_epoch: int,
@@ -285,7 +287,7 @@ class _Training:
         # Copies: training consumes the state, and these may be the same buffers.
         self.best = Best(_copy(state.params), math.inf, 0)
         self.save: Callable[[int, Any, Any, dict[str, Any]], None] | None = None
-        self._feed, self._validate, self._kept = feed, validate, kept
+        self._feed, self._batch, self._validate, self._kept = feed, batch, validate, kept
         self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
         self._batch_size, self._patience = batch_size, patience
         self._monitor, self._checkpoint_every = monitor, checkpoint_every
@@ -415,7 +417,7 @@ class _Training:
             f"{', '.join(names)} stopped being finite at step {at}; try a smaller learning rate or "
             "gradient clipping, or to skip such updates",
             at,
-            self._feed.batch(at),
+            self._batch(at),
         )
 
     def _end_epoch(self) -> Record:

@@ -311,11 +311,12 @@ def _read(
         number = {name: i for i, name in enumerate(classes)}
         labels = np.array([number[p.relative_to(folder).parts[0]] for p in paths])
 
-    first = _square(paths[0], image_size=image_size)
-    if streamed(stream, (len(paths), *first.shape)):
-        # Colours if the first has them: the others are not looked at before they are needed.
-        read = partial(_square, image_size=image_size, channels=first.shape[-1])
-        return Images(cast(np.ndarray, Stream(paths, read, name=str(folder))), labels)
+    if stream is not False:
+        shape = _square(paths[0], image_size=image_size).shape
+        if streamed(stream, (len(paths), *shape)):
+            # Colours if the first has them: the others are not looked at before they are needed.
+            read = partial(_square, image_size=image_size, channels=shape[-1])
+            return Images(cast(np.ndarray, Stream(paths, read, name=str(folder))), labels)
     read = partial(_square, image_size=image_size)
     with ThreadPoolExecutor() as pool:
         arrays = list(pool.map(read, paths))

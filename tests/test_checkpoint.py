@@ -16,7 +16,7 @@ import pytest
 
 import jaxae
 from benchmarks.faults import DAMAGES, damage
-from jaxae import checkpoint, training
+from jaxae import checkpoint, packing, training
 from jaxae.files import BusyError, exclusive, whole
 from tests.cases import SHAPE, images, vae
 
@@ -84,7 +84,7 @@ def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
         about = manager.restore(2, args=args.Composite(about=args.JsonRestore()))["about"]
     changed = tree(2)
     changed["w"] = changed["w"].at[3, 3].multiply(1 + 2**-23)
-    changed, sound, best = (checkpoint._packed(t, [])[0] for t in (changed, tree(2), tree(-2)))
+    changed, sound, best = (packing.packed(t, [])[0] for t in (changed, tree(2), tree(-2)))
     (tmp_path / "checkpoints" / "2").rename(tmp_path / "away")
     items = {"state": args.ArraySave(changed), "best": args.ArraySave(best)}
     with checkpoints._manager() as manager:
@@ -135,7 +135,7 @@ def test_every_bit_is_in_the_checksum(dtype):
     random = np.random.default_rng(0)
     x = jnp.asarray(random.integers(0, 2, (4, 6))).astype(dtype)
     size = x.dtype.itemsize
-    base = checkpoint.checksums([x])
+    base = packing.checksums([x])
     words = np.asarray(x).view(f"uint{8 * size}")
     bits = 1 if dtype == "bool" else 8 * size
     for place in range(x.size):
@@ -143,13 +143,13 @@ def test_every_bit_is_in_the_checksum(dtype):
             other = words.copy()
             other.reshape(-1)[place] ^= np.array(1 << bit).astype(other.dtype)
             changed = jnp.asarray(other.view(np.asarray(x).dtype))
-            assert checkpoint.checksums([changed]) != base
+            assert packing.checksums([changed]) != base
     # Not even where two changes would cancel each other in a sum.
     signs = x.at[0, 0].set(-1).at[1, 1].set(-1) if dtype != "bool" else ~x
-    assert checkpoint.checksums([signs]) != base
+    assert packing.checksums([signs]) != base
     swapped = x.at[0].set(x[1]).at[1].set(x[0])
     assert not np.array_equal(swapped, x)
-    assert checkpoint.checksums([swapped]) != base
+    assert packing.checksums([swapped]) != base
 
 
 def test_one_process_at_a_time(tmp_path):

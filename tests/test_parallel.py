@@ -15,7 +15,7 @@ from tests.cases import CASES, images
 SCRIPT = """
 import json, jax, numpy as np, optax, shutil
 import jaxae
-from jaxae import checkpoint, parallel
+from jaxae import packing, parallel
 from tests.cases import CASES, images
 
 assert jax.device_count() == 8
@@ -77,11 +77,11 @@ for devices in (1, 4):
     fitted = jaxae.fit(model, x, **more, checkpoints=jaxae.Checkpoints(copied))
     straight = jaxae.fit(model, x, **more)
     results[f"way from eight to {devices}"] = [weights(straight.state), weights(fitted.state)]
-    spread = checkpoint.checksums(fitted.state) == checkpoint.checksums(
+    spread = packing.checksums(fitted.state) == packing.checksums(
         jax.device_put(fitted.state, jax.devices()[0]))
     results[f"checksum {devices}"] = spread
 state = parallel.shardings(one.state, parallel.data_mesh(), shard=True)
-results["checksum"] = checkpoint.checksums(one.state) == checkpoint.checksums(
+results["checksum"] = packing.checksums(one.state) == packing.checksums(
     jax.device_put(one.state, state))
 for options in ({"accumulate": 3}, {"accumulate": 8}):
     try:

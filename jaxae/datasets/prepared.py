@@ -65,10 +65,10 @@ def read(
     key = "image" if "image" in pictures else pictures[0]
     images = {}
     for split, tfds_split in wanted.items():
-        source = builder.as_data_source(split=tfds_split)
-        if split == "train" and len(source):
+        if split == "train" and stream is not False:
+            source = builder.as_data_source(split=tfds_split)
             picture = partial(_picture, key=key, image_size=image_size)
-            if streamed(stream, (len(source), *picture(source[0]).shape)):
+            if len(source) and streamed(stream, (len(source), *picture(source[0]).shape)):
                 images[split] = _streamed(builder, tfds_split, key, source, picture)
                 continue
         images[split] = _decoded(builder, tfds_split, key, image_size)
