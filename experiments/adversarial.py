@@ -50,7 +50,7 @@ import optax
 from scipy.stats import ks_2samp
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts, figures
 from jaxae.divergences import Kernel
 from jaxae.priors import Prior
@@ -123,7 +123,7 @@ def main(config: Config) -> dict[str, Any]:
         params = {}
         for name, (model, optimizer) in built.items():
             targets = None if known is None or name == "AE" else (known, None)
-            fitted = base.fit(
+            fitted = running.fit(
                 config,
                 run.part(name),
                 model,
@@ -134,24 +134,24 @@ def main(config: Config) -> dict[str, Any]:
             )
             params[name] = fitted.params
         codes = {
-            name: np.asarray(base.encode(model, params[name], data.test))
+            name: np.asarray(running.encode(model, params[name], data.test))
             for name, (model, _) in built.items()
         }
         results: dict[str, Any] = {}
         measure = yardstick(prior, min(COMPARED, len(data.test)))
         for name, (model, _) in built.items():
-            error, _ = base.squared_errors(model, params[name], data)
+            error, _ = running.squared_errors(model, params[name], data)
             results[f"{name}/squared_error"] = error
             results |= {f"{name}/{key}": value for key, value in measure(codes[name]).items()}
             some = data.train[base.spread(len(data.train), len(data.test))]
             seen = np.asarray(
-                base.encode(model, params[name], np.asarray(base.as_trained(data, some)))
+                running.encode(model, params[name], np.asarray(base.as_trained(data, some)))
             )
             results |= {f"{name}/train_{key}": value for key, value in measure(seen).items()}
             if classes:
                 voters = base.spread(len(data.train), VOTERS)
                 images = np.asarray(base.as_trained(data, data.train[voters]))
-                train = np.asarray(base.encode(model, params[name], images))
+                train = np.asarray(running.encode(model, params[name], images))
                 labelled = (train, np.asarray(data.labels[0])[voters])
                 results[f"{name}/neighbour_error"] = jaxae.neighbour_probe(
                     labelled, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
@@ -165,7 +165,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    return base.conduct("adversarial", config, data, work, started=started)
+    return running.conduct("adversarial", config, data, work, started=started)
 
 
 def check(config: Config) -> None:
@@ -297,12 +297,12 @@ def draw(
         run.figures / "dimensions.png",
         title=f"{title}: distribution of each dimension of the code",
     )
-    images = base.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
+    images = running.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
     figures.grid(images, run.figures / "samples.png", title=f"{title}: decoded draws of the prior")
     if config.code == 2 and config.prior == "normal":
         quantiles = jaxae.normal_quantiles(GRID)
         z = jaxae.plane(quantiles, quantiles)
-        grid = jaxae.decode_grid(lambda z: jnp.asarray(base.decode(model, params["AAE"], z)), z)
+        grid = jaxae.decode_grid(lambda z: jnp.asarray(running.decode(model, params["AAE"], z)), z)
         figures.grid(
             np.asarray(grid).reshape(-1, *data.test.shape[1:]),
             run.figures / "plane.png",
@@ -318,4 +318,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts
 from jaxae.runs import Run
 
@@ -49,19 +49,19 @@ def main(config: Config) -> dict[str, Any]:
     model, name = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
-        fitted = base.fit(config, run, model, data)
-        results: dict[str, Any] = base.evaluate(model, fitted, data)
-        results |= base.training_figures(data, fitted)
+        fitted = running.fit(config, run, model, data)
+        results: dict[str, Any] = running.evaluate(model, fitted, data)
+        results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
         )
         title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
-        base.figure_reconstructions(
+        running.figure_reconstructions(
             run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
         )
         return results
 
-    return base.conduct("autoencoder", config, data, work, started=started)
+    return running.conduct("autoencoder", config, data, work, started=started)
 
 
 def sweep(config: Config) -> dict[str, Any]:
@@ -75,11 +75,11 @@ def sweep(config: Config) -> dict[str, Any]:
     data = base.load(dataclasses.replace(config, code=codes[-1]))
     for code in codes:
         build(dataclasses.replace(config, code=code), data)
-    run = base.open_run(config, data, "autoencoder")
+    run = running.open_run(config, data, "autoencoder")
     results: dict[str, Any] = {}
     for code in codes:
         folder = str(run.directory / f"code-{code}")
-        with base.resumable(run):
+        with running.resumable(run):
             found = main(dataclasses.replace(config, code=code, sweep_code=(), run_dir=folder))
         results |= {f"code_{code}/{name}": value for name, value in found.items()}
     errors = [results[f"code_{code}/test/squared_error"] for code in codes]
@@ -94,9 +94,9 @@ def sweep(config: Config) -> dict[str, Any]:
     results["protocol"] = data.protocol
     run.finish(results)
     shown = {f"code {c}: test/squared_error": e for c, e in zip(codes, errors, strict=True)}
-    base.report(run, shown | {"protocol": data.protocol})
+    running.report(run, shown | {"protocol": data.protocol})
     return results
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -42,7 +42,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import confusion_matrix
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts, figures
 from jaxae.runs import Run
 
@@ -146,8 +146,8 @@ def main(config: Config) -> dict[str, Any]:
         for seed in range(config.seed, config.seed + config.seeds):
             settings = dataclasses.replace(config, seed=seed)
             part = run.part(f"seed-{seed}")
-            fitted = base.fit(settings, part, model, data)
-            train, test = (base.encode(model, fitted.params, x) for x in (data.train, data.test))
+            fitted = running.fit(settings, part, model, data)
+            train, test = (running.encode(model, fitted.params, x) for x in (data.train, data.test))
             codes = np.asarray(train), np.asarray(test)
             found = k_means(codes, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
@@ -176,7 +176,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = base.conduct("clustering", config, data, work, started=started)
+    results = running.conduct("clustering", config, data, work, started=started)
     print_table(results)
     return results
 
@@ -236,7 +236,7 @@ def refine(
     targets = np.eye(clusters, dtype=np.float32)[start]
 
     def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
-        z = base.encode(model, params, images)
+        z = running.encode(model, params, images)
         return np.asarray(jaxae.soft_assignments(z, centres, scale=scale))
 
     for i in range(config.rounds):
@@ -249,7 +249,7 @@ def refine(
             dataclasses.replace(config, epochs=config.round_epochs), data, ROUND_IMAGES
         )
         part = run.part(f"round-{i + 1}")
-        fitted = base.fit(settings, part, clustered, data, targets=(targets, None), stream=i + 1)
+        fitted = running.fit(settings, part, clustered, data, targets=(targets, None), stream=i + 1)
         centres = fitted.params["centres"]
         params = {name: value for name, value in fitted.params.items() if name != "centres"}
     train, test = (assignments(params, centres, images) for images in (data.train, data.test))
@@ -346,4 +346,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

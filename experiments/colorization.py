@@ -32,7 +32,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments import base, pictures
+from experiments import base, pictures, running
 from experiments import image_to_image as common
 from jaxae import colors, unet
 
@@ -157,4 +157,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

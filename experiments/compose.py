@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.networks import Activation
 from jaxae.runs import Run
@@ -65,9 +65,9 @@ def main(config: Config) -> dict[str, Any]:
     jax.eval_shape(lambda: model.loss(model.init(key, x), key, x))
 
     def work(run: Run) -> dict[str, Any]:
-        fitted = base.fit(config, run, model, data)
-        results: dict[str, Any] = base.evaluate(model, fitted, data)
-        results |= base.training_figures(data, fitted)
+        fitted = running.fit(config, run, model, data)
+        results: dict[str, Any] = running.evaluate(model, fitted, data)
+        results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; {describe(config)}; {name} likelihood; nats per image; the mse is that "
             "of clean images reconstructed"
@@ -75,7 +75,7 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, model, fitted.params, data)
         return results
 
-    return base.conduct("compose", config, data, work, started=started)
+    return running.conduct("compose", config, data, work, started=started)
 
 
 def check(config: Config) -> None:
@@ -209,4 +209,4 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts
 from jaxae.runs import Run
 
@@ -121,7 +121,7 @@ def main(config: Config) -> dict[str, Any]:
                 decay = config.weight_decay if name == "AE+wd" else 0.0
                 settings = dataclasses.replace(config, seed=seed, weight_decay=decay)
                 part = run.part(f"{name}-{seed}")
-                fitted = base.fit(settings, part, model, data)
+                fitted = running.fit(settings, part, model, data)
                 scores = describe(model, fitted.params, data)
                 if seed == config.seed:
                     scores |= frozen(model, fitted.params, data)
@@ -143,7 +143,7 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, profiles)
         return results
 
-    results = base.conduct("contractive", config, data, work, started=started)
+    results = running.conduct("contractive", config, data, work, started=started)
     print_table(results)
     return results
 
@@ -160,7 +160,7 @@ def fine_tune(
         data = data._replace(transform=jaxae.corruptions.gaussian(config.classifier_noise))
     epochs = config.classifier_epochs or config.epochs
     settings = dataclasses.replace(config, epochs=epochs, weight_decay=0.0)
-    fitted = base.fit(
+    fitted = running.fit(
         settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
     )
     evaluate = jaxae.make_evaluate(jaxae.loss_scores(classifier))
@@ -189,7 +189,7 @@ def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, 
     """Test errors in percent of classifiers on the codes as they are."""
 
     def codes(images: np.ndarray) -> np.ndarray:
-        return np.asarray(base.encode(model, params, images))
+        return np.asarray(running.encode(model, params, images))
 
     labels = [np.asarray(part, np.int32) for part in data.labels]
     some = base.spread(len(data.train), PROBED)
@@ -292,4 +292,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -31,7 +31,7 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.runs import Run
 
@@ -89,13 +89,13 @@ def main(config: Config) -> dict[str, Any]:
         decoded: dict[str, np.ndarray] = {}
 
         def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-            error, clipped = base.squared_errors(model, params, data)
+            error, clipped = running.squared_errors(model, params, data)
             results.update({f"{name}/error": error, f"{name}/error_clipped": clipped})
             decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
 
-        fitted = base.fit(config, run.part("deep"), model, data)
+        fitted = running.fit(config, run.part("deep"), model, data)
         measure("deep", model, fitted.params)
-        results |= {f"deep/{k}": v for k, v in base.training_figures(data, fitted).items()}
+        results |= {f"deep/{k}": v for k, v in running.training_figures(data, fitted).items()}
         epochs = config.linear_epochs or max(1, round(LINEAR_IMAGES / len(data.train)))
         for name, linear, passes in (
             ("logistic_pca", jaxae.logistic_pca(shape, config.code), epochs),
@@ -108,7 +108,7 @@ def main(config: Config) -> dict[str, Any]:
             settings = dataclasses.replace(
                 config, epochs=passes, learning_rate=1e-2, weight_decay=0.0
             )
-            fitted = base.fit(settings, run.part(name), linear, data._replace(transform=None))
+            fitted = running.fit(settings, run.part(name), linear, data._replace(transform=None))
             measure(name, linear, fitted.params)
         pca = jaxae.pca(config.code, jaxae.gaussian(clip=False))
         measure("pca", pca, jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train)))
@@ -127,7 +127,7 @@ def main(config: Config) -> dict[str, Any]:
         figures.rows(rows, run.figures / "reconstructions.png", title=title)
         return results
 
-    return base.conduct("deep_autoencoder", config, data, work, started=started)
+    return running.conduct("deep_autoencoder", config, data, work, started=started)
 
 
 def check(config: Config, data: base.Data) -> None:
@@ -140,4 +140,4 @@ def check(config: Config, data: base.Data) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -27,7 +27,7 @@ import numpy as np
 import scipy.ndimage
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.corruptions import Corruption
 from jaxae.runs import Run
@@ -112,13 +112,13 @@ def main(config: Config) -> dict[str, Any]:
     model = jaxae.denoising(plain, corrupt)
 
     def work(run: Run) -> dict[str, Any]:
-        fitted = base.fit(config, run, model, data)
+        fitted = running.fit(config, run, model, data)
         denoise = jax.jit(lambda x: jaxae.reconstruct(model, fitted.params, x))
         rivals = baselines(data, corrupt) | {"denoised": denoise}
         results: dict[str, Any] = {}
         for rival, function in rivals.items():
             results |= {f"{rival}/{k}": v for k, v in measure(data, corrupt, function).items()}
-        results |= base.training_figures(data, fitted)
+        results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
             "the mean mse, after clipping to [0, 1]"
@@ -126,7 +126,7 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, data, corrupt, rivals)
         return results
 
-    return base.conduct("denoising", config, data, work, started=started)
+    return running.conduct("denoising", config, data, work, started=started)
 
 
 def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
@@ -192,4 +192,4 @@ def describe(config: Config) -> str:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

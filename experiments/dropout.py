@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts, figures
 from jaxae.runs import Run
 
@@ -65,15 +65,15 @@ def main(config: Config) -> dict[str, Any]:
         results: dict[str, Any] = {}
         decoded = {"image": np.asarray(base.choose(data))}
         for rate, model in models.items():
-            fitted = base.fit(config, run.part(f"rate-{rate:g}"), model, data)
-            found = base.evaluate(model, fitted, data)
+            fitted = running.fit(config, run.part(f"rate-{rate:g}"), model, data)
+            found = running.evaluate(model, fitted, data)
             results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
             some = data.train[base.spread(len(data.train), len(data.test))]
             seen = data._replace(test=np.asarray(base.as_trained(data, some)))
-            found = base.evaluate(model, fitted, seen)
+            found = running.evaluate(model, fitted, seen)
             results[f"rate_{rate:g}/train_error"] = found["test/squared_error"]
             for key in ("validation/loss", "best_epoch", "images_per_second"):
-                results[f"rate_{rate:g}/{key}"] = base.training_figures(data, fitted)[key]
+                results[f"rate_{rate:g}/{key}"] = running.training_figures(data, fitted)[key]
             decoded[f"rate {rate:g}"] = np.asarray(
                 jaxae.reconstruct(model, fitted.params, base.choose(data))
             )
@@ -99,8 +99,8 @@ def main(config: Config) -> dict[str, Any]:
         figures.rows(decoded, run.figures / "reconstructions.png", title=title)
         return results
 
-    return base.conduct("dropout", config, data, work, started=started)
+    return running.conduct("dropout", config, data, work, started=started)
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

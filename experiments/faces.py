@@ -46,7 +46,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.augmentations import Transform
 from jaxae.runs import Run
@@ -111,9 +111,9 @@ def main(config: Config) -> dict[str, Any]:
     model = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
-        fitted = base.fit(config, run, model, data)
-        results: dict[str, Any] = base.evaluate(model, fitted, data, batch_size=64)
-        results |= base.training_figures(data, fitted)
+        fitted = running.fit(config, run, model, data)
+        results: dict[str, Any] = running.evaluate(model, fitted, data, batch_size=64)
+        results |= running.training_figures(data, fitted)
         draw(config, run, model, fitted.params, data)
         if wanted:
             results |= go(config, run, model, fitted.params, data, wanted)
@@ -131,7 +131,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = base.conduct("faces", config, data, work, started=started)
+    results = running.conduct("faces", config, data, work, started=started)
     print_table(results)
     return results
 
@@ -233,10 +233,12 @@ def go(
     wanted: dict[str, Terms],
 ) -> dict[str, float]:
     """Goes along each direction from test faces without it; draws and judges what comes out."""
-    codes, test_codes = (base.encode(model, params, images) for images in (data.train, data.test))
+    codes, test_codes = (
+        running.encode(model, params, images) for images in (data.train, data.test)
+    )
     some = base.spread(len(data.train), JUDGES)
-    judge = train_judges(base.decode(model, params, codes[some]), data, some)
-    seen = judge(base.decode(model, params, test_codes))
+    judge = train_judges(running.decode(model, params, codes[some]), data, some)
+    seen = judge(running.decode(model, params, test_codes))
     results: dict[str, float] = {}
     for name, terms in wanted.items():
         direction = find(config, codes, data, terms)
@@ -253,8 +255,8 @@ def go(
             columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
         judged = start[base.spread(len(start), JUDGED)]
-        before = judge(base.decode(model, params, test_codes[judged]))
-        after = judge(base.decode(model, params, test_codes[judged] + JUDGED_AT * direction))
+        before = judge(running.decode(model, params, test_codes[judged]))
+        after = judge(running.decode(model, params, test_codes[judged] + JUDGED_AT * direction))
         target = terms[0][0]
         moved = {part for part, _ in terms}
         others = [abs(after[k] - before[k]).mean() for k in before if k not in moved]
@@ -292,10 +294,10 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
     """Reconstructions, samples, and the way from one face to another."""
     name = Path(config.dataset).name
     title = f"VAE on {name}, code {config.code}"
-    base.figure_reconstructions(
+    running.figure_reconstructions(
         run, model, params, data, title=f"{title}: test faces and their reconstructions"
     )
-    codes = base.encode(model, params, data.train)
+    codes = running.encode(model, params, data.train)
     key = jax.random.key(base.SAMPLE_SEED)
     drawn = {
         "the prior, N(0, I)": jax.random.normal(key, (30, config.code)),
@@ -303,7 +305,7 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
     }
     figures.panels(
         {
-            where: base.decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
+            where: running.decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
             for where, z in drawn.items()
         },
         run.figures / "samples.png",
@@ -340,4 +342,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -45,7 +45,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from experiments.judge import Judge, flat, make_fidelity
 from jaxae import figures
 from jaxae.runs import Run
@@ -186,7 +186,7 @@ def main(config: Config) -> dict[str, Any]:
             results.update({f"{name}/{key}": value for key, value in found.items()})
 
         for name, player in built.items():
-            fitted = base.fit(
+            fitted = running.fit(
                 config,
                 run.part(name),
                 player.model,
@@ -196,16 +196,16 @@ def main(config: Config) -> dict[str, Any]:
             )
             model = player.model
             if model.sample is None:
-                codes = base.encode(model, fitted.params, data.train)
+                codes = running.encode(model, fitted.params, data.train)
                 prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
             samples[name] = draw(model, fitted.params, len(real))
             report(name, samples[name])
             if name != "GAN":
-                free, _ = base.squared_errors(model, fitted.params, data)
+                free, _ = running.squared_errors(model, fitted.params, data)
                 results[f"{name}/squared_error"] = free
-            speed = base.training_figures(data, fitted)["images_per_second"]
+            speed = running.training_figures(data, fitted)["images_per_second"]
             results[f"{name}/images_per_second"] = speed
         # Training images beside themselves would be copies.
         report("data", beside(data, len(real)), copies=False)
@@ -220,7 +220,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = base.conduct("gan", config, data, work, started=started)
+    results = running.conduct("gan", config, data, work, started=started)
     print_table(results, [*built, "data"])
     return results
 
@@ -332,4 +332,4 @@ def print_table(results: dict[str, Any], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import augmentations, figures
 from jaxae.corruptions import Corruption
 from jaxae.runs import Run, fingerprint, write_json
@@ -204,9 +204,9 @@ def train(
     def work(run: Run) -> dict[str, Any]:
         write_json(run.directory / "task.json", {"shape": shape, **(record or {})})
         if pairs is None:
-            fitted = base.fit(config, run, model, data)
+            fitted = running.fit(config, run, model, data)
         else:
-            fitted = base.fit(
+            fitted = running.fit(
                 config, run, model, data, targets=(pairs.train[1], pairs.validation[1])
             )
         once = painter(model, fitted.params, 1)
@@ -217,14 +217,14 @@ def train(
         for method, function in methods.items():
             found = measure(test, function, task.scores)
             results |= {f"{method}/{k}": v for k, v in found.items()}
-        results |= base.training_figures(data, fitted)
+        results |= running.training_figures(data, fitted)
         results["protocol"] = protocol(config, task, data.protocol, name, count)
         draw(config, run, task, test, answer, rivals)
         return results
 
     # The inputs of pairs are `data` already; what is made of them counts as much.
     more = None if pairs is None else {"targets_data": fingerprint(pairs.train[1])}
-    return base.conduct(task.name, config, data, work, started=started, more=more)
+    return running.conduct(task.name, config, data, work, started=started, more=more)
 
 
 def protocol(config: Config, task: Task, about: str, name: str, count: int) -> str:

@@ -30,7 +30,7 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments import base, pictures
+from experiments import base, pictures, running
 from experiments import image_to_image as common
 from jaxae import masks, unet
 
@@ -164,4 +164,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

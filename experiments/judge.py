@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae.runs import Run
 
 FEATURES = 64
@@ -53,7 +53,7 @@ class Judge:
         data = data._replace(batch_size=size)
         settings = base.with_epochs(settings, data, IMAGES, most=50)
         # By the cross-entropy and not by the error: what is asked is how sure it is.
-        fitted = base.fit(settings, run.part("judge"), model, data, supervised=True)
+        fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
         self._encode = jax.jit(lambda x: model.encode(fitted.params, x))
         self._decode = jax.jit(lambda z: model.decode(fitted.params, z))
 

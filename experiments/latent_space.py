@@ -47,7 +47,7 @@ from rich.table import Table
 from scipy.stats import norm
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from experiments.judge import Judge, certainty, flat
 from jaxae import charts, figures
 from jaxae.projector import write_projector
@@ -156,7 +156,7 @@ def main(config: Config) -> dict[str, Any]:
     def work(run: Run) -> dict[str, Any]:
         trained = {}
         for name, (model, encoder) in built.items():
-            fitted = base.fit(config, run.part(name.replace(" ", "-")), model, data)
+            fitted = running.fit(config, run.part(name.replace(" ", "-")), model, data)
             trained[name] = describe(model, encoder, fitted.params, data)
         results: dict[str, Any] = {}
         judge = None
@@ -186,7 +186,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = base.conduct("latent_space", config, data, work, started=started)
+    results = running.conduct("latent_space", config, data, work, started=started)
     print_table(results, list(built))
     return results
 
@@ -202,7 +202,7 @@ def describe(
             return jaxae.diagonal_posterior(encoder.apply(params["encoder"], x))
 
         posterior = jax.jit(posterior)
-    codes = base.encode(model, params, data.test)
+    codes = running.encode(model, params, data.test)
     return Trained(model, params, posterior, codes)
 
 
@@ -222,7 +222,7 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     stretch = jax.jit(partial(jaxae.lipschitz, one.decode))
     on, off = (stretch(z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
     return {
-        "squared_error": base.squared_errors(one.model, one.params, data)[0],
+        "squared_error": running.squared_errors(one.model, one.params, data)[0],
         "lipschitz_on": float(on.mean()),
         "lipschitz_off": float(off.mean()),
         "lipschitz_largest": float(jnp.maximum(on.max(), off.max())),
@@ -239,7 +239,7 @@ def completeness(one: Trained, judge: Judge | None, data: base.Data) -> dict[str
     apart = np.mean(jaxae.nearest(others, real).distance)
     results: dict[str, float] = {}
     for name, z in drawn_codes(one, n).items():
-        images = base.decode(one.model, one.params, z)
+        images = running.decode(one.model, one.params, z)
         quality = jaxae.precision_recall(real, flat(images))
         results |= {
             f"{name}_precision": quality.precision,
@@ -321,7 +321,7 @@ def probes(
     features = {"pixels": (flat(seen), flat(data.test[tested]))}
     for name in ("AE", "VAE"):
         one = trained[name]
-        codes = base.encode(one.model, one.params, seen)
+        codes = running.encode(one.model, one.params, seen)
         features[name] = np.asarray(codes), np.asarray(one.codes)[tested]
     kinds = {
         "linear": partial(jaxae.linear_probe, regularization=(1.0,)),
@@ -542,4 +542,4 @@ def print_table(results: dict[str, Any], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import charts, figures
 from jaxae.runs import Run
 
@@ -66,7 +66,7 @@ def main(config: Config) -> dict[str, Any]:
     config = base.with_epochs(config, data, IMAGES)
     base.check_components(config.code, data)
     print_lecture_table()
-    return base.conduct(
+    return running.conduct(
         "linear", config, data, lambda run: compare(config, run, data), started=started
     )
 
@@ -83,7 +83,7 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
     results: dict[str, Any] = {}
 
     def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-        error, clipped = base.squared_errors(model, params, data)
+        error, clipped = running.squared_errors(model, params, data)
         results.update({f"{name}/mse_per_image": error, f"{name}/mse_per_image_clipped": clipped})
         decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
 
@@ -93,7 +93,7 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
     )
     for name, tied in (("untied", False), ("tied", True)):
         model = jaxae.linear_autoencoder(shape, config.code, tied=tied, likelihood=free)
-        fitted = base.fit(config, run.part(name), model, data)
+        fitted = running.fit(config, run.part(name), model, data)
         measure(name, model, fitted.params)
         # The rows are what each value of the code adds to the image.
         at = jnp.zeros((1, config.code))
@@ -107,7 +107,9 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
             / results["pca/mse_per_image"],
             f"{name}/largest_angle": float(angles.max()),
             f"{name}/basis_cosine": float(cosines.max(axis=1).mean()),
-            f"{name}/images_per_second": base.training_figures(data, fitted)["images_per_second"],
+            f"{name}/images_per_second": running.training_figures(data, fitted)[
+                "images_per_second"
+            ],
         }
     results["protocol"] = (
         f"{data.protocol}; squared error summed over an image, mean over images; angles in degrees "
@@ -173,4 +175,4 @@ def print_lecture_table() -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

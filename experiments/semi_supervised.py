@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.runs import Run
 from jaxae.training import Transform
@@ -89,7 +89,7 @@ def main(config: Config) -> dict[str, Any]:
     baseline = build_baseline(config, data, classes)
 
     def work(run: Run) -> dict[str, Any]:
-        fitted = base.fit(
+        fitted = running.fit(
             config,
             run,
             model,
@@ -103,7 +103,7 @@ def main(config: Config) -> dict[str, Any]:
         settings = dataclasses.replace(config, epochs=None, batch_size=None)
         few = labelled._replace(batch_size=base.batch_size(settings, len(labelled.train), 128))
         settings = base.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
-        alone = base.fit(
+        alone = running.fit(
             settings,
             run.part("supervised"),
             baseline,
@@ -111,20 +111,22 @@ def main(config: Config) -> dict[str, Any]:
             targets=(known[known >= 0], None),
             average=config.average,
         )
-        codes = base.encode(model, fitted.params, data.test)
+        codes = running.encode(model, fitted.params, data.test)
         predicted = np.asarray(codes[:, :classes]).argmax(axis=1)
         beside = np.asarray(
-            base.decode(baseline, alone.params, base.encode(baseline, alone.params, data.test))
+            running.decode(
+                baseline, alone.params, running.encode(baseline, alone.params, data.test)
+            )
         ).argmax(axis=1)
         truth = np.asarray(data.labels[2])
-        free, _ = base.squared_errors(model, fitted.params, data)
+        free, _ = running.squared_errors(model, fitted.params, data)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
             "test/error": float((predicted != truth).mean()),
             "supervised/error": float((beside != truth).mean()),
             "labelled_part": float(np.mean(targets >= 0)),
             "test/squared_error": free,
-            **base.training_figures(data, fitted),
+            **running.training_figures(data, fitted),
             "protocol": (
                 f"{data.protocol}; {config.labels} of the training images have a label, "
                 f"the same for both; error: part of the test images; training images shifted by up to "
@@ -132,7 +134,7 @@ def main(config: Config) -> dict[str, Any]:
             ),
         }
 
-    return base.conduct("semi_supervised", config, data, work, started=started)
+    return running.conduct("semi_supervised", config, data, work, started=started)
 
 
 def check(config: Config) -> None:
@@ -225,7 +227,7 @@ def draw(
     columns = []
     for label in range(min(classes, STYLES)):
         given = jnp.broadcast_to(CERTAIN * jax.nn.one_hot(label, classes), (len(some), classes))
-        columns.append(base.decode(model, params, jnp.concatenate([given, styles], axis=1)))
+        columns.append(running.decode(model, params, jnp.concatenate([given, styles], axis=1)))
     x = np.asarray(jaxae.as_float(data.test[some]))
     grid = np.stack([x, *columns], axis=1)
     figures.panels(
@@ -237,4 +239,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

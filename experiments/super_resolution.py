@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments import base, pictures
+from experiments import base, pictures, running
 from experiments import image_to_image as common
 from jaxae import unet
 
@@ -95,4 +95,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

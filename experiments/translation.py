@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base, pictures
+from experiments import base, pictures, running
 from experiments import image_to_image as common
 from jaxae import images, unet
 from jaxae.colors import luma
@@ -211,4 +211,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

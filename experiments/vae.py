@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments import base
+from experiments import base, running
 from jaxae import figures
 from jaxae.runs import Run
 
@@ -106,11 +106,11 @@ def main(config: Config) -> dict[str, Any]:
     def work(run: Run) -> dict[str, Any]:
         # What is selected by has no weights in it: a bound on -log p(x) whatever beta is.
         bound = "negative_iwae" if config.importance_weighted else "negative_elbo"
-        fitted = base.fit(config, run, model.trained, data, monitor=bound)
+        fitted = running.fit(config, run, model.trained, data, monitor=bound)
         draw(config, run, model.vae, fitted, data)
-        return evaluate(config, model, fitted, data) | base.training_figures(data, fitted)
+        return evaluate(config, model, fitted, data) | running.training_figures(data, fitted)
 
-    return base.conduct("vae", config, data, work, started=started)
+    return running.conduct("vae", config, data, work, started=started)
 
 
 def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -
             return {"nll": nll}
         return {**model.vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
 
-    results: dict[str, Any] = base.evaluate(model.trained, fitted, data, bounds, batch_size)
+    results: dict[str, Any] = running.evaluate(model.trained, fitted, data, bounds, batch_size)
     cross_entropy = model.name == "bernoulli" and not data.binary
     if model.likelihood.levels and not cross_entropy:
         results["test/bits_per_dimension"] = jaxae.bits_per_dimension(results["test/nll"], values)
@@ -144,7 +144,7 @@ def draw(
 ) -> None:
     """Reconstructions and samples."""
     title = f"VAE on {Path(config.dataset).name}, code {config.code}"
-    base.figure_reconstructions(
+    running.figure_reconstructions(
         run, vae, fitted.params, data, title=f"{title}: test images and their reconstructions"
     )
     assert vae.sample is not None
@@ -155,4 +155,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    base.command(main, Config, __doc__)
+    running.command(main, Config, __doc__)

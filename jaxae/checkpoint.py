@@ -194,20 +194,23 @@ class Checkpoints:
     def _tell(self, damaged: list[str], step: int, *, set_aside: bool) -> None:
         if not damaged or not parallel.is_first():
             return
-        for name in damaged if set_aside else []:
-            self._set_aside(name.split()[0])
+        aside = set_aside and self._set_aside([name.split()[0] for name in damaged])
         print(
-            f"damaged{' and set aside' if set_aside else ''}: checkpoint {', '.join(damaged)} of "
+            f"damaged{' and set aside' if aside else ''}: checkpoint {', '.join(damaged)} of "
             f"{self.directory}; going on from step {step}",
             file=sys.stderr,
         )
 
-    def _set_aside(self, step: str) -> None:
-        aside = self.directory / f"damaged-{step}"
-        while aside.exists():
-            aside = aside.with_name(aside.name + "-again")
-        with contextlib.suppress(OSError):  # a folder that is read only can be read
-            os.replace(self.directory / step, aside)
+    def _set_aside(self, steps: list[str]) -> bool:
+        # A folder that is read only can be read, and so can one that another process writes into.
+        with contextlib.suppress(OSError, BusyError), exclusive(self.directory):
+            for step in steps:
+                aside = self.directory / f"damaged-{step}"
+                while aside.exists():
+                    aside = aside.with_name(aside.name + "-again")
+                os.replace(self.directory / step, aside)
+            return True
+        return False
 
     def _read(
         self, manager: Any, step: int, wanted: dict[str, Any]

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,18 @@ def test_one_process_at_a_time(tmp_path):
     checkpoints.save(5, tree(5), tree(5), {})
     with exclusive(tmp_path / "new" / "folder"), pytest.raises(BusyError):
         exclusive(tmp_path / "new" / "folder").__enter__()
+
+
+@LEFT
+def test_nothing_is_set_aside_while_another_process_writes(tmp_path, capsys):
+    checkpoints = two(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints" / "2" / "about")
+    with exclusive(tmp_path / "checkpoints"):
+        assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
+    assert (tmp_path / "checkpoints" / "2").exists()
+    assert capsys.readouterr().err.startswith("damaged: checkpoint 2 (")
+    checkpoints.restore(tree(0), tree(0))
+    assert not (tmp_path / "checkpoints" / "2").exists()
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

@@ -25,6 +25,7 @@ from experiments import (
     denoising,
     dropout,
     linear,
+    running,
     vae,
 )
 from jaxae.files import exclusive
@@ -184,8 +185,8 @@ def test_every_option_of_the_vae_changes_the_parameters(tmp_path, options):
         c = config(vae, tmp_path, epochs=1, run_dir=str(tmp_path / name), **options)
         data = base.load(c)
         model = vae.build(c, (8, 8, 1), np.uint8, base.steps(c, data)).trained
-        run = base.open_run(c, data, "vae")
-        fitted = base.fit(c, run, model, data)
+        run = running.open_run(c, data, "vae")
+        fitted = running.fit(c, run, model, data)
         return [np.asarray(leaf) for leaf in jax.tree.leaves(fitted.params)]
 
     plain, other = trained("plain"), trained("other", **options)
@@ -394,7 +395,7 @@ def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_pat
         sys.argv += ["--run-dir", str(tmp_path / "run")]
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as stop:
-        base.command(module.main, module.Config, module.__doc__)
+        running.command(module.main, module.Config, module.__doc__)
     assert stop.value.code == 2
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
@@ -416,7 +417,7 @@ def test_a_loss_that_explodes(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", ["vae", *arguments.split(), "--run-dir", str(folder)])
     with pytest.raises(SystemExit) as stop:
-        base.command(vae.main, vae.Config, vae.__doc__)
+        running.command(vae.main, vae.Config, vae.__doc__)
     assert stop.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert "stopped being finite at step 1" in last
@@ -616,7 +617,7 @@ def test_every_part_of_a_composition_changes_the_loss(tmp_path):
         c = compose.Config(dataset="digits", epochs=1, run_dir=str(tmp_path / name), **c)
         data = base.load(c)
         model, _ = compose.build(c, data)
-        fitted = base.fit(c, base.open_run(c, data, "compose"), model, data)
+        fitted = running.fit(c, running.open_run(c, data, "compose"), model, data)
         found.add(float(np.sum(np.abs(jax.tree.leaves(fitted.params)[1]))))
     assert len(found) == len(options)
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxae
-from experiments import base, clustering, faces, latent_space
+from experiments import base, clustering, faces, latent_space, running
 from tests.experiments import finished
 
 ALWAYS = {
@@ -246,10 +246,10 @@ def test_no_label_is_used_but_to_name_clusters(tmp_path):
         data = base.load(c, hold_out=False)
         data = data._replace(train=digits.images, labels=(labels, None, data.labels[2]))
         model = clustering.build(c, data)
-        fitted = base.fit(c, base.open_run(c, data, "clustering"), model, data)
-        codes = np.asarray(base.encode(model, fitted.params, data.train))
+        fitted = running.fit(c, running.open_run(c, data, "clustering"), model, data)
+        codes = np.asarray(running.encode(model, fitted.params, data.train))
         start = jaxae.spectral_clusters(codes, 10)
-        run = base.open_run(c, data, "clustering").part("0")
+        run = running.open_run(c, data, "clustering").part("0")
         params.append(clustering.refine(c, run, model, fitted.params, start, codes, data).train)
     np.testing.assert_array_equal(params[0], params[1])
 
@@ -376,7 +376,7 @@ def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_pat
     given = ["experiment", "--dataset", "digits", *arguments, "--run-dir", str(run)]
     monkeypatch.setattr(sys, "argv", given)
     with pytest.raises(SystemExit) as stop:
-        base.command(module.main, module.Config, module.__doc__)
+        running.command(module.main, module.Config, module.__doc__)
     assert stop.value.code == 2
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")

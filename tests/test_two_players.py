@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxae
-from experiments import adversarial, base, gan, semi_supervised
+from experiments import adversarial, base, gan, running, semi_supervised
 from experiments.judge import make_fidelity
 from tests.experiments import command, finished, lines
 
@@ -48,8 +48,8 @@ def test_adversarial_with_labels(tmp_path, prior, monkeypatch):
         targets[run.directory.name] = options["targets"]
         return base_fit(config, run, model, data, **options)
 
-    base_fit = base.fit
-    monkeypatch.setattr(base, "fit", fit)
+    base_fit = running.fit
+    monkeypatch.setattr(running, "fit", fit)
     _, figures = finished(adversarial, tmp_path, prior=prior, labels=100, **SMALL)
     assert "codes.png" in figures
     assert "plane.png" not in figures
