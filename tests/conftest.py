@@ -16,6 +16,16 @@ os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 import pytest  # noqa: E402
 
 
+@pytest.fixture
+def optimised(monkeypatch):
+    """For a test that computes more than it compiles: the training loop is optimised after all."""
+    from jaxae import feeding
+
+    known = feeding.compiler_options
+    more = {"xla_backend_optimization_level": 1}
+    monkeypatch.setattr(feeding, "compiler_options", lambda device: known(device) | more)
+
+
 @pytest.fixture(scope="session")
 def digits():
     """Real images: 8 x 8 digits, bytes."""

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+from experiments import running
 
 ROOT = Path(__file__).parent.parent
 TIMING = {"seconds", "images_per_second", "compile_seconds"}
@@ -19,6 +22,18 @@ def command(*arguments, **options):
         cwd=ROOT,
         **options,
     )
+
+
+def refused(module, *arguments, monkeypatch, capsys):
+    """The one line that the command of an experiment says before it ends with exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["experiment", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        running.command(module.main, module.Config, module.__doc__)
+    assert stop.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    return errors
 
 
 def lines(folder):

@@ -231,7 +231,7 @@ def ring(n, key, modes=8):
     return (centres + 0.02 * jax.random.normal(noise_key, (n, 2)))[:, None, None, :]
 
 
-def test_a_gan_covers_a_ring_of_eight_modes():
+def test_a_gan_covers_a_ring_of_eight_modes(optimised):
     x = ring(4096, jax.random.key(1))
     wide = {"hidden": (128, 128)}
     model = jaxae.gan(
@@ -242,7 +242,7 @@ def test_a_gan_covers_a_ring_of_eight_modes():
         model,
         np.asarray(jnp.clip(x, 0, 1)),
         optimizer=jaxae.players(adam(), discriminator=adam()),
-        epochs=300,
+        epochs=200,
         batch_size=256,
         key=jax.random.key(0),
         average=0.99,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from PIL import Image
 
 import jaxae
 from experiments import base, clustering, faces, latent_space, running
-from tests.experiments import finished
+from tests.experiments import finished, refused
 
 ALWAYS = {
     "codes.png",
@@ -373,14 +372,8 @@ BAD = {
 )
 def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_path):
     run = tmp_path / "run"
-    given = ["experiment", "--dataset", "digits", *arguments, "--run-dir", str(run)]
-    monkeypatch.setattr(sys, "argv", given)
-    with pytest.raises(SystemExit) as stop:
-        running.command(module.main, module.Config, module.__doc__)
-    assert stop.value.code == 2
-    errors = capsys.readouterr().err
-    assert errors.startswith("error: ")
-    assert errors.count("\n") == 1
+    given = ["--dataset", "digits", *arguments, "--run-dir", run]
+    refused(module, *given, monkeypatch=monkeypatch, capsys=capsys)
     assert not run.exists()
 
 
