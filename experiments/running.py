@@ -313,6 +313,10 @@ def _number(value: Any) -> str:
     return str(value)
 
 
+MENDED = (ValueError, OSError, MemoryError)
+"""What the user can mend."""
+
+
 def command(
     main: Callable[[base.ConfigT], Any], config: type[base.ConfigT], doc: str | None
 ) -> None:
@@ -327,14 +331,14 @@ def command(
         if parsed.distributed:
             parallel.connect()
         main(parsed)
-    except (ValueError, OSError, MemoryError, jax.errors.JaxRuntimeError) as error:
+    except (*MENDED, jax.errors.JaxRuntimeError, parallel.GoneError) as error:
         message = " ".join(str(error).split())
         together = parsed is not None and parsed.distributed
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
             message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
         elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
             raise
-        elif isinstance(error, jax.errors.JaxRuntimeError):
+        elif together and parallel.is_gone(error):
             message = (
                 f"another process is gone ({message[:120]}); what was saved is kept: to go on, start "
                 "all of them again with the same --run-dir"

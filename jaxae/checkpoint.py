@@ -26,7 +26,7 @@ from jaxae import parallel
 from jaxae.files import BusyError, exclusive
 from jaxae.packing import apart_of, checksums, describe, packed, places, unpacked
 
-FORMAT = 2
+FORMAT = 3
 """Of what is written; a number more for each change that makes older checkpoints unreadable."""
 
 
@@ -93,7 +93,8 @@ class Checkpoints:
                 state, best = jax.tree.map(jnp.asarray, (state, best))
                 with self._written(step):
                     if step not in manager.all_steps():
-                        self._save(manager, step, {"state": state, "best": best}, meta)
+                        # The best parameters are first, by their name, and can be read alone.
+                        self._save(manager, step, {"best": best, "state": state}, meta)
 
             try:
                 yield save
@@ -117,7 +118,7 @@ class Checkpoints:
             is sound.
         """
         state, best = jax.tree.map(jnp.asarray, (state, best))
-        found = self._newest({"state": state, "best": best}, set_aside=True)
+        found = self._newest({"best": best, "state": state}, set_aside=True)
         return None if found is None else Saved(found[0]["state"], found[0]["best"], found[1])
 
     def best(self, params: Any) -> Any:
@@ -141,23 +142,29 @@ class Checkpoints:
             # What a process that was killed has left half-written; only a writer removes it.
             cleanup_tmp_directories=asynchronous,
         )
-        return self._ocp.CheckpointManager(self.directory, options=options)
+        handlers = {
+            "about": self._ocp.JsonCheckpointHandler(),
+            # One array of weights: a database of arrays, or compression, would cost more than it saves.
+            "words": self._ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_compression=False),
+            "best_apart": self._ocp.StandardCheckpointHandler(),
+            "state_apart": self._ocp.StandardCheckpointHandler(),
+        }
+        return self._ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
 
     def _save(self, manager: Any, step: int, trees: dict[str, Any], meta: dict[str, Any]) -> None:
         args = self._ocp.args
+        apart = apart_of(trees)
+        words, divided = packed(trees, apart)
         body: dict[str, Any] = {
             "format": FORMAT,
-            "arrays": {name: describe(tree) for name, tree in trees.items()},
-            "apart": {name: apart_of(tree) for name, tree in trees.items()},
-            "checksums": {name: checksums(tree) for name, tree in trees.items()},
+            "arrays": describe(trees),
+            "apart": apart,
+            "words": words.size,
+            "checksums": checksums(trees),
             "meta": _finite(meta),
         }
-        items: dict[str, Any] = {}
-        for name, tree in trees.items():
-            words, apart = packed(tree, body["apart"][name])
-            items[name] = args.ArraySave(words)
-            if apart:
-                items[f"{name}_apart"] = args.StandardSave(apart)
+        items = {name: args.StandardSave(part) for name, part in _by_tree(divided, trees).items()}
+        items["words"] = args.PyTreeSave({"words": words})
         about = args.JsonSave(body | {"checksum": _checksum(body)})
         manager.save(step, args=args.Composite(**items, about=about))
 
@@ -179,7 +186,8 @@ class Checkpoints:
                 if not any(parallel.agree(float(found is None))):
                     assert found is not None
                     trees, about = found
-                    if all(checksums(trees[name]) == about["checksums"][name] for name in wanted):
+                    sums = checksums(trees)
+                    if sums == about["checksums"][: len(sums)]:
                         self._tell(damaged, step, set_aside=set_aside)
                         return trees, _infinite(about["meta"])
                     problem = "its arrays are not what was written"
@@ -227,26 +235,23 @@ class Checkpoints:
                 raise ValueError("its description is not what was written")
         if about["format"] != FORMAT:
             raise ValueError(self._of_version(about["format"]))
-        for name, tree in wanted.items():
-            if differences := _differences(about["arrays"][name], describe(tree)):
-                raise ValueError(
-                    f"the checkpoints in {self.directory} are of another model or optimizer: "
-                    f"{'; '.join(differences)}; take another folder"
-                )
+        wanted_paths = tuple(f"['{name}']" for name in wanted)
+        there = {k: v for k, v in about["arrays"].items() if k.startswith(wanted_paths)}
+        if differences := _differences(there, describe(wanted)):
+            raise ValueError(
+                f"the checkpoints in {self.directory} are of another model or optimizer: "
+                f"{'; '.join(differences)}; take another folder"
+            )
         with _damage():
-            items: dict[str, Any] = {}
-            for name, tree in wanted.items():
-                words, apart = places(tree, about["apart"][name])
-                where = self._ocp.ArrayRestoreArgs(
-                    sharding=words.sharding, global_shape=words.shape, dtype=words.dtype
-                )
-                items[name] = args.ArrayRestore(restore_args=where)
-                if apart:
-                    items[f"{name}_apart"] = args.StandardRestore(apart)
+            words, divided = places(wanted, about["apart"])
+            like = jax.ShapeDtypeStruct((about["words"],), words.dtype, sharding=words.sharding)
+            where = self._ocp.checkpoint_utils.construct_restore_args({"words": like})
+            parts = _by_tree(divided, wanted)
+            items = {name: args.StandardRestore(part) for name, part in parts.items()}
+            items["words"] = args.PyTreeRestore({"words": like}, restore_args=where)
             read = manager.restore(step, args=args.Composite(**items))
-            parts = {name: (read[name], read.get(f"{name}_apart") or {}) for name in wanted}
-        found = {name: unpacked(*parts[name], tree) for name, tree in wanted.items()}
-        return found, about
+            apart = {path: array for name in parts for path, array in read[name].items()}
+        return unpacked(read["words"]["words"], apart, wanted), about
 
     def _of_version(self, version: int) -> str:
         return (
@@ -261,13 +266,22 @@ class Checkpoints:
         except BusyError:
             raise
         except Exception as error:
-            if _is_gone(error):
-                raise
+            if parallel.is_gone(error):
+                raise parallel.GoneError(_reason(error)) from error
             reason = _reason(error)
             raise ValueError(
                 f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
                 "was saved before is intact"
             ) from error
+
+
+def _by_tree(divided: dict[str, Any], trees: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Arrays by their paths, those of each tree by themselves, so that one tree can be read alone."""
+    parts = {
+        f"{name}_apart": {k: v for k, v in divided.items() if k.startswith(f"['{name}']")}
+        for name in trees
+    }
+    return {name: part for name, part in parts.items() if part}
 
 
 class _DamagedError(Exception):
@@ -288,11 +302,6 @@ def _hide_orphans() -> None:
     sys.unraisablehook = hook
 
 
-def _is_gone(error: BaseException) -> bool:
-    """Whether it is what is left to say when another process has ended."""
-    return jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError)
-
-
 PASSING = (
     ("RESOURCE_EXHAUSTED", "out of memory"),
     ("PERMISSION_DENIED", "no permission"),
@@ -309,8 +318,8 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # orbax, tensorstore, json, zstd: each raises what it likes
-        if _is_gone(error):
-            raise
+        if parallel.is_gone(error):
+            raise parallel.GoneError(_reason(error)) from error
         text = "RESOURCE_EXHAUSTED" if isinstance(error, MemoryError) else str(error)
         for sign, meaning in PASSING:
             if sign in text:

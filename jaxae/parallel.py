@@ -65,6 +65,33 @@ def connect() -> None:
         ) from error
 
 
+class GoneError(RuntimeError):
+    """Another of the processes that train together has ended."""
+
+
+SIGNS_OF_A_DEATH = ("gloo", "by peer", "socket closed", "coordination service")
+"""What is said, by whoever notices it, when another process has ended."""
+
+
+def is_gone(error: BaseException | None) -> bool:
+    """Whether an error is what is left to say when another process has ended.
+
+    Examples:
+      >>> is_gone(ValueError("Read error: Connection reset by peer"))  # of one process
+      False
+    """
+    if jax.process_count() == 1:
+        return False
+    while error is not None:
+        text = str(error).lower()
+        if isinstance(error, GoneError | jax.errors.JaxRuntimeError):
+            return True
+        if any(sign in text for sign in SIGNS_OF_A_DEATH):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes and reports."""
     return jax.process_index() == 0

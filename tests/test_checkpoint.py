@@ -85,17 +85,18 @@ def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
         about = manager.restore(2, args=args.Composite(about=args.JsonRestore()))["about"]
     changed = tree(2)
     changed["w"] = changed["w"].at[3, 3].multiply(1 + 2**-23)
-    changed, sound, best = (packing.packed(t, [])[0] for t in (changed, tree(2), tree(-2)))
+    changed, sound = (
+        args.PyTreeSave({"words": packing.packed({"best": tree(-2), "state": state}, [])[0]})
+        for state in (changed, tree(2))
+    )
     (tmp_path / "checkpoints" / "2").rename(tmp_path / "away")
-    items = {"state": args.ArraySave(changed), "best": args.ArraySave(best)}
     with checkpoints._manager() as manager:
-        manager.save(2, args=args.Composite(**items, about=args.JsonSave(about)))
+        manager.save(2, args=args.Composite(words=changed, about=args.JsonSave(about)))
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
     # Nor is it taken if what is known of it is changed.
     about["meta"]["step"] = 3
     with checkpoints._manager() as manager:
-        items["state"] = args.ArraySave(sound)
-        manager.save(3, args=args.Composite(**items, about=args.JsonSave(about)))
+        manager.save(3, args=args.Composite(words=sound, about=args.JsonSave(about)))
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
 
 
@@ -116,7 +117,7 @@ def test_another_version(tmp_path, monkeypatch):
     checkpoints = two(tmp_path)
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
     with pytest.raises(
-        ValueError, match=r"another version of jaxae \(format 2, and this one reads 3"
+        ValueError, match=r"another version of jaxae \(format 3, and this one reads 4"
     ):
         checkpoints.restore(tree(0), tree(0))
 
