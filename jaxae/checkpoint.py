@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 
@@ -77,24 +78,34 @@ class Checkpoints:
         Raises:
           ValueError: if another process is writing into the folder, or it cannot be written.
         """
-        step = 0
+        step, manager = 0, None
         with contextlib.ExitStack() as stack:
             with self._written(step):
                 # Of several processes that train together the first holds it.
                 hold = exclusive if parallel.is_first() else contextlib.nullcontext
                 parallel.together(lambda: stack.enter_context(hold(self.directory)))
-                manager = stack.enter_context(self._manager(asynchronous=True))
+
+            def finish() -> None:
+                if manager is not None:
+                    manager.wait_until_finished()
 
             def save(at: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
-                nonlocal step
+                nonlocal step, manager
                 with self._written(step):
-                    manager.wait_until_finished()  # the save before this one, which may have failed
+                    finish()  # the save before this one, which may have failed
                 step = at
-                state, best = jax.tree.map(jnp.asarray, (state, best))
+                # The best parameters are first, by their name, and can be read alone.
+                trees = jax.tree.map(jnp.asarray, {"best": best, "state": state})
                 with self._written(step):
+                    items = self._items(trees, meta)
+                    # What all processes have, the first writes, and nobody waits for the others.
+                    alone = not apart_of(trees)
+                    if alone and not parallel.is_first():
+                        return
+                    if manager is None:
+                        manager = stack.enter_context(self._manager(writes=True, alone=alone))
                     if step not in manager.all_steps():
-                        # The best parameters are first, by their name, and can be read alone.
-                        self._save(manager, step, {"best": best, "state": state}, meta)
+                        manager.save(step, args=self._ocp.args.Composite(**items))
 
             try:
                 yield save
@@ -103,10 +114,10 @@ class Checkpoints:
                     stack.pop_all()  # another process may be gone, and would be waited for
                     raise
                 with contextlib.suppress(Exception):  # what went wrong first is what is said
-                    manager.wait_until_finished()
+                    finish()
                 raise
             with self._written(step):
-                manager.wait_until_finished()
+                finish()
 
     def restore(self, state: Any, best: Any) -> Saved | None:
         """The newest sound checkpoint, or None; the arguments say what it should look like.
@@ -135,23 +146,32 @@ class Checkpoints:
         found = self._newest({"best": wanted}, set_aside=False)
         return None if found is None else found[0]["best"]
 
-    def _manager(self, *, asynchronous: bool = False) -> Any:
+    def _manager(self, *, writes: bool = False, alone: bool = False) -> Any:
+        several = self._ocp.options.MultiprocessingOptions()
+        if alone and jax.process_count() > 1:
+            several = self._ocp.options.MultiprocessingOptions(
+                active_processes={0}, barrier_sync_key_prefix="alone"
+            )
         options = self._ocp.CheckpointManagerOptions(
             max_to_keep=2,
-            enable_async_checkpointing=asynchronous,
+            enable_async_checkpointing=writes,
             # What a process that was killed has left half-written; only a writer removes it.
-            cleanup_tmp_directories=asynchronous,
+            cleanup_tmp_directories=writes,
+            create=not alone,
+            multiprocessing_options=several,
         )
         handlers = {
-            "about": self._ocp.JsonCheckpointHandler(),
+            "about": self._ocp.JsonCheckpointHandler(multiprocessing_options=several),
             # One array of weights: a database of arrays, or compression, would cost more than it saves.
-            "words": self._ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_compression=False),
+            "words": self._ocp.PyTreeCheckpointHandler(
+                use_ocdbt=False, use_compression=False, multiprocessing_options=several
+            ),
             "best_apart": self._ocp.StandardCheckpointHandler(),
             "state_apart": self._ocp.StandardCheckpointHandler(),
         }
         return self._ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
 
-    def _save(self, manager: Any, step: int, trees: dict[str, Any], meta: dict[str, Any]) -> None:
+    def _items(self, trees: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
         args = self._ocp.args
         apart = apart_of(trees)
         words, divided = packed(trees, apart)
@@ -164,9 +184,11 @@ class Checkpoints:
             "meta": _finite(meta),
         }
         items = {name: args.StandardSave(part) for name, part in _by_tree(divided, trees).items()}
-        items["words"] = args.PyTreeSave({"words": words})
-        about = args.JsonSave(body | {"checksum": _checksum(body)})
-        manager.save(step, args=args.Composite(**items, about=about))
+        # Of several processes each has all words: an array of the host is one that the first writes.
+        here = words if jax.process_count() == 1 else np.asarray(words.addressable_data(0))
+        items["words"] = args.PyTreeSave({"words": here})
+        items["about"] = args.JsonSave(body | {"checksum": _checksum(body)})
+        return items
 
     def _newest(
         self, wanted: dict[str, Any], *, set_aside: bool
