@@ -10,6 +10,7 @@ import jax
 import pytest
 
 import jaxae
+from jaxae import parallel
 from tests.cases import CASES, images
 
 SCRIPT = """
@@ -133,3 +134,15 @@ def test_one_device_is_eight(tmp_path):
     assert list(results) == NAMES + [f"way {way}" for way in ways]
     for name, (one, eight) in results.items():
         assert eight == pytest.approx(one, rel=2e-5), name
+
+
+def test_whoever_says_that_another_process_has_ended_is_understood(monkeypatch):
+    """Orbax wraps what it is told in errors of its own; what else goes wrong is something else."""
+    reset = OSError("transport/tcp/pair.cc: Read error [127.0.0.1]:42698: Connection reset by peer")
+    wrapped = ValueError("the item could not be saved")
+    wrapped.__cause__ = reset
+    assert not parallel.is_gone(wrapped)  # of one process
+    monkeypatch.setattr(jax, "process_count", lambda: 4)
+    for error in (reset, wrapped, parallel.GoneError(), jax.errors.JaxRuntimeError("UNKNOWN")):
+        assert parallel.is_gone(error)
+    assert not parallel.is_gone(OSError("No space left on device"))
