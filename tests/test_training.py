@@ -455,10 +455,12 @@ def test_checkpoints_keep_what_json_cannot_say(tmp_path, score):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     checkpoints = jaxae.Checkpoints(tmp_path)
     checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, {})
-    message = r"of another model or optimizer: \['w'\] was float32\[2\] and is not there"
+    message = r"of another model or optimizer: \['state'\]\['w'\] was float32\[2\] and is not there"
     with pytest.raises(ValueError, match=message):
         checkpoints.restore({"v": jnp.ones(2)}, {"w": jnp.ones(2)})
-    with pytest.raises(ValueError, match=r"\['w'\] was float32\[2\] and is float32\[3\]"):
+    with pytest.raises(
+        ValueError, match=r"\['state'\]\['w'\] was float32\[2\] and is float32\[3\]"
+    ):
         checkpoints.restore({"w": jnp.ones(3)}, {"w": jnp.ones(2)})
     assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}) is not None
 
