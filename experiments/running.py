@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base
+from experiments import base, watched
 from jaxae import charts, figures, parallel
 from jaxae.files import exclusive, whole
 from jaxae.runs import Run, fingerprint, new_directory
@@ -329,6 +330,7 @@ def command(
     try:
         parsed = _parse(config, doc)
         if parsed.distributed:
+            watched.watch()
             parallel.connect()
         main(parsed)
     except (*MENDED, jax.errors.JaxRuntimeError, parallel.GoneError) as error:
@@ -339,22 +341,25 @@ def command(
         elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
             raise
         elif together and parallel.is_gone(error):
-            message = (
-                f"another process is gone ({message[:120]}); what was saved is kept: to go on, start "
-                "all of them again with the same --run-dir"
-            )
-        print(f"error: {message}", file=sys.stderr)
+            message = watched.gone(message[:120])
         if together:
+            watched.last_words(f"error: {message}")
             # Not by way of JAX, which would wait for the others: they notice, and stop too.
-            sys.stderr.flush()
             if parallel.is_first():
                 time.sleep(3)  # it is who the others ask: first let them see that it has stopped
             _ASIDE.close()
             os._exit(2)
+        print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt as stop:
         print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except Exception:
+        if parsed is None or not parsed.distributed:
+            raise
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(watched.BROKEN)  # as above
 
 
 def _parse(config: type[base.ConfigT], doc: str | None) -> base.ConfigT:

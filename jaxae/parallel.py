@@ -22,6 +22,8 @@ from jaxtyping import Array
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
 
+HEARTBEAT = 30
+"""Seconds without a sign of life after which a process is gone, where nothing else tells it."""
 SMALL = 4096
 """Arrays with fewer values are on every device, whatever is sharded: to fetch them costs more."""
 
@@ -56,7 +58,7 @@ def connect() -> None:
     # The processors of several processes add their numbers by this.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        jax.distributed.initialize(**options)
+        jax.distributed.initialize(**options, heartbeat_timeout_seconds=HEARTBEAT)
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(
