@@ -76,7 +76,7 @@ def train(folder: str, pipe: Connection) -> None:
         return saved
 
     def sums(tree: Any) -> list[int]:
-        return packing.checksums(jax.tree.map(np.asarray, tree))
+        return packing.checksums(jax.tree.map(np.asarray, tree)).tolist()
 
     write = run.checkpoints.writer
 

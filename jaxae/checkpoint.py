@@ -27,7 +27,7 @@ from jaxae import parallel
 from jaxae.files import BusyError, exclusive
 from jaxae.packing import apart_of, checksums, describe, packed, places, unpacked
 
-FORMAT = 3
+FORMAT = 4
 """Of what is written; a number more for each change that makes older checkpoints unreadable."""
 
 
@@ -61,7 +61,9 @@ class Checkpoints:
         absl_logging.set_verbosity(absl_logging.FATAL)  # what fails, we say
         logging.getLogger("orbax").setLevel(logging.CRITICAL)
         _hide_orphans()
-        self._ocp = ocp
+        from jaxae import handler
+
+        self._ocp, self._handler = ocp, handler
         self.directory = Path(directory).absolute()
 
     def save(self, step: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
@@ -95,7 +97,7 @@ class Checkpoints:
                     finish()  # the save before this one, which may have failed
                 step = at
                 # The best parameters are first, by their name, and can be read alone.
-                trees = jax.tree.map(jnp.asarray, {"best": best, "state": state})
+                trees = _arrays({"best": best, "state": state})
                 with self._written(step):
                     items = self._items(trees, meta)
                     # What all processes have, the first writes, and nobody waits for the others.
@@ -128,7 +130,7 @@ class Checkpoints:
           ValueError: saying what differs, if it is of another model, optimizer or version; or if none
             is sound.
         """
-        state, best = jax.tree.map(jnp.asarray, (state, best))
+        state, best = _arrays((state, best))
         found = self._newest({"best": best, "state": state}, set_aside=True)
         return None if found is None else Saved(found[0]["state"], found[0]["best"], found[1])
 
@@ -161,11 +163,7 @@ class Checkpoints:
             multiprocessing_options=several,
         )
         handlers = {
-            "about": self._ocp.JsonCheckpointHandler(multiprocessing_options=several),
-            # One array of weights: a database of arrays, or compression, would cost more than it saves.
-            "words": self._ocp.PyTreeCheckpointHandler(
-                use_ocdbt=False, use_compression=False, multiprocessing_options=several
-            ),
+            "arrays": self._handler.WordsHandler(),
             "best_apart": self._ocp.StandardCheckpointHandler(),
             "state_apart": self._ocp.StandardCheckpointHandler(),
         }
@@ -180,14 +178,19 @@ class Checkpoints:
             "arrays": describe(trees),
             "apart": apart,
             "words": words.size,
-            "checksums": checksums(trees),
-            "meta": _finite(meta),
+            # As text, at once: a history grows while this is written.
+            "meta": json.dumps(_finite(meta)),
         }
+        sums = checksums(trees)
         items = {name: args.StandardSave(part) for name, part in _by_tree(divided, trees).items()}
-        # Of several processes each has all words: an array of the host is one that the first writes.
-        here = words if jax.process_count() == 1 else np.asarray(words.addressable_data(0))
-        items["words"] = args.PyTreeSave({"words": here})
-        items["about"] = args.JsonSave(body | {"checksum": _checksum(body)})
+
+        def about() -> dict[str, Any]:
+            # Waits for the device, and so is called in the background.
+            told = body | {"checksums": np.asarray(sums).tolist()}
+            return told | {"checksum": _checksum(told)}
+
+        # Every device has all words.
+        items["arrays"] = self._handler.Words(words.addressable_data(0), about)
         return items
 
     def _newest(
@@ -208,10 +211,10 @@ class Checkpoints:
                 if not any(parallel.agree(float(found is None))):
                     assert found is not None
                     trees, about = found
-                    sums = checksums(trees)
+                    sums = np.asarray(checksums(trees)).tolist()
                     if sums == about["checksums"][: len(sums)]:
                         self._tell(damaged, step, set_aside=set_aside)
-                        return trees, _infinite(about["meta"])
+                        return trees, _infinite(json.loads(about["meta"]))
                     problem = "its arrays are not what was written"
                 damaged.append(f"{step} ({problem})")
         if damaged:
@@ -246,10 +249,12 @@ class Checkpoints:
         self, manager: Any, step: int, wanted: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         args = self._ocp.args
-        if (self.directory / str(step) / "latest").exists():
-            raise ValueError(self._of_version(1))
+        for item, version in (("latest", "1"), ("about", "2 or 3")):
+            if (self.directory / str(step) / item).exists():
+                raise ValueError(self._of_version(version))
         with _damage():
-            about = manager.restore(step, args=args.Composite(about=args.JsonRestore()))["about"]
+            arrays = args.Composite(arrays=self._handler.Words())
+            read, about = manager.restore(step, args=arrays)["arrays"]
             if not isinstance(about, dict):
                 raise ValueError("what is known of it is missing")
             checksum = about.pop("checksum", None)
@@ -266,16 +271,16 @@ class Checkpoints:
             )
         with _damage():
             words, divided = places(wanted, about["apart"])
-            like = jax.ShapeDtypeStruct((about["words"],), words.dtype, sharding=words.sharding)
-            where = self._ocp.checkpoint_utils.construct_restore_args({"words": like})
+            if len(read) != about["words"]:
+                raise ValueError("a part of its arrays is missing")
             parts = _by_tree(divided, wanted)
             items = {name: args.StandardRestore(part) for name, part in parts.items()}
-            items["words"] = args.PyTreeRestore({"words": like}, restore_args=where)
-            read = manager.restore(step, args=args.Composite(**items))
-            apart = {path: array for name in parts for path, array in read[name].items()}
-        return unpacked(read["words"]["words"], apart, wanted), about
+            more = manager.restore(step, args=args.Composite(**items)) if items else {}
+            apart = {path: array for name in parts for path, array in more[name].items()}
+            here = parallel.put(read[: words.size], words.sharding)
+        return unpacked(here, apart, wanted), about
 
-    def _of_version(self, version: int) -> str:
+    def _of_version(self, version: int | str) -> str:
         return (
             f"the checkpoints in {self.directory} are of another version of jaxae (format {version}, "
             f"and this one reads {FORMAT}); take another folder"
@@ -295,6 +300,10 @@ class Checkpoints:
                 f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
                 "was saved before is intact"
             ) from error
+
+
+def _arrays(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x if isinstance(x, jax.Array) else jnp.asarray(x), tree)
 
 
 def _by_tree(divided: dict[str, Any], trees: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array
 
 Tree = TypeVar("Tree")
@@ -189,7 +189,7 @@ def shardings(tree: Any, mesh: Mesh, *, shard: bool) -> Any:
     return jax.tree.map(of, tree)
 
 
-def put(tree: Tree, sharding: NamedSharding) -> Tree:
+def put(tree: Tree, sharding: Sharding) -> Tree:
     """Arrays of this host, the same in every process, as arrays of all devices."""
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
