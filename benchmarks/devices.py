@@ -105,7 +105,7 @@ def main() -> int:
     calls = [(f"devices({n}, {s})", n) for s in (False, True) for n in (1, 2, 4, 8)]
     calls += [
         ("placements()", 1),
-        ("saving('mlp-vae', 12_800)", 1),
+        ("saving('mlp-vae', 12_800, 60)", 1),
         ("saving('conv-vae', 6_400)", 1),
     ]
     for call, count in calls:

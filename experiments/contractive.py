@@ -28,6 +28,7 @@ Lectures: lambda * ||J_h(x)||^2, and that codes move less when images move.
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -211,7 +212,7 @@ class Profile(NamedTuple):
 def profile(model: jaxae.Autoencoder, params: Any, data: base.Data) -> Profile:
     """What happens to the code of a test image when the image moves a little."""
     x = base.choose(data, MOVED)
-    encode = jax.jit(lambda x: model.encode(params, x))
+    encode = partial(jax.jit(model.encode), params)
     z = encode(x)
     # How far apart the codes of two images are, whatever the order of the data.
     order = jax.random.permutation(jax.random.key(base.SAMPLE_SEED), len(z))

@@ -18,6 +18,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def main(config: Config) -> dict[str, Any]:
 
     def work(run: Run) -> dict[str, Any]:
         fitted = running.fit(config, run, model, data)
-        denoise = jax.jit(lambda x: jaxae.reconstruct(model, fitted.params, x))
+        # Parameters that a program holds as constants would take long to compile.
+        denoise = partial(jax.jit(partial(jaxae.reconstruct, model)), fitted.params)
         rivals = baselines(data, corrupt) | {"denoised": denoise}
         results: dict[str, Any] = {}
         for rival, function in rivals.items():

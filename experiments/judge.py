@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -54,8 +55,8 @@ class Judge:
         settings = base.with_epochs(settings, data, IMAGES, most=50)
         # By the cross-entropy and not by the error: what is asked is how sure it is.
         fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
-        self._encode = jax.jit(lambda x: model.encode(fitted.params, x))
-        self._decode = jax.jit(lambda z: model.decode(fitted.params, z))
+        self._encode = partial(jax.jit(model.encode), fitted.params)
+        self._decode = partial(jax.jit(model.decode), fitted.params)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """What its last layer sees of images, `[n, d]`."""

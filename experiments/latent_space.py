@@ -218,9 +218,14 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     decoded = [one.decode(z).reshape(len(start), -1) for z in (start, end)]
     straight = jnp.linalg.norm(decoded[1] - decoded[0], axis=1).mean()
     unit = jnp.maximum(straight, 1e-30) / jnp.linalg.norm(end - start, axis=1).mean()
-    speed = jax.jit(partial(jaxae.speeds, one.decode, steps=STEPS))(start, end)
-    stretch = jax.jit(partial(jaxae.lipschitz, one.decode))
-    on, off = (stretch(z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
+    decode = partial(
+        partial, one.model.decode
+    )  # of parameters, which are no constants of a program
+    speed = jax.jit(lambda params, *ends: jaxae.speeds(decode(params), *ends, steps=STEPS))(
+        one.params, start, end
+    )
+    stretch = jax.jit(lambda params, z: jaxae.lipschitz(decode(params), z))
+    on, off = (stretch(one.params, z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
     return {
         "squared_error": running.squared_errors(one.model, one.params, data)[0],
         "lipschitz_on": float(on.mean()),

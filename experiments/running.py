@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ def figure_reconstructions(
 ) -> None:
     """Ten test images, spread over the test set, over their reconstructions."""
     shown = np.asarray(base.choose(data))
-    decoded = jax.device_get(jax.jit(lambda x: jaxae.reconstruct(model, params, x))(shown))
+    decoded = jax.device_get(jax.jit(partial(jaxae.reconstruct, model))(params, shown))
     path = run.figures / "reconstructions.png"
     figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
 

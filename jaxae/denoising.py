@@ -126,15 +126,20 @@ def linear_denoiser(
         raise ValueError(f"the covariances need at least one draw, got {draws}")
     x = as_float(x)
     keys = jax.random.split(key, draws)
-    means = jnp.stack([jnp.mean(corruption(draw_key, x), axis=0) for draw_key in keys])
+    # Loops of the program: unrolled, draws that are many take half a minute to compile.
+    means = jax.lax.map(lambda draw: jnp.mean(corruption(draw, x), axis=0), keys)
     corrupted_mean = jnp.mean(means, axis=0)
     mean = jnp.mean(x, axis=0)
     clean = (x - mean).reshape(x.shape[0], -1)
-    variance, covariance = jnp.zeros(()), jnp.zeros(())
-    for draw_key in keys:
-        noisy = (corruption(draw_key, x) - corrupted_mean).reshape(x.shape[0], -1)
-        variance = variance + noisy.T @ noisy / (draws * x.shape[0])
-        covariance = covariance + noisy.T @ clean / (draws * x.shape[0])
+
+    def add(sums: tuple[Array, Array], draw: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
+        noisy = (corruption(draw, x) - corrupted_mean).reshape(x.shape[0], -1)
+        parts = (noisy.T @ noisy, noisy.T @ clean)
+        return jax.tree.map(lambda total, part: total + part / (draws * len(x)), sums, parts), None
+
+    size = corrupted_mean.size
+    zeros = jnp.zeros((size, size)), jnp.zeros((size, mean.size))
+    (variance, covariance), _ = jax.lax.scan(add, zeros, keys)
     # A pixel that is always the same has no variance: the pseudo-inverse leaves it out.
     matrix = jnp.linalg.pinv(variance, rtol=1e-6, hermitian=True) @ covariance
     return LinearDenoiser(mean, corrupted_mean, matrix)
