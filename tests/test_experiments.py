@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -155,6 +158,20 @@ def test_every_option_runs(module, tmp_path, options):
     assert 0 < results["test/mse"] < 0.5
 
 
+def trained_vae(folder, **options):
+    c = config(vae, Path(folder), epochs=1, **options)
+    data = base.load(c)
+    model = vae.build(c, (8, 8, 1), np.uint8, base.steps(c, data)).trained
+    fitted = running.fit(c, running.open_run(c, data, "vae"), model, data)
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(fitted.params)]
+
+
+@cache
+def plain_vae():
+    with tempfile.TemporaryDirectory() as folder:
+        return trained_vae(folder)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -181,15 +198,7 @@ def test_every_option_runs(module, tmp_path, options):
     ids=str,
 )
 def test_every_option_of_the_vae_changes_the_parameters(tmp_path, options):
-    def trained(name, **options):
-        c = config(vae, tmp_path, epochs=1, run_dir=str(tmp_path / name), **options)
-        data = base.load(c)
-        model = vae.build(c, (8, 8, 1), np.uint8, base.steps(c, data)).trained
-        run = running.open_run(c, data, "vae")
-        fitted = running.fit(c, run, model, data)
-        return [np.asarray(leaf) for leaf in jax.tree.leaves(fitted.params)]
-
-    plain, other = trained("plain"), trained("other", **options)
+    plain, other = plain_vae(), trained_vae(tmp_path, **options)
     assert len(plain) != len(other) or any(
         a.shape != b.shape or (a != b).any() for a, b in zip(plain, other, strict=True)
     )
