@@ -210,11 +210,11 @@ class Checkpoints:
                 # All processes take the same one; and only if all have read it they compare it.
                 if not any(parallel.agree(float(found is None))):
                     assert found is not None
-                    trees, about = found
+                    trees, written, meta = found
                     sums = np.asarray(checksums(trees)).tolist()
-                    if sums == about["checksums"][: len(sums)]:
+                    if sums == written[: len(sums)]:
                         self._tell(damaged, step, set_aside=set_aside)
-                        return trees, _infinite(json.loads(about["meta"]))
+                        return trees, meta
                     problem = "its arrays are not what was written"
                 damaged.append(f"{step} ({problem})")
         if damaged:
@@ -247,7 +247,8 @@ class Checkpoints:
 
     def _read(
         self, manager: Any, step: int, wanted: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
+        """The trees, the checksums of what was written, and what else is known."""
         args = self._ocp.args
         for item, version in (("latest", "1"), ("about", "2 or 3")):
             if (self.directory / str(step) / item).exists():
@@ -260,10 +261,16 @@ class Checkpoints:
             checksum = about.pop("checksum", None)
             if checksum != _checksum(about):
                 raise ValueError("its description is not what was written")
-        if about["format"] != FORMAT:
-            raise ValueError(self._of_version(about["format"]))
+            version = about["format"]
+        if version != FORMAT:
+            raise ValueError(self._of_version(str(version)))
         wanted_paths = tuple(f"['{name}']" for name in wanted)
-        there = {k: v for k, v in about["arrays"].items() if k.startswith(wanted_paths)}
+        with _damage():
+            there = {k: v for k, v in about["arrays"].items() if k.startswith(wanted_paths)}
+            sums, meta = (
+                [int(one) for one in about["checksums"]],
+                _infinite(json.loads(about["meta"])),
+            )
         if differences := _differences(there, describe(wanted)):
             raise ValueError(
                 f"the checkpoints in {self.directory} are of another model or optimizer: "
@@ -278,9 +285,9 @@ class Checkpoints:
             more = manager.restore(step, args=args.Composite(**items)) if items else {}
             apart = {path: array for name in parts for path, array in more[name].items()}
             here = parallel.put(read[: words.size], words.sharding)
-        return unpacked(here, apart, wanted), about
+        return unpacked(here, apart, wanted), sums, meta
 
-    def _of_version(self, version: int | str) -> str:
+    def _of_version(self, version: str) -> str:
         return (
             f"the checkpoints in {self.directory} are of another version of jaxae (format {version}, "
             f"and this one reads {FORMAT}); take another folder"

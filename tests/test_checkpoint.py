@@ -123,6 +123,25 @@ def test_another_version(tmp_path, monkeypatch):
         checkpoints.restore(tree(0), tree(0))
 
 
+@pytest.mark.parametrize("name", ["format", "arrays", "apart", "words", "checksums", "meta"])
+@pytest.mark.parametrize("value", [None, 3, "{", ["?"]], ids=str)
+def test_a_description_that_someone_has_made_up(tmp_path, name, value):
+    """With a checksum that is right."""
+    checkpoints = two(tmp_path)
+    path = tmp_path / "checkpoints" / "2" / "arrays" / "about.json"
+    about = json.loads(path.read_text())
+    del about["checksum"], about[name]
+    if value is not None:
+        about[name] = value
+    path.write_text(json.dumps(about | {"checksum": checkpoint._checksum(about)}))
+    if name == "format" and value is not None:
+        with pytest.raises(ValueError, match="another version of jaxae"):
+            checkpoints.restore(tree(0), tree(0))
+    else:
+        harmless = (name, value) == ("apart", ["?"])  # no array is called so
+        assert checkpoints.restore(tree(0), tree(0)).meta["step"] == (2 if harmless else 1)
+
+
 def test_what_is_saved_is_what_was_known_then(tmp_path, monkeypatch):
     """A history that grows, and arrays that are donated, while they are written."""
     checkpoints = jaxae.Checkpoints(tmp_path)
