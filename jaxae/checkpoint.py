@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
+from jaxtyping import Array
 
 from jaxae import parallel
 from jaxae.files import BusyError, exclusive
@@ -181,7 +182,8 @@ class Checkpoints:
             # As text, at once: a history grows while this is written.
             "meta": json.dumps(_finite(meta)),
         }
-        sums = checksums(trees)
+        # Of the words as a whole: a sum for each array would take half a second to compile.
+        sums = checksums([words, *divided.values()])
         items = {name: args.StandardSave(part) for name, part in _by_tree(divided, trees).items()}
 
         def about() -> dict[str, Any]:
@@ -210,11 +212,10 @@ class Checkpoints:
                 # All processes take the same one; and only if all have read it they compare it.
                 if not any(parallel.agree(float(found is None))):
                     assert found is not None
-                    trees, written, meta = found
-                    sums = np.asarray(checksums(trees)).tolist()
-                    if sums == written[: len(sums)]:
+                    words, apart, written, meta = found
+                    if np.asarray(checksums([words, *apart.values()])).tolist() == written:
                         self._tell(damaged, step, set_aside=set_aside)
-                        return trees, meta
+                        return unpacked(words, apart, wanted), meta
                     problem = "its arrays are not what was written"
                 damaged.append(f"{step} ({problem})")
         if damaged:
@@ -247,8 +248,8 @@ class Checkpoints:
 
     def _read(
         self, manager: Any, step: int, wanted: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[int], dict[str, Any]]:
-        """The trees, the checksums of what was written, and what else is known."""
+    ) -> tuple[Array, dict[str, Array], list[int], dict[str, Any]]:
+        """The words, the arrays that are apart, what their checksums were, and what else is known."""
         args = self._ocp.args
         for item, version in (("latest", "1"), ("about", "2 or 3")):
             if (self.directory / str(step) / item).exists():
@@ -267,25 +268,25 @@ class Checkpoints:
         wanted_paths = tuple(f"['{name}']" for name in wanted)
         with _damage():
             there = {k: v for k, v in about["arrays"].items() if k.startswith(wanted_paths)}
-            sums, meta = (
-                [int(one) for one in about["checksums"]],
-                _infinite(json.loads(about["meta"])),
-            )
+            written = [int(one) for one in about["checksums"]]
+            sums = dict(zip(["words", *about["apart"]], written, strict=True))
+            meta = _infinite(json.loads(about["meta"]))
         if differences := _differences(there, describe(wanted)):
             raise ValueError(
                 f"the checkpoints in {self.directory} are of another model or optimizer: "
                 f"{'; '.join(differences)}; take another folder"
             )
         with _damage():
-            words, divided = places(wanted, about["apart"])
+            where, divided = places(wanted, about["apart"])
             if len(read) != about["words"]:
                 raise ValueError("a part of its arrays is missing")
             parts = _by_tree(divided, wanted)
             items = {name: args.StandardRestore(part) for name, part in parts.items()}
             more = manager.restore(step, args=args.Composite(**items)) if items else {}
-            apart = {path: array for name in parts for path, array in more[name].items()}
-            here = parallel.put(read[: words.size], words.sharding)
-        return unpacked(here, apart, wanted), sums, meta
+            every = {path: array for name in parts for path, array in more[name].items()}
+            apart = {path: every[path] for path in divided}
+            words = parallel.put(read, where)
+        return words, apart, [sums[name] for name in ("words", *apart)], meta
 
     def _of_version(self, version: str) -> str:
         return (

@@ -5,8 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import NamedSharding, SingleDeviceSharding
+from jax.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from jaxtyping import Array, UInt32
 
 from jaxae import parallel
@@ -101,20 +100,19 @@ def _shape(leaf: Any) -> tuple[int, ...]:
     return (*leaf.shape, 2) if leaf.dtype.itemsize == 8 else tuple(leaf.shape)
 
 
-def places(tree: Any, apart: list[str]) -> tuple[Any, dict[str, Any]]:
-    """What `packed` gives, as shapes, and where it is to be read to."""
-    divided, size, where = {}, 1, None
+def places(tree: Any, apart: list[str]) -> tuple[Sharding, dict[str, Any]]:
+    """Where what `packed` gives is to be read to: the words, and each array that is apart."""
+    divided: dict[str, Any] = {}
+    where: Any = None
     for path, leaf in _paths(tree):
         where = leaf.sharding
         if path in apart:
             divided[path] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-        else:
-            size += math.prod(_shape(leaf))
     if where is None:  # there is no array
         where = SingleDeviceSharding(jax.local_devices()[0])
     if isinstance(where, NamedSharding):
         where = parallel.everywhere(where.mesh)  # type: ignore[arg-type]
-    return jax.ShapeDtypeStruct((size,), np.uint32, sharding=where), divided
+    return where, divided
 
 
 def unpacked(words: Array, apart: dict[str, Array], tree: Any) -> Any:
