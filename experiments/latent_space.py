@@ -218,13 +218,17 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     decoded = [one.decode(z).reshape(len(start), -1) for z in (start, end)]
     straight = jnp.linalg.norm(decoded[1] - decoded[0], axis=1).mean()
     unit = jnp.maximum(straight, 1e-30) / jnp.linalg.norm(end - start, axis=1).mean()
-    decode = partial(
-        partial, one.model.decode
-    )  # of parameters, which are no constants of a program
-    speed = jax.jit(lambda params, *ends: jaxae.speeds(decode(params), *ends, steps=STEPS))(
-        one.params, start, end
-    )
-    stretch = jax.jit(lambda params, z: jaxae.lipschitz(decode(params), z))
+
+    # Parameters are arguments: a program that holds them as constants takes long to compile.
+    @jax.jit
+    def speeds(params: Any, start: jax.Array, end: jax.Array) -> jax.Array:
+        return jaxae.speeds(partial(one.model.decode, params), start, end, steps=STEPS)
+
+    @jax.jit
+    def stretch(params: Any, z: jax.Array) -> jax.Array:
+        return jaxae.lipschitz(partial(one.model.decode, params), z)
+
+    speed = speeds(one.params, start, end)
     on, off = (stretch(one.params, z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
     return {
         "squared_error": running.squared_errors(one.model, one.params, data)[0],
