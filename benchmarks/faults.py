@@ -55,8 +55,8 @@ def train(folder: str, pipe: Connection) -> None:
     import optax
 
     import jaxae
-    from jaxae import packing
-    from jaxae.runs import Run
+    from jaxae.runs.folder import Run
+    from jaxae.training import packing
 
     sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     digits = jaxae.load("digits")

@@ -53,7 +53,7 @@ def jaxae_step(mode: str, inputs: int, hidden: int, code: int) -> Callable[[], f
     import jax.numpy as jnp
 
     import jaxae
-    from jaxae.training import compiler_options
+    from jaxae.training.step import compiler_options
 
     encoder = jaxae.mlp_encoder(code, (hidden,) if hidden else (), activation=jnp.tanh)
     encoder = jaxae.activate(encoder, jax.nn.sigmoid)

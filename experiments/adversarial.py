@@ -50,11 +50,12 @@ import optax
 from scipy.stats import ks_2samp
 
 import jaxae
-from experiments import base, running
-from jaxae import charts, figures
-from jaxae.divergences import Kernel
-from jaxae.priors import Prior
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.distributions.divergences import Kernel
+from jaxae.distributions.priors import Prior
+from jaxae.runs import charts, figures
+from jaxae.runs.folder import Run
 
 IMAGES = 1_200_000
 LEAST, COMPARED, PAIRS = 20, 10_000, 40

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from experiments import base, running
-from jaxae import charts
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import charts
+from jaxae.runs.folder import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -42,9 +42,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import confusion_matrix
 
 import jaxae
-from experiments import base, running
-from jaxae import charts, figures
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import charts, figures
+from jaxae.runs.folder import Run
 
 IMAGES, ROUND_IMAGES = 1_800_000, 60_000
 STARTS = 10

@@ -32,9 +32,11 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments import base, pictures, running
-from experiments import image_to_image as common
-from jaxae import colors, unet
+from experiments.shared import flags as base
+from experiments.shared import image_to_image as common
+from experiments.shared import pictures, running
+from jaxae.data import colors
+from jaxae.networks import unet
 
 FITTED, PIXELS = 1000, 200_000
 """How many training images the affine map is fitted to, and how many pixels of training images the

@@ -24,11 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base, running
-from jaxae import figures
-from jaxae.networks import Activation
-from jaxae.runs import Run
-from jaxae.sparse import Penalty
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.networks.basic import Activation
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
+from jaxae.wrappers._sparse import Penalty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -39,9 +39,10 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base, running
-from jaxae import charts
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import charts
+from jaxae.runs.folder import Run
 
 IMAGES = 1_080_000
 METHODS = ("AE", "AE+wd", "DAE-g", "DAE-b", "CAE")

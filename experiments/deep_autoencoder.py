@@ -31,9 +31,10 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments import base, running
-from jaxae import figures
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
 
 LINEAR_IMAGES = 600_000
 

@@ -28,10 +28,11 @@ import numpy as np
 import scipy.ndimage
 
 import jaxae
-from experiments import base, running
-from jaxae import figures
-from jaxae.corruptions import Corruption
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.data.corruptions import Corruption
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
 
 Denoiser = Callable[[jax.Array], jax.Array]
 """From corrupted images to clean ones."""

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments import base, running
-from jaxae import charts, figures
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import charts, figures
+from jaxae.runs.folder import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

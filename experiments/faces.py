@@ -46,10 +46,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 import jaxae
-from experiments import base, running
-from jaxae import figures
-from jaxae.augmentations import Transform
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.data.augmentations import Transform
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
 
 IMAGES = 216_000
 DEFAULT = ("Eyeglasses", "Blond_Hair-Black_Hair")

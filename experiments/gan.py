@@ -45,10 +45,11 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base, running
-from experiments.judge import Judge, flat, make_fidelity
-from jaxae import figures
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from experiments.shared.judge import Judge, flat, make_fidelity
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
 
 IMAGES = 780_000
 SAMPLES, SHOWN = 10_000, 12

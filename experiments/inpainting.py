@@ -30,9 +30,11 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments import base, pictures, running
-from experiments import image_to_image as common
-from jaxae import masks, unet
+from experiments.shared import flags as base
+from experiments.shared import image_to_image as common
+from experiments.shared import pictures, running
+from jaxae.data import masks
+from jaxae.networks import unet
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
     "block": masks.block,

@@ -47,12 +47,13 @@ from rich.table import Table
 from scipy.stats import norm
 
 import jaxae
-from experiments import base, running
-from experiments.judge import Judge, certainty, flat
-from jaxae import charts, figures
-from jaxae.projector import write_projector
-from jaxae.regularity import CARRIES
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from experiments.shared.judge import Judge, certainty, flat
+from jaxae.analysis.regularity import CARRIES
+from jaxae.runs import charts, figures
+from jaxae.runs.folder import Run
+from jaxae.runs.projector import write_projector
 
 IMAGES = 1_080_000
 JUDGED, LINES, STRETCHED = 2000, 500, 500

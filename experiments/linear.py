@@ -28,9 +28,10 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments import base, running
-from jaxae import charts, figures
-from jaxae.runs import Run
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import charts, figures
+from jaxae.runs.folder import Run
 
 POINTS = {
     "A": (-0.50, -0.40),

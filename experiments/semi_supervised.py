@@ -29,10 +29,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base, running
-from jaxae import figures
-from jaxae.runs import Run
-from jaxae.training import Transform
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runs import figures
+from jaxae.runs.folder import Run
+from jaxae.training.step import Transform
 
 IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
 STYLES = 10

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments import base, pictures, running
-from experiments import image_to_image as common
-from jaxae import unet
+from experiments.shared import flags as base
+from experiments.shared import image_to_image as common
+from experiments.shared import pictures, running
+from jaxae.networks import unet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

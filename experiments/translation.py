@@ -29,10 +29,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments import base, pictures, running
-from experiments import image_to_image as common
-from jaxae import images, unet
-from jaxae.colors import luma
+from experiments.shared import flags as base
+from experiments.shared import image_to_image as common
+from experiments.shared import pictures, running
+from jaxae.data import images
+from jaxae.data.colors import luma
+from jaxae.networks import unet
 
 MADE_SEED = 1_414_213_562
 NIGHT = (0.18, 0.2, 0.32)

@@ -3,17 +3,52 @@
 The names below are the library; the modules they come from say what belongs together.
 """
 
-from jaxae import corruptions, masks, parallel, priors
-from jaxae.adversarial import adversarial, categorical_code, supervised
-from jaxae.augmentations import (
-    random_affine,
-    random_flip,
-    random_shift,
-    random_symmetry,
-    self_ensemble,
+from jaxae.analysis.clustering import (
+    ClusterScores,
+    cluster_scores,
+    majority_classes,
+    match_clusters,
+    spectral_clusters,
 )
-from jaxae.autoencoder import autoencoder
-from jaxae.averaging import average, averaged
+from jaxae.analysis.generation import (
+    KernelDistance,
+    Nearest,
+    Quality,
+    class_shares,
+    entropy,
+    frechet_distance,
+    kernel_distance,
+    nearest,
+    precision_recall,
+    sharpness,
+)
+from jaxae.analysis.inception import fid_features
+from jaxae.analysis.interpolation import (
+    decode_grid,
+    draw_like,
+    lerp,
+    logistic_normal,
+    mean_difference,
+    normal_quantiles,
+    partial_directions,
+    plane,
+    slerp,
+    traversals,
+)
+from jaxae.analysis.probes import (
+    balanced_order,
+    classifier,
+    label_efficiency,
+    linear_probe,
+    neighbour_probe,
+)
+from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
+from jaxae.analysis.regularity import (
+    active_units,
+    collapse_report,
+    lipschitz,
+    speeds,
+)
 from jaxae.base import (
     Autoencoder,
     Labelled,
@@ -26,19 +61,19 @@ from jaxae.base import (
     reconstruct,
     soft_clip,
 )
-from jaxae.checkpoint import Checkpoints
-from jaxae.clustering import (
-    ClusterScores,
-    cluster_scores,
-    majority_classes,
-    match_clusters,
-    spectral_clusters,
+from jaxae.data import corruptions, masks
+from jaxae.data.augmentations import (
+    random_affine,
+    random_flip,
+    random_shift,
+    random_symmetry,
+    self_ensemble,
 )
-from jaxae.contractive import contractive, squared_jacobian_norm
-from jaxae.data import PairSplits, Splits, binarize, load, load_pairs
-from jaxae.deep_clustering import deep_clustering, sharpened, soft_assignments
-from jaxae.denoising import LinearDenoiser, denoising, linear_denoiser
-from jaxae.divergences import (
+from jaxae.data.images import Images, from_arrays, is_binary
+from jaxae.data.loading import PairSplits, Splits, binarize, load, load_pairs
+from jaxae.data.streams import Stream
+from jaxae.distributions import priors
+from jaxae.distributions.divergences import (
     imq,
     kl_diagonal_normal,
     kl_normal,
@@ -47,35 +82,7 @@ from jaxae.divergences import (
     mmd,
     rbf,
 )
-from jaxae.fidelity import (
-    KernelDistance,
-    Nearest,
-    Quality,
-    class_shares,
-    entropy,
-    frechet_distance,
-    kernel_distance,
-    nearest,
-    precision_recall,
-    sharpness,
-)
-from jaxae.fitting import Fit, Interrupted, NonFiniteError, fit
-from jaxae.gan import gan, vae_gan
-from jaxae.images import Images, from_arrays, is_binary
-from jaxae.inception import fid_features
-from jaxae.latent import (
-    decode_grid,
-    draw_like,
-    lerp,
-    logistic_normal,
-    mean_difference,
-    normal_quantiles,
-    partial_directions,
-    plane,
-    slerp,
-    traversals,
-)
-from jaxae.likelihoods import (
+from jaxae.distributions.likelihoods import (
     bernoulli,
     categorical,
     color_classes,
@@ -83,11 +90,20 @@ from jaxae.likelihoods import (
     gaussian,
     laplace,
 )
-from jaxae.linear import PrincipalComponents, linear_autoencoder, pca, principal_components
-from jaxae.logistic_pca import logistic_pca
-from jaxae.many import ManyFits, fit_many
-from jaxae.metrics import bits_per_dimension, psnr, squared_error, ssim
-from jaxae.networks import (
+from jaxae.distributions.priors import with_prior
+from jaxae.models._autoencoder import autoencoder
+from jaxae.models._gan import gan, vae_gan
+from jaxae.models._linear import PrincipalComponents, linear_autoencoder, pca, principal_components
+from jaxae.models._logistic_pca import logistic_pca
+from jaxae.models._tied import tied_autoencoder
+from jaxae.models._vae import (
+    beta_schedule,
+    diagonal_posterior,
+    importance_nll,
+    importance_weighted,
+    vae,
+)
+from jaxae.networks.basic import (
     activate,
     conv_decoder,
     conv_encoder,
@@ -98,19 +114,14 @@ from jaxae.networks import (
     resnet_encoder,
     spectral_norm,
 )
-from jaxae.players import Game, every, play, players, slope, verdict
-from jaxae.priors import with_prior
-from jaxae.probes import balanced_order, classifier, label_efficiency, linear_probe, neighbour_probe
-from jaxae.regularity import (
-    active_units,
-    collapse_report,
-    lipschitz,
-    speeds,
-)
-from jaxae.sparse import l1, rate_divergence, sparse, top_k
-from jaxae.streams import Stream
-from jaxae.tied import tied_autoencoder
-from jaxae.training import (
+from jaxae.networks.unet import unet_decoder, unet_encoder, with_input
+from jaxae.objectives.adversarial import Game, every, play, players, slope, verdict
+from jaxae.runtime import parallel
+from jaxae.training.checkpoints import Checkpoints
+from jaxae.training.ema import average, averaged
+from jaxae.training.ensembles import ManyFits, fit_many
+from jaxae.training.fitting import Fit, Interrupted, NonFiniteError, fit
+from jaxae.training.step import (
     TrainState,
     init_state,
     loss_scores,
@@ -119,15 +130,12 @@ from jaxae.training import (
     make_step,
     means,
 )
-from jaxae.unet import unet_decoder, unet_encoder, with_input
-from jaxae.vae import (
-    beta_schedule,
-    diagonal_posterior,
-    importance_nll,
-    importance_weighted,
-    vae,
-)
-from jaxae.wasserstein import wasserstein
+from jaxae.wrappers._adversarial import adversarial, categorical_code, supervised
+from jaxae.wrappers._contractive import contractive, squared_jacobian_norm
+from jaxae.wrappers._deep_clustering import deep_clustering, sharpened, soft_assignments
+from jaxae.wrappers._denoising import LinearDenoiser, denoising, linear_denoiser
+from jaxae.wrappers._sparse import l1, rate_divergence, sparse, top_k
+from jaxae.wrappers._wasserstein import wasserstein
 
 __all__ = [
     "Autoencoder",

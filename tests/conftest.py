@@ -19,7 +19,7 @@ import pytest  # noqa: E402
 @pytest.fixture
 def optimised(monkeypatch):
     """For a test that computes more than it compiles: the training loop is optimised after all."""
-    from jaxae import feeding
+    from jaxae.training import feeding
 
     known = feeding.compiler_options
     more = {"xla_backend_optimization_level": 1}

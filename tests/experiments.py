@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import running
+from experiments.shared import running
 
 ROOT = Path(__file__).parent.parent
 TIMING = {"seconds", "images_per_second", "compile_seconds"}

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import affine_transform
 
 import jaxae
-from jaxae import augmentations
+from jaxae.data import augmentations
 
 KEY = jax.random.key(0)
 

@@ -8,7 +8,7 @@ import time
 
 import jax
 
-from jaxae import cache
+from jaxae.runtime import cache
 
 TRAIN = """
 import jax, jaxae, numpy as np, optax

@@ -19,8 +19,10 @@ import pytest
 
 import jaxae
 from benchmarks.faults import DAMAGES, damage
-from jaxae import checkpoint, packing, training
-from jaxae.files import BusyError, exclusive, whole
+from jaxae.runtime.files import BusyError, exclusive, whole
+from jaxae.training import checkpoints as checkpoint
+from jaxae.training import packing
+from jaxae.training import step as training
 from tests.cases import SHAPE, images, vae
 
 KEY = jax.random.key(0)

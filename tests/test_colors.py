@@ -8,7 +8,7 @@ import scipy.special
 import skimage.color
 
 import jaxae
-from jaxae import colors
+from jaxae.data import colors
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(KEY, (4, 9, 7, 3))

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxae import convolution
+from jaxae.networks import convolution
 
 KEY = jax.random.key(0)
 LAYOUT = ("NHWC", "HWIO", "NHWC")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae import corruptions
+from jaxae.data import corruptions
 
 KEY = jax.random.key(0)
 N = 4000

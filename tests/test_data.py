@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import jaxae
-from jaxae import cache
-from jaxae import data as data_module
-from jaxae.datasets import prepared
+from jaxae.data import loading as data_module
+from jaxae.data.datasets import prepared
+from jaxae.runtime import cache
 
 
 def grey(n=20, size=(6, 5), seed=0):
@@ -165,7 +165,7 @@ def test_sixteen_bits_palettes_and_transparency(tmp_path):
 
 
 def prepared_folder(folder):
-    from jaxae.images import from_folder
+    from jaxae.data.images import from_folder
 
     return from_folder(folder, None)["train"].images
 

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 import jaxae
-from jaxae import corruptions
+from jaxae.data import corruptions
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(jax.random.key(1), (6, 8, 6, 1))

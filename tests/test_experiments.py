@@ -21,17 +21,17 @@ from sklearn.decomposition import PCA
 import jaxae
 from experiments import (
     autoencoder,
-    base,
     compose,
     contractive,
     deep_autoencoder,
     denoising,
     dropout,
     linear,
-    running,
     vae,
 )
-from jaxae.files import exclusive
+from experiments.shared import flags as base
+from experiments.shared import running
+from jaxae.runtime.files import exclusive
 from tests.experiments import ROOT, TIMING, command, finished, lines, refused
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae import charts, figures
+from jaxae.runs import charts, figures
 
 
 def picture(path):

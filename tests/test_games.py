@@ -12,7 +12,7 @@ import pytest
 
 import jaxae
 from jaxae.base import Labelled, Network
-from jaxae.players import logits
+from jaxae.objectives.adversarial import logits
 from tests.cases import CASES, CODE, SHAPE, adversarial, critic, images, mlps, vae_gan
 from tests.cases import autoencoder as make_autoencoder
 

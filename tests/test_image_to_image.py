@@ -10,8 +10,9 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
-from experiments import colorization, inpainting, pictures, super_resolution, translation
-from experiments import image_to_image as common
+from experiments import colorization, inpainting, super_resolution, translation
+from experiments.shared import image_to_image as common
+from experiments.shared import pictures
 from tests.experiments import command
 
 # Runs that are trained once are used by many tests, in one process.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.inception import FEATURES, fid_features
+from jaxae.analysis.inception import FEATURES, fid_features
 
 # torchvision's Inception3 (torch 2.13) with the changes of the FID's network: averages that leave the
 # border out, F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), and the largest in Mixed_7c; with

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 import jaxae
-from experiments import base, clustering, faces, latent_space, running
+from experiments import clustering, faces, latent_space
+from experiments.shared import flags as base
+from experiments.shared import running
 from tests.experiments import finished, refused
 
 ALWAYS = {

@@ -150,7 +150,7 @@ def test_the_line_search_keeps_far_codes_finite():
     # Binary pixels and large components: full Newton steps overshoot here.
     v = 8 * jax.random.normal(KEY, (3, 20))
     x = jax.random.bernoulli(jax.random.key(1), 0.5, (50, 20)).astype(jnp.float32)
-    from jaxae.logistic_pca import best_codes
+    from jaxae.models._logistic_pca import best_codes
 
     def loss(z):
         logits = z @ v

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxae
-from jaxae import many
+from jaxae.training import ensembles as many
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 IMAGES = np.asarray(jax.random.randint(jax.random.key(1), (20, 4, 4, 1), 0, 256), np.uint8)

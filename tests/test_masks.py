@@ -6,7 +6,7 @@ import pytest
 import scipy.ndimage
 from sklearn.linear_model import LogisticRegression
 
-from jaxae import corruptions, masks
+from jaxae.data import corruptions, masks
 
 KEY = jax.random.key(0)
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 import jaxae
-from jaxae import convolution
+from jaxae.networks import convolution
 
 KEY = jax.random.key(0)
 KINDS = ("mlp", "conv", "resnet")

@@ -10,13 +10,14 @@ import jax
 import pytest
 
 import jaxae
-from jaxae import parallel
+from jaxae.runtime import parallel
 from tests.cases import CASES, images
 
 SCRIPT = """
 import json, jax, numpy as np, optax, shutil
 import jaxae
-from jaxae import packing, parallel
+from jaxae.training import packing
+from jaxae.runtime import parallel
 from tests.cases import CASES, images
 
 assert jax.device_count() == 8

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kstest
 
 import jaxae
-from jaxae import priors
+from jaxae.distributions import priors
 
 KEY = jax.random.key(0)
 N = 20_000

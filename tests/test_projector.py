@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae import projector
+from jaxae.runs import projector
 
 
 def test_what_is_written_is_what_was_given(tmp_path):

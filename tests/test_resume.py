@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jaxae
-from jaxae.runs import Run
+from jaxae.runs.folder import Run
 from tests.cases import CASES, SHAPE, autoencoder, images
 
 KEY = jax.random.key(3)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from jaxae.progress import EpochProgress
-from jaxae.runs import Run, fingerprint, new_directory, write_json
+from jaxae.runs.folder import Run, fingerprint, new_directory, write_json
+from jaxae.training.progress import EpochProgress
 
 CONFIG = {"epochs": 2, "hidden": (3, 4), "seed": 0}
 

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 import jaxae
-from jaxae import feeding, streams
-from jaxae.images import _Rows
+from jaxae.data import streams
+from jaxae.data.images import _Rows
+from jaxae.training import feeding
 from tests.cases import CASES
 from tests.experiments import finished
 

@@ -14,8 +14,9 @@ import optax
 import pytest
 
 import jaxae
-from jaxae import fitting, training
-from jaxae.feeding import batches_of
+from jaxae.training import fitting
+from jaxae.training import step as training
+from jaxae.training.feeding import batches_of
 from tests.cases import SHAPE, autoencoder, images, vae
 
 KEY = jax.random.key(0)
@@ -481,7 +482,7 @@ def test_compiler_options_are_those_that_this_xla_knows():
 OPTIMISED = """
 import jax, jax.numpy as jnp, numpy as np, scipy.special as scipy
 from jax.scipy import special
-from jaxae.training import compiler_options
+from jaxae.training.step import compiler_options
 
 x = np.random.default_rng(0).normal(size=(128, 40)).astype(np.float32)
 functions = {

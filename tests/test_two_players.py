@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import jaxae
-from experiments import adversarial, base, gan, running, semi_supervised
-from experiments.judge import make_fidelity
+from experiments import adversarial, gan, semi_supervised
+from experiments.shared import flags as base
+from experiments.shared import running
+from experiments.shared.judge import make_fidelity
 from tests.experiments import finished, lines, refused
 
 SMALL = {"epochs": 2, "hidden": (16,)}

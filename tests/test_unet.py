@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxae
-from jaxae import colors, unet
+from jaxae.data import colors
+from jaxae.networks import unet
 
 KEY = jax.random.key(0)
 

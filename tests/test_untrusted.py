@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import jaxae
-from jaxae.images import from_file, from_folder, read_image
-from jaxae.runs import Run
+from jaxae.data.images import from_file, from_folder, read_image
+from jaxae.runs.folder import Run
 
 FUZZ = settings(
     max_examples=150,

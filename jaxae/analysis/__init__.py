@@ -1,0 +1,1 @@
+"""Measures of codes, reconstructions and samples."""

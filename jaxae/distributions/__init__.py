@@ -1,0 +1,1 @@
+"""Likelihoods, posteriors, priors and divergences."""

@@ -1,0 +1,1 @@
+"""Constructors: from networks and distributions to an autoencoder."""

@@ -1,0 +1,123 @@
+"""Logistic PCA: principal components for pixels that are coins."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.base import Autoencoder, Output, Params, Step, Target
+from jaxae.distributions.likelihoods import bernoulli
+from jaxae.models._autoencoder import from_functions
+
+STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
+"""The lengths that the line search tries; the last one keeps the code, so that none gets worse."""
+
+
+def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Autoencoder:
+    r"""An autoencoder whose logits lie in a linear subspace, and whose code is the best one there.
+
+    .. math:: f(x) = \arg\min_z -\sum_i \log p(x_i \mid \ell_i) + \tfrac12 \lVert z \rVert^2,
+              \qquad \ell = b + V^T z
+
+    Finding a code is a convex problem, solved by Newton's method with a line search; the loss is the
+    minimum itself. Nothing is differentiated through the search: the derivative of a code is that of
+    the implicit function, and of the loss itself only the partial one is left (the envelope
+    theorem). The scale of V is free, and training makes it so large that the last term matters
+    little.
+
+    Args:
+      shape: of one image, `(h, w, c)`.
+      code: size of the code.
+      iterations: of Newton's method.
+
+    Returns:
+      an :class:`Autoencoder` whose loss has the terms `distortion`, the cross-entropy, and
+      `code_norm`, half the squared norm of the code.
+
+    Raises:
+      ValueError: if a size is not positive.
+
+    Examples:
+      >>> model = logistic_pca((8, 8, 1), 3)
+      >>> images = jnp.ones((2, 8, 8, 1))
+      >>> model.encode(model.init(jax.random.key(0), images), images).shape
+      (2, 3)
+
+    References:
+      Collins, Dasgupta and Schapire, `A Generalization of Principal Component Analysis to the
+      Exponential Family <https://papers.nips.cc/paper/2078>`_.
+    """
+    values = math.prod(shape)
+    if min(*shape, code, iterations) < 1:
+        raise ValueError(
+            f"shape, code and iterations must be positive, got {tuple(shape)}, {code}, {iterations}"
+        )
+
+    def init(key: PRNGKeyArray, x: Array) -> Params:
+        components = jax.random.normal(key, (code, values)) / math.sqrt(code)
+        return {"components": components, "bias": jnp.zeros(values)}
+
+    def encode(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
+        pixels = x.reshape(x.shape[0], values)
+        return best_codes(params["components"], params["bias"], pixels, iterations)
+
+    def outputs(params: Params, z: Array, key: PRNGKeyArray | None) -> Array:
+        return (params["bias"] + z @ params["components"]).reshape(z.shape[0], *shape)
+
+    base = from_functions(init, encode, outputs, bernoulli())
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Target = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        return out.add("code_norm", 0.5 * jnp.sum(jnp.square(out.latent), axis=-1))
+
+    return base._replace(loss=loss)
+
+
+def best_codes(
+    components: Float[Array, "k values"],
+    bias: Float[Array, " values"],
+    x: Float[Array, "b values"],
+    iterations: int,
+) -> Float[Array, "b k"]:
+    """The codes of :func:`logistic_pca`: a ridge-penalised logistic regression for each image.
+
+    They are roots of the gradient, and differentiated as such, to any order.
+    """
+    k = components.shape[0]
+
+    def one(x: Array) -> Array:
+        def objective(z: Array) -> Array:
+            cross_entropy = optax.sigmoid_binary_cross_entropy(bias + z @ components, x)
+            return jnp.sum(cross_entropy) + 0.5 * jnp.sum(jnp.square(z))
+
+        def gradient(z: Array) -> Array:
+            return components @ (jax.nn.sigmoid(bias + z @ components) - x) + z
+
+        def newton(z: Array, _: None) -> tuple[Array, None]:
+            p = jax.nn.sigmoid(bias + z @ components)
+            hessian = (p * (1 - p) * components) @ components.T + jnp.eye(k)
+            factor = (jnp.linalg.cholesky(hessian), True)
+            direction = jax.scipy.linalg.cho_solve(factor, gradient(z))
+            candidates = z - jnp.array(STEPS)[:, None] * direction
+            return candidates[jnp.argmin(jax.vmap(objective)(candidates))], None
+
+        def search(_: Callable[[Array], Array], z: Array) -> Array:
+            return jax.lax.scan(newton, z, length=iterations)[0]
+
+        def solve(linear: Callable[[Array], Array], y: Array) -> Array:
+            return jnp.linalg.solve(jax.jacfwd(linear)(y), y)
+
+        return jax.lax.custom_root(gradient, jnp.zeros(k), search, solve)
+
+    return jax.vmap(one)(x)

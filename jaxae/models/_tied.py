@@ -1,0 +1,96 @@
+"""Autoencoders whose decoder is the transpose of the encoder."""
+
+import math
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from jaxae.base import Autoencoder, Likelihood, Params
+from jaxae.distributions.likelihoods import gaussian
+from jaxae.models._autoencoder import from_functions
+from jaxae.networks.basic import Activation
+
+
+def tied_autoencoder(
+    shape: Sequence[int],
+    code: int,
+    hidden: Sequence[int] = (),
+    *,
+    activation: Activation = nn.gelu,
+    code_activation: Activation | None = None,
+    likelihood: Likelihood | None = None,
+) -> Autoencoder:
+    r"""An autoencoder with one set of matrices, transposed in the decoder.
+
+    .. math:: h = s(W_h x + b_h), \qquad r = W_x h + b_x, \qquad W_x = W_h^T
+
+    and so on for more layers. Weights that are tied cannot make the codes small in the encoder and
+    large again in the decoder, which is what keeps a contractive penalty honest.
+
+    Args:
+      shape: of one image, `(h, w, c)`.
+      code: size of the code.
+      hidden: widths of the layers between.
+      activation: after each of them, in the encoder and in the decoder.
+      code_activation: after the code itself: `jax.nn.sigmoid` is the setting of Rifai et al.; with
+        None the code is linear.
+      likelihood: what the outputs mean, one for each value of the image; `gaussian()` when None.
+
+    Returns:
+      an :class:`Autoencoder`; the parameters of its decoder are the biases alone.
+
+    Raises:
+      ValueError: if a size is not positive, or the likelihood wants several outputs for each value.
+
+    Examples:
+      >>> import jaxae
+      >>> model = tied_autoencoder((8, 8, 1), 4, (16,), likelihood=jaxae.bernoulli())
+      >>> images = jnp.zeros((2, 8, 8, 1))
+      >>> params = model.init(jax.random.key(0), images)
+      >>> model.encode(params, images).shape, sorted(params["decoder"])
+      ((2, 4), ['bias_0', 'bias_1'])
+
+    References:
+      Vincent et al., `Stacked Denoising Autoencoders
+      <https://www.jmlr.org/papers/v11/vincent10a.html>`_, section 2.2.
+    """
+    widths = (math.prod(shape), *hidden, code)
+    if min(widths) < 1:
+        raise ValueError(f"every layer needs at least one unit, got {widths}")
+    if likelihood is not None and likelihood.outputs != 1:
+        raise ValueError(
+            f"tied weights give one output for each value of an image, and this likelihood wants "
+            f"{likelihood.outputs}"
+        )
+    layers = range(len(widths) - 1)
+
+    def init(key: PRNGKeyArray, x: Array) -> Params:
+        encoder, decoder = {}, {}
+        for i, layer_key in zip(layers, jax.random.split(key, len(layers)), strict=True):
+            encoder[f"kernel_{i}"] = nn.initializers.lecun_normal()(
+                layer_key, widths[i : i + 2], jnp.float32
+            )
+            encoder[f"bias_{i}"] = jnp.zeros(widths[i + 1])
+            decoder[f"bias_{i}"] = jnp.zeros(widths[i])
+        return {"encoder": encoder, "decoder": decoder}
+
+    def encode(params: Params, x: Array, key: PRNGKeyArray | None = None) -> Array:
+        h = x.reshape(x.shape[0], -1)
+        for i in layers:
+            h = h @ params["encoder"][f"kernel_{i}"] + params["encoder"][f"bias_{i}"]
+            if i != layers[-1]:
+                h = activation(h)
+        return h if code_activation is None else code_activation(h)
+
+    def outputs(params: Params, z: Array, key: PRNGKeyArray | None = None) -> Array:
+        h = z
+        for i in reversed(layers):
+            h = h @ params["encoder"][f"kernel_{i}"].T + params["decoder"][f"bias_{i}"]
+            if i != 0:
+                h = activation(h)
+        return h.reshape(z.shape[0], *shape)
+
+    return from_functions(init, encode, outputs, gaussian() if likelihood is None else likelihood)

@@ -1,0 +1,1 @@
+"""Bounds, adversarial losses and schedules."""

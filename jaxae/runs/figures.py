@@ -1,0 +1,164 @@
+"""Images in rows and grids, as PNG files. Every function takes what it draws, and computes nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxae.runtime.files import whole
+
+GAP = 0.08
+"""The space between images, as a part of an image."""
+
+
+def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
+    """Rows of images under each other, each with its name: inputs over reconstructions.
+
+    Args:
+      images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1].
+      path: of the PNG file.
+      title: above the figure.
+
+    Raises:
+      ValueError: if a value is outside [0, 1]: logits, most likely.
+    """
+    stacked = [displayable(row) for row in images.values()]
+    grid = np.stack(stacked)
+    figure, axes = _canvas(grid, title)
+    h = grid.shape[2]
+    step = h + _gap(h)
+    axes.set_yticks([step * i + h / 2 for i in range(len(grid))], list(images))
+    axes.tick_params(length=0)
+    save(figure, path)
+
+
+def grid(images: np.ndarray, path: Path, *, title: str, columns: int = 10) -> None:
+    """Images in a grid, row by row; a last row that is not full is left out.
+
+    Args:
+      images: `[n, h, w, c]`, bytes or floats in [0, 1].
+      path: of the PNG file.
+      title: above the figure.
+      columns: images in a row.
+
+    Raises:
+      ValueError: if a value is outside [0, 1]: logits, most likely.
+    """
+    columns = min(columns, len(images))
+    shown = displayable(images[: len(images) // columns * columns])
+    figure, axes = _canvas(shown.reshape(-1, columns, *shown.shape[1:]), title)
+    axes.set_yticks([])
+    save(figure, path)
+
+
+def panels(
+    images: Mapping[str, np.ndarray],
+    path: Path,
+    *,
+    title: str,
+    axes: Mapping[str, tuple[str, str]] | None = None,
+    columns: Sequence[str] = (),
+) -> None:
+    """Grids of images beside each other, each with its name.
+
+    Args:
+      images: `{name: [rows, columns, h, w, c]}`, bytes or floats in [0, 1].
+      path: of the PNG file.
+      title: above the figure.
+      axes: for each name what is written along the horizontal and the vertical axis, if anything.
+      columns: what is written below each column of images, if anything.
+
+    Raises:
+      ValueError: if a value is outside [0, 1]: logits, most likely.
+    """
+    pictures = {}
+    for name, grid in images.items():
+        shown = displayable(grid.reshape(-1, *grid.shape[2:]))
+        pictures[name] = _mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
+    shapes = [picture.shape for picture in pictures.values()]
+    width = 5.0
+    height = max(width * h / w for h, w, _ in shapes)
+    room = 0.9 if any(images) else 0.6  # for the title, and for names if there are any
+    figure = Figure(figsize=(width * len(shapes), height + room), layout="constrained")
+    for i, (name, picture) in enumerate(pictures.items()):
+        axis = figure.add_subplot(1, len(shapes), i + 1)
+        _show(axis, picture)
+        axis.set_yticks([])
+        if name:
+            axis.set_title(name, fontsize=10)
+        if columns:
+            w = images[name].shape[3]
+            step = w + _gap(w)
+            axis.set_xticks([step * j + w / 2 for j in range(len(columns))], list(columns))
+            axis.tick_params(length=0)
+        if axes is not None:
+            axis.set(xlabel=axes[name][0], ylabel=axes[name][1])
+    figure.suptitle(title)
+    save(figure, path)
+
+
+def displayable(images: np.ndarray) -> np.ndarray:
+    """Images as floats in [0, 1] with three channels; of two, or more than three, their mean.
+
+    Raises:
+      ValueError: if a value is not in [0, 1].
+
+    Examples:
+      >>> displayable(np.full((1, 2, 2, 1), 255, np.uint8)).shape
+      (1, 2, 2, 3)
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        images = images / np.float32(255)
+    # A mean computed in float32 may be an ulp or two outside.
+    if not (images.min() >= -1e-5 and images.max() <= 1 + 1e-5):
+        raise ValueError(
+            f"an image has values in [0, 1], this one from {images.min():.3g} to "
+            f"{images.max():.3g}; logits go through likelihood.mean first"
+        )
+    if images.shape[-1] != 3:
+        images = np.repeat(images.mean(-1, keepdims=True), 3, axis=-1)
+    return np.clip(images, 0, 1)
+
+
+def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
+    """Draws `[rows, columns, h, w, 3]` as one picture, sharp at every size."""
+    picture = _mosaic(images)
+    width = 8.0
+    height = width * picture.shape[0] / picture.shape[1]
+    figure = Figure(figsize=(width + 1.0, height + 0.6), layout="constrained")
+    axes = figure.add_subplot()
+    _show(axes, picture)
+    axes.set_title(title)
+    return figure, axes
+
+
+def _mosaic(images: np.ndarray) -> np.ndarray:
+    """One picture of `[rows, columns, h, w, 3]`, with white between the images."""
+    r, c, h, w, _ = images.shape
+    gap_h, gap_w = _gap(h), _gap(w)
+    picture = np.ones((r * (h + gap_h) - gap_h, c * (w + gap_w) - gap_w, 3), np.float32)
+    for i in range(r):
+        for j in range(c):
+            top, left = i * (h + gap_h), j * (w + gap_w)
+            picture[top : top + h, left : left + w] = images[i, j]
+    return picture
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _gap(size: int) -> int:
+    return max(1, round(GAP * size))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG file; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as partial:
+        figure.savefig(partial, dpi=120, bbox_inches="tight", format="png")

@@ -1,0 +1,113 @@
+"""Codes as files for the embedding projector, of TensorBoard or of projector.tensorflow.org."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Num, Shaped
+from PIL import Image
+
+from jaxae.runs.figures import displayable
+from jaxae.runtime.files import whole
+
+SPRITE_SIZE = 8192
+"""The projector takes a sprite of at most so many pixels each way."""
+
+
+def write_projector(
+    folder: Path,
+    codes: Float[np.ndarray, "n d"],
+    images: Num[np.ndarray, "_ h w c"],
+    labels: Shaped[np.ndarray, " _"] | None = None,
+    *,
+    name: str = "codes",
+) -> None:
+    r"""Writes codes, classes and thumbnails as the embedding projector reads them.
+
+    In the folder are then `vectors.tsv`, a code in each row; `metadata.tsv`, the number and the class
+    of each; `sprite.png`, all images in one; and `projector_config.pbtxt`, for
+    `tensorboard --logdir FOLDER`. The page projector.tensorflow.org loads the two tsv files by hand
+    ("Load"); to have the images there as well, put the folder on a web server and give the page the
+    address of `config.json`, in which the names of the files are to become addresses.
+
+    Args:
+      folder: made if need be.
+      codes: `[n, d]`.
+      images: `[n, h, w, c]`, bytes or floats in [0, 1].
+      labels: `[n]`, if there are any.
+      name: of the codes in the projector.
+
+    Raises:
+      ValueError: if there are not as many images and labels as codes, none at all, more than a
+        sprite has pixels, or a code is not finite.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> write_projector(folder, np.eye(3), np.zeros((3, 8, 8, 1)), np.array([0, 1, 1]))
+      >>> (folder / "metadata.tsv").read_text().splitlines()
+      ['number\tclass', '0\t0', '1\t1', '2\t1']
+
+    References:
+      Smilkov et al., `Embedding Projector <https://arxiv.org/abs/1611.05469>`_.
+    """
+    n = len(codes)
+    if len(images) != n or (labels is not None and len(labels) != n) or n == 0:
+        counts = f"{n} codes, {len(images)} images"
+        counts += "" if labels is None else f" and {len(labels)} labels"
+        raise ValueError(f"each code has an image and a label, and there are {counts}")
+    if not np.isfinite(codes).all():
+        raise ValueError("a code is not finite")
+    side = math.ceil(math.sqrt(n))
+    if side > SPRITE_SIZE:
+        raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(folder / "vectors.tsv") as partial:
+        np.savetxt(partial, codes, fmt="%.6g", delimiter="\t")
+    columns = [range(n)] + ([] if labels is None else [labels])
+    # A label with a tab or a new line in it is to stay in its cell.
+    rows = [
+        "\t".join(" ".join(str(cell).split()) for cell in row) for row in zip(*columns, strict=True)
+    ]
+    # With one column the projector wants no header.
+    header = [] if labels is None else ["number\tclass"]
+    with whole(folder / "metadata.tsv") as partial:
+        partial.write_text("\n".join(header + rows) + "\n")
+    width, height = _write_sprite(folder / "sprite.png", images, side)
+    with whole(folder / "projector_config.pbtxt") as partial:
+        partial.write_text(
+            "embeddings {\n"
+            f"  tensor_name: {json.dumps(name)}\n"
+            '  tensor_path: "vectors.tsv"\n'
+            '  metadata_path: "metadata.tsv"\n'
+            f'  sprite {{ image_path: "sprite.png" single_image_dim: {width} '
+            f"single_image_dim: {height} }}\n"
+            "}\n"
+        )
+    embedding = {
+        "tensorName": name,
+        "tensorShape": list(codes.shape),
+        "tensorPath": "vectors.tsv",
+        "metadataPath": "metadata.tsv",
+        "sprite": {"imagePath": "sprite.png", "singleImageDim": [width, height]},
+    }
+    with whole(folder / "config.json") as partial:
+        partial.write_text(json.dumps({"embeddings": [embedding]}, indent=2) + "\n")
+
+
+def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
+    """All images in a square, row by row, made smaller if they have to be; gives their width and height."""
+    height, width = images.shape[1:3]
+    shrink = min(1.0, SPRITE_SIZE / (side * max(height, width)))
+    height, width = max(1, int(height * shrink)), max(1, int(width * shrink))
+    sprite = Image.new("RGB", (side * width, side * height), "white")
+    for i, image in enumerate(images):
+        shown = np.round(255 * displayable(image[None])[0]).astype(np.uint8)
+        thumbnail = Image.fromarray(shown)
+        if shrink < 1:
+            thumbnail = thumbnail.resize((width, height), Image.Resampling.BOX)
+        sprite.paste(thumbnail, (i % side * width, i // side * height))
+    with whole(path) as partial:
+        sprite.save(partial, format="PNG")
+    return width, height

@@ -1,0 +1,1 @@
+"""Devices, processes, files, the compilation cache, signals."""

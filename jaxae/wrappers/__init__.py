@@ -1,0 +1,1 @@
+"""From an autoencoder to an autoencoder."""

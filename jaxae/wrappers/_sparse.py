@@ -1,0 +1,146 @@
+"""Sparse autoencoders: a penalty on the codes, or a code of which only a few values are not zero."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
+from jaxae.networks.basic import Activation
+
+Penalty = Callable[[Array], Array]
+"""What a code costs, `[b, d] -> [b]`."""
+
+
+def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
+    r"""A model whose codes pay for being active.
+
+    .. math:: L'(x) = L(x) + \lambda \, \Omega(z)
+
+    The codes are those that the loss was computed at (of a VAE, a sample). A decoder whose weights
+    are free can make up for small codes; decay its weights, or tie them (:func:`tied_autoencoder`).
+
+    Args:
+      base: any autoencoder.
+      weight: the weight lambda; a constant or a schedule.
+      penalty: :func:`l1`, :func:`rate_divergence`, or a function `[b, d] -> [b]` of your own.
+
+    Returns:
+      an :class:`Autoencoder` whose loss has one more term, `sparsity`, the penalty.
+
+    Raises:
+      ValueError: if the weight is negative or not finite.
+
+    Examples:
+      >>> import jax, jaxae
+      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> model = sparse(base, 0.1, l1)
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> params = model.init(jax.random.key(0), images)
+      >>> sorted(model.loss(params, jax.random.key(1), images).terms)
+      ['distortion', 'sparsity']
+
+    References:
+      Ng, `Sparse autoencoder <https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf>`_.
+    """
+    check_weights(weight=weight)
+
+    def loss(
+        params: Params,
+        key: PRNGKeyArray,
+        x: Array,
+        *,
+        target: Target = None,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        out = base.loss(params, key, x, target=target, step=step, train=train)
+        return out.add("sparsity", penalty(out.latent), at_step(weight, step))
+
+    return base._replace(loss=loss)
+
+
+def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
+    r"""The sum of the absolute values of a code.
+
+    .. math:: \Omega(z) = \sum_j |z_j|
+
+    Examples:
+      >>> l1(jnp.array([[1.0, -2.0]])).tolist()
+      [3.0]
+    """
+    return jnp.sum(jnp.abs(z), axis=-1)
+
+
+def rate_divergence(rate: float) -> Penalty:
+    r"""How far the units' mean activities in a batch are from a target rate, in nats.
+
+    .. math:: \Omega = \sum_j \rho \log \frac{\rho}{\hat\rho_j}
+              + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j},
+              \qquad \hat\rho_j = \frac1b \sum_n z_{nj}
+
+    It is for codes in (0, 1), such as those of `activate(encoder, jax.nn.sigmoid)`; a mean outside
+    gives nan, and so stops the training. It couples the examples of a batch.
+
+    Args:
+      rate: the target rho, in (0, 1).
+
+    Raises:
+      ValueError: if the rate is out of range.
+
+    Examples:
+      >>> rate_divergence(0.25)(jnp.full((8, 3), 0.25)).tolist()[0]
+      0.0
+
+    References:
+      Ng, `Sparse autoencoder <https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf>`_.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"the target rate must be in (0, 1), got {rate}")
+
+    def penalty(z: Float[Array, "b d"]) -> Float[Array, " b"]:
+        mean = jnp.mean(z, axis=0)
+        # The divergence stays finite where a unit is off, or on, for a whole batch, and its
+        # gradient still says where to go.
+        inside = mean + lax.stop_gradient(jnp.clip(mean, 1e-6, 1 - 1e-6) - mean)
+        mean = jnp.where((mean >= 0) & (mean <= 1), inside, jnp.nan)
+        divergence = rate * jnp.log(rate / mean) + (1 - rate) * jnp.log((1 - rate) / (1 - mean))
+        return jnp.broadcast_to(jnp.sum(divergence), z.shape[:1])
+
+    return penalty
+
+
+def top_k(k: int) -> Activation:
+    r"""A function that keeps the k largest values of each code and sets the others to zero.
+
+    It goes after an encoder, `activate(encoder, top_k(20))`, or into
+    `tied_autoencoder(..., code_activation=top_k(20))`, in training and after it.
+
+    Args:
+      k: how many values are kept.
+
+    Returns:
+      `z -> z`, both `[b, d]`.
+
+    Raises:
+      ValueError: if k is not positive, or, when used, if it is larger than the code.
+
+    Examples:
+      >>> top_k(2)(jnp.array([[3.0, -5.0, 1.0, 2.0]])).tolist()
+      [[3.0, 0.0, 0.0, 2.0]]
+
+    References:
+      Makhzani and Frey, `k-Sparse Autoencoders <https://arxiv.org/abs/1312.5663>`_.
+    """
+    if k < 1:
+        raise ValueError(f"at least one value of a code is kept, got k = {k}")
+
+    def keep(z: Float[Array, "b d"]) -> Float[Array, "b d"]:
+        if k > z.shape[-1]:
+            raise ValueError(f"k = {k} is larger than the code, which has {z.shape[-1]} values")
+        values, places = lax.top_k(z, k)
+        rows = jnp.arange(z.shape[0])[:, None]
+        return jnp.zeros_like(z).at[rows, places].set(values)
+
+    return keep
