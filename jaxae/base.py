@@ -1,27 +1,35 @@
-"""The types: an autoencoder is a handful of pure functions, and a wrapper returns the same handful."""
+"""The types: a model is four pure functions, and an autoencoder is a model and how it is trained.
+
+A :class:`Model` says what p(z), p(x | z) and q(z | x) are. An :class:`Autoencoder` puts beside it, as
+data, an objective, penalties and a corruption. All that one calls (`encode`, `decode`, `loss`,
+`sample`, `log_weight`) is derived from these pieces, so that the order in which a model is put
+together does not matter, and no piece is lost.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Integer, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.arrays import Step, sum_values
 
 Params: TypeAlias = Any
-Step: TypeAlias = int | Integer[Array, ""]
-Weight: TypeAlias = float | Callable[[Step], Float[Array, ""] | float]
-"""A constant, or a schedule: any function of the step, such as those of optax."""
+Tree: TypeAlias = Any
+"""An array, or a dict, list or tuple of trees."""
 
 
 class Network(NamedTuple):
-    """A function with parameters. `key=None` means that it is evaluated without dropout.
+    """A function with parameters. With `key=None` it is evaluated without dropout.
 
     Attributes:
       init: `(key, x) -> params`.
       apply: `(params, x, *, key=None) -> outputs`.
+      conditional: whether `init` and `apply` also take `condition=`, see
+        :func:`jaxae.networks.with_condition`.
 
     Examples:
       >>> scale = Network(lambda key, x: jnp.ones(()), lambda params, x, *, key=None: params * x)
@@ -29,26 +37,214 @@ class Network(NamedTuple):
       [2.0, 2.0, 2.0]
     """
 
-    init: Callable[[PRNGKeyArray, Array], Params]
-    apply: Callable[..., Array]
+    init: Callable[..., Params]
+    apply: Callable[..., Any]
+    conditional: bool = False
+
+
+class Batch(NamedTuple):
+    """Examples, or a whole data set: trees of arrays whose first axis is the example.
+
+    An array `x` may stand for `Batch(x)` wherever a batch is expected.
+
+    Attributes:
+      x: what the model describes: images, signals, vectors.
+      seen: what the encoder sees, if that is not `x`; corruptions change this and nothing else.
+      condition: what is also known when sampling: a class, a grey image, attributes.
+      label: supervision: classes, `[b]`, -1 where unknown; or probabilities of classes, `[b, k]`.
+      observed: 1 where a value of `x` is known, 0 where it is missing. The likelihood is that of the
+        known values, and the encoder sees zeros in place of the others.
+    """
+
+    x: Tree
+    seen: Tree | None = None
+    condition: Tree | None = None
+    label: Array | None = None
+    observed: Tree | None = None
+
+    @property
+    def input(self) -> Tree:
+        """What the encoder sees: `seen`, or else `x` with zeros where it is missing."""
+        if self.seen is not None:
+            return self.seen
+        if self.observed is None:
+            return self.x
+        return jax.tree.map(lambda x, o: jnp.where(o > 0, x, 0), self.x, self.observed)
+
+
+class Distribution(NamedTuple):
+    """A batch of distributions; a value inside a traced function, never an output of `jit`.
+
+    Attributes:
+      draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`, or None where there
+        is none.
+      mean: of each, or the point that stands for it; None where it is not known.
+      log_prob: `y -> [b]`, in nats; None where there is no density, or only draws have one.
+      elementwise: `y -> tree like y`, the log-density of each value, where values are independent.
+      stats: its parameters as arrays.
+      kl: `other -> [b, ...]`, the KL divergence to another distribution in closed form, summed over as
+        many axes as the family does, or None where there is no closed form for this pair.
+      reparameterised: True where a draw is a differentiable function of the parameters; False where its
+        derivative is zero or missing; "straight-through" where it is that of something else.
+      family: a name that `kl` of others goes by, such as "normal".
+    """
+
+    draw: Callable[[PRNGKeyArray], tuple[Tree, Float[Array, " b"] | None]]
+    mean: Tree | None
+    log_prob: Callable[[Tree], Float[Array, " b"]] | None = None
+    elementwise: Callable[[Tree], Tree] | None = None
+    stats: Tree = None
+    kl: Callable[[Distribution], Float[Array, "b ..."] | None] | None = None
+    reparameterised: bool | str = True
+    family: str = ""
+
+    def log_prob_of(self, y: Tree, observed: Tree | None = None) -> Float[Array, " b"]:
+        """The log-density of `y`, in nats; with `observed`, of the values that are known.
+
+        Raises:
+          ValueError: if there is no density, or values are missing and it is not a product over values.
+        """
+        if observed is None:
+            if self.log_prob is None:
+                raise ValueError("this distribution has no density")
+            return self.log_prob(y)
+        if self.elementwise is None:
+            raise ValueError("missing values need a likelihood that is a product over values")
+        # Twice: a missing value may be nan, and so may be the gradient at it.
+        known = jax.tree.map(lambda y, o: jnp.where(o > 0, y, 0), y, observed)
+        values = jax.tree.map(
+            lambda v, o: sum_values(jnp.where(o > 0, v, 0)), self.elementwise(known), observed
+        )
+        return sum(jax.tree.leaves(values), jnp.zeros(()))
 
 
 class Likelihood(NamedTuple):
-    """How the outputs of a decoder describe an image.
+    """How the outputs of a decoder describe data.
 
     Attributes:
-      log_prob: `(outputs, target) -> [b]`, in nats per example, summed over pixels, constants included.
-      mean: `outputs -> image`, the mean of the distribution, in [0, 1].
-      outputs: how many outputs the decoder gives for each value of the image; above one they are
-        the last axis of `outputs`.
-      levels: how many values a pixel can take, where the distribution is over a finite set; None
-        where `log_prob` is a density.
+      distribution: `(outputs, params=None) -> Distribution` of x.
+      outputs: how many outputs the decoder gives for each value of x; above one they are the last
+        axis.
+      levels: how many values a pixel can take, where it is a distribution over a finite set; None
+        where it is a density.
+      init: `(key, x) -> params`, where the likelihood has parameters of its own.
+      unit: whether values of x outside [0, 1] have no meaning.
+      coupled: whether what it says of an example depends on the others of the batch.
     """
 
-    log_prob: Callable[[Array, Array], Array]
-    mean: Callable[[Array], Array]
+    distribution: Callable[..., Distribution]
     outputs: int = 1
     levels: int | None = None
+    init: Callable[[PRNGKeyArray, Tree], Params] | None = None
+    unit: bool = False
+    coupled: bool = False
+
+    def log_prob(self, outputs: Array, x: Tree, params: Params = None) -> Float[Array, " b"]:
+        """The log-probability of x in nats, summed over values, constants included."""
+        return self.distribution(outputs, params).log_prob_of(x)
+
+    def mean(self, outputs: Array, params: Params = None) -> Tree:
+        """The mean of the distribution; it is not clipped."""
+        return self.distribution(outputs, params).mean
+
+
+class Posterior(NamedTuple):
+    """What the outputs of an encoder mean: a family of distributions of z.
+
+    Attributes:
+      distribution: `(outputs, params=None) -> Distribution` of z.
+      outputs: how many outputs the encoder gives; None: any.
+      init: `key -> params`, where the family has parameters of its own, such as those of a flow.
+    """
+
+    distribution: Callable[..., Distribution]
+    outputs: int | None = None
+    init: Callable[[PRNGKeyArray], Params] | None = None
+
+
+class Prior(NamedTuple):
+    """A distribution of codes.
+
+    Attributes:
+      latent_dim: d, the dimensions of a code.
+      distribution: `(params, n, condition=None) -> Distribution` of n codes, `[n, d]`.
+      init: `key -> params`, where the prior has parameters of its own.
+      classes: how many classes there are, where `condition` may be labels, `[n]` (-1: any class).
+      conditional: whether the prior of a model gets the condition of the batch.
+    """
+
+    latent_dim: int
+    distribution: Callable[..., Distribution]
+    init: Callable[[PRNGKeyArray], Params] | None = None
+    classes: int | None = None
+    conditional: bool = False
+
+    def sample(
+        self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None
+    ) -> Float[Array, "n d"]:
+        """So many draws; with labels as `condition`, each from the class of its label."""
+        return self.distribution(params, n, condition).draw(key)[0]
+
+
+class Model(NamedTuple):
+    """What p and q are: four pure functions that share parameters.
+
+    Attributes:
+      init: `(key, batch) -> params`, a dict with one entry for each network.
+      posterior: `(params, batch, *, key=None) -> Distribution` of z given what the encoder sees; None
+        where there is no encoder. With a key, dropout is on.
+      prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
+      likelihood: `(params, z, condition, *, key=None) -> Distribution` of x.
+      name: what it is, when printed.
+      unit: whether x must be in [0, 1].
+      coupled: whether the likelihood of an example depends on the others of its batch.
+    """
+
+    init: Callable[[PRNGKeyArray, Batch], Params]
+    posterior: Callable[..., Distribution] | None
+    prior: Callable[[Params, int, Tree | None], Distribution] | None
+    likelihood: Callable[..., Distribution]
+    name: str = "model"
+    unit: bool = False
+    coupled: bool = False
+
+
+class Draws(NamedTuple):
+    """Draws of z for each example of a batch, and what each piece of the model says of them.
+
+    Attributes:
+      z: codes, each leaf `[k, b, ...]`.
+      log_likelihood: log p(x | z), `[k, b]`, in nats; None where z is not drawn for x.
+      log_prior: log p(z), `[k, b]`; None where there is no prior, or it has no density.
+      log_posterior: log q(z | x), `[k, b]`; None where the posterior has no density.
+      posterior: q(z | x), the same that z was drawn from; None where there is none.
+      prior: p(z) of b codes; None where there is none.
+      likelihood: p(x | z) of all `k * b` codes, one draw after the other.
+    """
+
+    z: Tree
+    log_likelihood: Float[Array, "k b"] | None
+    log_prior: Float[Array, "k b"] | None
+    log_posterior: Float[Array, "k b"] | None
+    posterior: Distribution | None
+    prior: Distribution | None
+    likelihood: Distribution
+
+    @property
+    def log_weight(self) -> Float[Array, "k b"]:
+        """Log p(x, z) - log q(z | x), in nats.
+
+        Raises:
+          ValueError: naming the piece that has no density.
+        """
+        for piece, density in (
+            ("this model has no prior", self.prior),
+            ("the prior of this model has no density", self.log_prior),
+            ("the posterior of this model has no density", self.log_posterior),
+        ):
+            if density is None:
+                raise ValueError(f"{piece}, so log p(x) cannot be bounded or estimated")
+        return self.log_likelihood + self.log_prior - self.log_posterior  # type: ignore[operator]
 
 
 class Output(NamedTuple):
@@ -56,195 +252,115 @@ class Output(NamedTuple):
 
     Attributes:
       loss: `[b]`, the objective of each example in nats; training minimises its mean.
-      terms: its named, unweighted pieces, each `[b]`.
-      latent: `[b, d]`, the codes it was computed at, so that a wrapper need not encode again.
+      terms: its named parts before they are weighted, each `[b]`.
+      metrics: other measures, each `[b]`, that have no gradient and no weight.
+      z: the codes it was computed at, leaves `[b, ...]`.
+      stats: the parameters of the posterior that they were drawn from.
     """
 
     loss: Float[Array, " b"]
     terms: Mapping[str, Float[Array, " b"]]
-    latent: Float[Array, "b d"]
+    metrics: Mapping[str, Float[Array, " b"]] = {}
+    z: Tree = None
+    stats: Tree = None
 
-    def add(
-        self, name: str, value: Float[Array, " b"], weight: float | Float[Array, ""] = 1.0
-    ) -> Output:
-        """The same output with `weight * value` added to the loss and `value` to the terms.
+    def add(self, *terms: Term) -> Output:
+        """The same output with more terms.
 
         Raises:
           ValueError: if there is a term of that name already.
 
         Examples:
-          >>> out = Output(jnp.ones(2), {"distortion": jnp.ones(2)}, jnp.zeros((2, 1)))
-          >>> out.add("penalty", jnp.ones(2), 0.5).loss.tolist()
+          >>> out = Output(jnp.ones(2), {"distortion": jnp.ones(2)})
+          >>> out.add(Term("penalty", jnp.ones(2), 0.5)).loss.tolist()
           [1.5, 1.5]
         """
-        return Output(self.loss + weight * value, merge(self.terms, {name: value}), self.latent)
+        loss, known, metrics = self.loss, dict(self.terms), dict(self.metrics)
+        for name, value, weight in terms:
+            if name in known or name in metrics:
+                raise ValueError(f"the name {name!r} is used twice in one model")
+            if weight is None:
+                metrics[name] = jax.lax.stop_gradient(value)
+            else:
+                known[name] = value
+                loss = loss + weight * value
+        return self._replace(loss=loss, terms=known, metrics=metrics)
 
 
-class Labelled(NamedTuple):
-    """A target that has a label: for losses that use labels around those that reconstruct.
-
-    Attributes:
-      image: what has to be reconstructed, `[b, h, w, c]`.
-      label: the class of each example, `[b]`; -1 where it is not known.
-    """
-
-    image: Array
-    label: Integer[Array, " b"]
-
-
-Target: TypeAlias = Array | Labelled | None
-"""What a loss aims at: images; labels, `[b]`; images with labels; or the input itself, None."""
-
-
-def what_and_label(x: Array, target: Target) -> tuple[Array, Array | None]:
-    """The images that have to be reconstructed, and the labels, if the target has any.
-
-    Examples:
-      >>> x = jnp.zeros((2, 8, 8, 1))
-      >>> image, label = what_and_label(x, jnp.array([3, -1]))
-      >>> image is x, label.tolist()
-      (True, [3, -1])
-    """
-    if target is None:
-        return x, None
-    if isinstance(target, Labelled):
-        return target.image, target.label
-    return (x, target) if target.ndim == 1 else (target, None)
-
-
-class LossFn(Protocol):
-    """`(params, key, x, *, target=None, step=0, train=True) -> Output`."""
-
-    def __call__(
-        self,
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output: ...
-
-
-class LogWeightFn(Protocol):
-    """`(params, key, x, *, target=None) -> [b]`."""
-
-    def __call__(
-        self, params: Params, key: PRNGKeyArray, x: Array, *, target: Target = None
-    ) -> Array: ...
-
-
-class Autoencoder(NamedTuple):
-    """Pure functions that share parameters: built once, closed over, never passed through `jit`.
+class Term(NamedTuple):
+    """A part of a loss.
 
     Attributes:
-      init: `(key, x) -> params`, a dict with one entry for each network.
-      encode: `(params, x) -> z`, `[b, d]`, deterministic (the posterior mean of a VAE).
-      decode: `(params, z) -> image`, the mean of the likelihood.
-      loss: `(params, key, x, *, target=None, step=0, train=True) -> Output`. `x` is what the
-        encoder sees, `target` what has to be reconstructed (`x` itself when None), `step` what
-        schedules of weights are read at, and `train` turns dropout on.
-      sample: `(params, key, n) -> images`; None where the model has no prior.
-      log_weight: `(params, key, x, *, target=None) -> [b]`, log p(target, z) - log q(z | x) at one
-        draw of z from q(z | x), in nats; None where the model has no posterior.
+      name: under which it is reported.
+      value: `[b]`.
+      weight: what it is multiplied with in the loss; None for a measure that is only reported.
     """
 
-    init: Callable[[PRNGKeyArray, Array], Params]
-    encode: Callable[[Params, Array], Array]
-    decode: Callable[[Params, Array], Array]
-    loss: LossFn
-    sample: Callable[[Params, PRNGKeyArray, int], Array] | None = None
-    log_weight: LogWeightFn | None = None
+    name: str
+    value: Float[Array, " b"]
+    weight: float | Float[Array, ""] | None = 1.0
 
 
-def at_step(weight: Weight, step: Step) -> Float[Array, ""]:
-    """The value of a constant or scheduled weight at a step, in float32.
+class Context(NamedTuple):
+    """What a penalty sees of a step.
 
-    Examples:
-      >>> float(at_step(2.0, 7)), float(at_step(lambda step: 0.5 * step, 3))
-      (2.0, 1.5)
+    Attributes:
+      model: the model.
+      params: all parameters.
+      key: of this penalty and this step.
+      batch: after the corruption.
+      draws: what the objective has drawn, with the posterior that it was drawn from.
+      step: for schedules.
+      train: whether dropout is on.
     """
-    return jnp.asarray(weight(step) if callable(weight) else weight, jnp.float32)
+
+    model: Model
+    params: Params
+    key: PRNGKeyArray
+    batch: Batch
+    draws: Draws
+    step: Step
+    train: bool
+
+    @property
+    def z(self) -> Tree:
+        """The first draw of the codes, leaves `[b, ...]`."""
+        return jax.tree.map(lambda leaf: leaf[0], self.draws.z)
 
 
-def check_weights(**weights: Weight) -> None:
-    """Raises a `ValueError` for a constant that is negative or not finite, by its name.
+class Objective(NamedTuple):
+    """What a model is trained by, before penalties.
 
-    Examples:
-      >>> check_weights(beta=1.0, r1=lambda step: 0.5)
-      >>> check_weights(beta=-1.0)
-      Traceback (most recent call last):
-      ValueError: beta must be finite and not negative, got -1.0
+    Attributes:
+      name: what it is, when printed.
+      apply: `(model, params, key, batch, step, train) -> (Output, Draws)`.
+      options: its arguments, as pairs of names and values.
+      coupled: whether the loss of an example depends on the others of its batch.
     """
-    for name, weight in weights.items():
-        if not callable(weight) and not 0 <= weight < math.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {weight}")
+
+    name: str
+    apply: Callable[[Model, Params, PRNGKeyArray, Batch, Step, bool], tuple[Output, Draws]]
+    options: tuple[tuple[str, Any], ...] = ()
+    coupled: bool = False
 
 
-def merge(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """The union of dicts; a name used twice is an error, so that no parameters overwrite others.
+class Penalty(NamedTuple):
+    """What is added to the loss. It can neither replace what is there nor see other penalties.
 
-    Raises:
-      ValueError: naming the keys that occur twice.
-
-    Examples:
-      >>> merge({"encoder": 1}, {"decoder": 2})
-      {'encoder': 1, 'decoder': 2}
+    Attributes:
+      name: unique in a model.
+      apply: `Context -> terms`, a sequence of :class:`Term`.
+      options: its arguments, as pairs of names and values.
+      init: `(key, model, params, batch) -> dict` of parameters of its own, such as a discriminator's.
+      coupled: whether the value of an example depends on the others of its batch.
     """
-    merged: dict[str, Any] = {}
-    for tree in trees:
-        if twice := sorted(merged.keys() & tree.keys()):
-            raise ValueError(f"the name {', '.join(map(repr, twice))} is used twice in one model")
-        merged.update(tree)
-    return merged
+
+    name: str
+    apply: Callable[[Context], Any]
+    options: tuple[tuple[str, Any], ...] = ()
+    init: Callable[[PRNGKeyArray, Model, Params, Batch], dict[str, Params]] | None = None
+    coupled: bool = False
 
 
-def reconstruct(model: Autoencoder, params: Params, x: Float[Array, "b ..."]) -> Array:
-    """Images decoded from the codes of `x`: `decode(encode(x))`, deterministic.
-
-    Args:
-      model: any autoencoder.
-      params: its parameters.
-      x: images in [0, 1], `[b, h, w, c]`.
-
-    Returns:
-      images of the same shape.
-    """
-    return model.decode(params, model.encode(params, x))
-
-
-def as_float(
-    images: Shaped[Array | np.ndarray, "*b"],
-) -> Float[Array, "*b"]:
-    """Images as float32 in [0, 1]: bytes are divided by 255, floats are taken as they are.
-
-    Raises:
-      ValueError: if they are of another type.
-
-    Examples:
-      >>> as_float(jnp.array([0, 255], jnp.uint8)).tolist()
-      [0.0, 1.0]
-    """
-    images = jnp.asarray(images)
-    if images.dtype == jnp.uint8:
-        return images.astype(jnp.float32) / 255
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(f"images are bytes (uint8) or floats, not {images.dtype}")
-    return images.astype(jnp.float32)
-
-
-def soft_clip(x: Float[Array, "*b"], bound: float) -> Float[Array, "*b"]:
-    r"""Bounds `x` to (-bound, bound) and keeps a gradient everywhere, in float32.
-
-    .. math:: \tfrac{2b}{\pi} \arctan\!\left(\tfrac{\pi x}{2b}\right)
-
-    The slope is one at zero and falls off as `1 / x**2`, so that a value far outside still comes
-    back; behind a tanh or a hard clip it would be stuck.
-
-    Examples:
-      >>> [round(float(value), 2) for value in soft_clip(jnp.array([0.0, 1.0, 1e4]), 10.0)]
-      [0.0, 0.99, 10.0]
-    """
-    scale = 2 * bound / jnp.pi
-    return scale * jnp.arctan(x.astype(jnp.float32) / scale)
+Corruption: TypeAlias = Callable[[PRNGKeyArray, Tree], Tree]
+"""`(key, x) -> x`: what becomes of the input of the encoder."""

@@ -1,1 +1,81 @@
 """Measures of codes, reconstructions and samples."""
+
+from jaxae.analysis.baselines import LinearDenoiser, linear_denoiser
+from jaxae.analysis.clustering import (
+    ClusterScores,
+    cluster_scores,
+    majority_classes,
+    match_clusters,
+    spectral_clusters,
+)
+from jaxae.analysis.directions import attribute_vector, logistic_normal, partial_directions
+from jaxae.analysis.generation import (
+    KernelDistance,
+    Nearest,
+    Quality,
+    class_shares,
+    entropy,
+    frechet_distance,
+    kernel_distance,
+    nearest,
+    precision_recall,
+    sharpness,
+)
+from jaxae.analysis.inception import fid_features
+from jaxae.analysis.interpolation import (
+    decode_grid,
+    draw_like,
+    lerp,
+    normal_quantiles,
+    plane,
+    slerp,
+    traversals,
+)
+from jaxae.analysis.likelihood import importance_nll
+from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
+from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
+from jaxae.analysis.regularity import active_units, collapse_report, lipschitz, path_speeds
+
+__all__ = [
+    "ClusterScores",
+    "KernelDistance",
+    "LinearDenoiser",
+    "Nearest",
+    "Quality",
+    "active_units",
+    "attribute_vector",
+    "balanced_order",
+    "bits_per_dimension",
+    "class_shares",
+    "cluster_scores",
+    "collapse_report",
+    "decode_grid",
+    "draw_like",
+    "entropy",
+    "fid_features",
+    "frechet_distance",
+    "importance_nll",
+    "kernel_distance",
+    "label_efficiency",
+    "lerp",
+    "linear_denoiser",
+    "linear_probe",
+    "lipschitz",
+    "logistic_normal",
+    "majority_classes",
+    "match_clusters",
+    "nearest",
+    "neighbour_probe",
+    "normal_quantiles",
+    "partial_directions",
+    "path_speeds",
+    "plane",
+    "precision_recall",
+    "psnr",
+    "sharpness",
+    "slerp",
+    "spectral_clusters",
+    "squared_error",
+    "ssim",
+    "traversals",
+]

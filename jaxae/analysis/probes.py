@@ -3,13 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
-
-from jaxae.base import Autoencoder, Output, Params, Step, Target, what_and_label
+from jaxtyping import Float, Int, Shaped
 
 LabelledCodes: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
 """Codes, `[n, d]`, and their labels, `[n]`."""
@@ -178,83 +173,6 @@ def balanced_order(
         members = np.flatnonzero(labels[order] == label)
         rank[members] = np.arange(len(members))
     return order[np.argsort(rank, kind="stable")]
-
-
-def classifier(
-    encode: Callable[[Params, Array], Array], pretrained: Params, classes: int
-) -> Autoencoder:
-    r"""A softmax layer on the codes of a trained model, to be trained together with its encoder.
-
-    .. math:: L(x, y) = -\log \operatorname{softmax}(W f(x) + b)_y
-
-    It is trained, evaluated and saved as any model here, on pairs of images and labels:
-    `jaxae.fit(classifier(...), (images, labels), ...)`. Its `decode` gives the probabilities of the
-    classes from a code.
-
-    Args:
-      encode: `(params, x) -> z`, such as `model.encode`.
-      pretrained: its parameters, where the training starts.
-      classes: how many; labels are 0, 1, ... classes - 1, and any other makes the loss nan.
-
-    Returns:
-      an :class:`Autoencoder` whose loss has the terms `cross_entropy`, in nats, and `error`, one
-      where the likeliest class is not the label.
-
-    Raises:
-      ValueError: if there are fewer than two classes; by `loss`, if there are no labels.
-
-    Examples:
-      >>> import jaxae
-      >>> images, labels = jnp.zeros((4, 8, 8, 1)), jnp.array([0, 1, 2, 1])
-      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(5), jaxae.mlp_decoder((8, 8, 1)))
-      >>> model = classifier(base.encode, base.init(jax.random.key(0), images), classes=3)
-      >>> params = model.init(jax.random.key(1), images)
-      >>> out = model.loss(params, jax.random.key(2), images, target=labels)
-      >>> round(float(out.loss[0]), 4)  # the layer starts at zero: log 3
-      1.0986
-
-    References:
-      Hinton and Salakhutdinov, `Reducing the Dimensionality of Data with Neural Networks
-      <https://www.cs.toronto.edu/~hinton/absps/science.pdf>`_; Rifai et al., `Contractive
-      Auto-Encoders <https://icml.cc/2011/papers/455_icmlpaper.pdf>`_, section 5.
-    """
-    if classes < 2:
-        raise ValueError(f"a classifier needs at least two classes, got {classes}")
-
-    def init(key: PRNGKeyArray, x: Array) -> Params:
-        codes = jax.eval_shape(encode, pretrained, x).shape[-1]
-        # At zero the classes are equally likely, and the key is not needed.
-        head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
-        # Copies, which training may consume.
-        return {"pretrained": jax.tree.map(jnp.array, pretrained), "head": head}
-
-    def probabilities(params: Params, z: Array) -> Array:
-        return jax.nn.softmax(_logits(params, z))
-
-    def _logits(params: Params, z: Array) -> Array:
-        return z @ params["head"]["kernel"] + params["head"]["bias"]
-
-    def loss(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output:
-        _, label = what_and_label(x, target)
-        if label is None:
-            raise ValueError("a classifier is trained on pairs of images and labels, [n]")
-        z = encode(params["pretrained"], x)
-        logits = _logits(params, z)
-        known = (label >= 0) & (label < classes)
-        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-        cross_entropy = jnp.where(known, cross_entropy, jnp.nan)
-        error = (jnp.argmax(logits, axis=-1) != label).astype(jnp.float32)
-        return Output(cross_entropy, {"cross_entropy": cross_entropy, "error": error}, z)
-
-    return Autoencoder(init, lambda params, x: encode(params["pretrained"], x), probabilities, loss)
 
 
 def _check(*sets: LabelledCodes) -> None:

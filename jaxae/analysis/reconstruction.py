@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxae.base import as_float
+from jaxae.arrays import as_float
 
 Images: TypeAlias = Shaped[Array | np.ndarray, "b ..."]
 

@@ -42,7 +42,7 @@ def lipschitz(decode: Decode, z: Float[Array, "b d"], *, chunk: int = 16) -> Flo
     return jax.lax.map(at, z, batch_size=min(chunk, len(z)))
 
 
-def speeds(
+def path_speeds(
     decode: Decode, start: Float[Array, "b d"], end: Float[Array, "b d"], *, steps: int = 16
 ) -> Float[Array, "b steps"]:
     r"""How far the decoded image moves for each unit of code, on every step of a straight line.
@@ -66,7 +66,7 @@ def speeds(
       ValueError: if there is no step.
 
     Examples:
-      >>> speeds(lambda z: 3 * z, jnp.zeros((1, 2)), jnp.ones((1, 2)), steps=2).round(4).tolist()
+      >>> path_speeds(lambda z: 3 * z, jnp.zeros((1, 2)), jnp.ones((1, 2)), steps=2).round(4).tolist()
       [[3.0, 3.0]]
     """
     if steps < 1:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxae.base import as_float
+from jaxae.arrays import as_float
 
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in the grey of ITU-R BT.601."""

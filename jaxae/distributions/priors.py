@@ -1,72 +1,33 @@
-"""Distributions of codes: what an encoder is made to fill, and what samples are decoded from."""
+"""Priors: distributions of codes, from which samples are decoded and to which codes are matched."""
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, PRNGKeyArray
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Params
-
-
-class Prior(NamedTuple):
-    """A distribution of codes that can be drawn from.
-
-    Attributes:
-      size: d, the dimensions of a code.
-      sample: `(key, n) -> z`, `[n, d]`.
-      given: `(key, labels) -> z`, a code of the class of each label, of any class where it is -1;
-        None where the distribution has no classes.
-      classes: how many it has.
-    """
-
-    size: int
-    sample: Callable[[PRNGKeyArray, int], Float[Array, "n d"]]
-    given: Callable[[PRNGKeyArray, Integer[Array, " n"]], Float[Array, "n d"]] | None = None
-    classes: int | None = None
+from jaxae.base import Distribution, Params, Prior, Tree
+from jaxae.distributions import families
 
 
-def with_prior(model: Autoencoder, prior: Prior) -> Autoencoder:
-    r"""A model that draws its samples from another distribution of codes.
-
-    .. math:: x = g(z), \qquad z \sim p(z)
-
-    With :func:`gaussian_mixture` of a trained model's codes, a model that has no prior gets one after
-    the fact. There is no `log_weight` then: the posterior was not trained against this prior.
-
-    Args:
-      model: any autoencoder.
-      prior: of its codes.
-
-    Examples:
-      >>> import jaxae
-      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
-      >>> params = base.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
-      >>> with_prior(base, standard_normal(2)).sample(params, jax.random.key(1), 5).shape
-      (5, 8, 8, 1)
-    """
-
-    def sample(params: Params, key: PRNGKeyArray, n: int) -> Array:
-        return model.decode(params, prior.sample(key, n))
-
-    return model._replace(sample=sample, log_weight=None)
-
-
-def standard_normal(size: int) -> Prior:
+def standard_normal(latent_dim: int) -> Prior:
     """N(0, I) in so many dimensions.
 
     Raises:
-      ValueError: if the size is not positive.
+      ValueError: if the number is not positive.
 
     Examples:
       >>> standard_normal(3).sample(jax.random.key(0), 5).shape
       (5, 3)
     """
-    if size < 1:
-        raise ValueError(f"a code has at least one dimension, got {size}")
-    return Prior(size, lambda key, n: jax.random.normal(key, (n, size)))
+    if latent_dim < 1:
+        raise ValueError(f"a code has at least one dimension, got {latent_dim}")
+    return Prior(
+        latent_dim, lambda params, n, condition=None: families.standard_normal((n, latent_dim))
+    )
 
 
 def petals(
@@ -87,7 +48,8 @@ def petals(
       ValueError: if a number is not positive.
 
     Examples:
-      >>> petals(10).given(jax.random.key(0), jnp.array([0, 3, -1])).shape
+      >>> labels = jnp.array([0, 3, -1])
+      >>> petals(10).sample(jax.random.key(0), 3, condition=labels).shape
       (3, 2)
 
     References:
@@ -103,7 +65,17 @@ def petals(
         sine, cosine = jnp.sin(angle), jnp.cos(angle)
         return jnp.stack([cosine * along - sine * across, sine * along + cosine * across], -1)
 
-    return _of_classes(2, classes, shape)
+    centres = 2 * jnp.pi * jnp.arange(classes) / classes
+    log_scale = math.log(length) + math.log(width) + families.LOG_2PI
+
+    def log_prob(z: Array, labels: Array) -> Array:
+        angle = centres[jnp.maximum(labels, 0)]
+        sine, cosine = jnp.sin(angle), jnp.cos(angle)
+        along = cosine * z[..., 0] + sine * z[..., 1] - radius
+        across = cosine * z[..., 1] - sine * z[..., 0]
+        return -0.5 * (jnp.square(along / length) + jnp.square(across / width)) - log_scale
+
+    return _of_classes(2, classes, shape, log_prob)
 
 
 def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) -> Prior:
@@ -148,12 +120,19 @@ def categorical(classes: int) -> Prior:
       ValueError: if there are fewer than two classes.
 
     Examples:
-      >>> categorical(3).given(jax.random.key(0), jnp.array([2])).tolist()
+      >>> categorical(3).sample(jax.random.key(0), 1, condition=jnp.array([2])).tolist()
       [[0.0, 0.0, 1.0]]
     """
     if classes < 2:
         raise ValueError(f"a categorical distribution has at least two classes, got {classes}")
-    return _of_classes(classes, classes, lambda key, labels: jax.nn.one_hot(labels, classes))
+
+    def log_prob(z: Array, labels: Array) -> Array:
+        is_one = jnp.all(z == jax.nn.one_hot(labels, classes), axis=-1)
+        return jnp.where(is_one, 0.0, -jnp.inf)
+
+    return _of_classes(
+        classes, classes, lambda key, labels: jax.nn.one_hot(labels, classes), log_prob
+    )
 
 
 def gaussian_mixture(
@@ -169,7 +148,7 @@ def gaussian_mixture(
       seed: of the fit, which starts at K-means.
 
     Returns:
-      a :class:`Prior`; see :func:`with_prior`.
+      a :class:`Prior` with a density; see :func:`jaxae.with_prior`.
 
     Raises:
       ValueError: if there are not more codes than each component needs for a covariance.
@@ -198,32 +177,75 @@ def gaussian_mixture(
     means = jnp.asarray(fitted.means_, jnp.float32)
     factors = jnp.asarray(np.linalg.cholesky(fitted.covariances_), jnp.float32)
 
-    def sample(key: PRNGKeyArray, n: int) -> Array:
-        which_key, noise_key = jax.random.split(key)
-        which = jax.random.categorical(which_key, log_weights, shape=(n,))
-        noise = jax.random.normal(noise_key, (n, size))
-        return means[which] + jnp.einsum("nij,nj->ni", factors[which], noise)
+    # The determinant and the quadratic form in the coordinates that make each component standard.
+    inverses = jnp.asarray(np.linalg.inv(np.linalg.cholesky(fitted.covariances_)), jnp.float32)
+    log_dets = jnp.log(jnp.diagonal(inverses, axis1=1, axis2=2)).sum(axis=1)
 
-    return Prior(size, sample)
+    def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
+        def draw(key: PRNGKeyArray) -> tuple[Array, Array]:
+            which_key, noise_key = jax.random.split(key)
+            which = jax.random.categorical(which_key, log_weights, shape=(n,))
+            noise = jax.random.normal(noise_key, (n, size))
+            z = means[which] + jnp.einsum("nij,nj->ni", factors[which], noise)
+            return z, log_prob(z)
+
+        def log_prob(z: Array) -> Array:
+            highest = jax.lax.Precision.HIGHEST
+            centred = z[..., None, :] - means
+            standard = jnp.einsum("kij,...kj->...ki", inverses, centred, precision=highest)
+            normal = -0.5 * jnp.sum(jnp.square(standard) + families.LOG_2PI, axis=-1)
+            return logsumexp(log_weights + log_dets + normal, axis=-1)
+
+        mean = jnp.broadcast_to(jnp.exp(log_weights) @ means, (n, size))
+        return Distribution(draw, mean, log_prob, reparameterised=False)
+
+    return Prior(size, distribution)
 
 
-def check_size(z: Array, prior: Prior) -> None:
-    """Raises a `ValueError` unless codes are of the prior's size."""
-    if z.shape[1:] != (prior.size,):
+def check_latent_dim(z: Array, prior: Prior) -> None:
+    """Raises a `ValueError` unless codes have the dimensions of the prior."""
+    if z.shape[1:] != (prior.latent_dim,):
         raise ValueError(
-            f"the prior is of {prior.size} dimensions, and the codes have shape {z.shape[1:]}"
+            f"the prior has {prior.latent_dim} dimensions, and the codes have shape {z.shape[1:]}"
         )
 
 
-def _of_classes(size: int, classes: int, shape: Callable[[PRNGKeyArray, Array], Array]) -> Prior:
-    """A prior from `(key, labels) -> codes`, every class as likely."""
+def _of_classes(
+    latent_dim: int,
+    classes: int,
+    shape: Callable[[PRNGKeyArray, Array], Array],
+    log_prob: Callable[[Array, Array], Array] | None = None,
+) -> Prior:
+    """A prior of equally likely classes.
 
-    def given(key: PRNGKeyArray, labels: Array) -> Array:
-        class_key, shape_key = jax.random.split(key)
-        drawn = jax.random.randint(class_key, labels.shape, 0, classes)
-        return shape(shape_key, jnp.where(labels < 0, drawn, labels))
+    Args:
+      latent_dim: dimensions of a code.
+      classes: how many.
+      shape: `(key, labels) -> codes`, the draws of each class.
+      log_prob: `(z, labels) -> log-density`, of each class.
+    """
 
-    def sample(key: PRNGKeyArray, n: int) -> Array:
-        return given(key, jnp.full(n, -1))
+    def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
+        labels = jnp.full(n, -1) if condition is None else condition
 
-    return Prior(size, sample, given, classes)
+        def density(z: Array) -> Array:
+            assert log_prob is not None
+            every = jnp.arange(classes)
+            of_each = log_prob(z[..., None, :], every)
+            of_any = logsumexp(of_each, axis=-1) - math.log(classes)
+            return jnp.where(labels < 0, of_any, log_prob(z, labels))
+
+        def draw(key: PRNGKeyArray) -> tuple[Array, Array | None]:
+            class_key, shape_key = jax.random.split(key)
+            drawn = jax.random.randint(class_key, labels.shape, 0, classes)
+            z = shape(shape_key, jnp.where(labels < 0, drawn, labels))
+            return z, None if log_prob is None else density(z)
+
+        return Distribution(
+            draw,
+            None,
+            None if log_prob is None else density,
+            reparameterised=False,
+        )
+
+    return Prior(latent_dim, distribution, classes=classes)

@@ -8,11 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from jaxae.base import Autoencoder, Likelihood, Params, as_float
+from jaxae.arrays import as_float
+from jaxae.base import Likelihood, Params
+from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import gaussian
-from jaxae.models._autoencoder import autoencoder, from_functions
+from jaxae.models._autoencoder import autoencoder
 from jaxae.models._tied import tied_autoencoder
-from jaxae.networks.basic import mlp_decoder, mlp_encoder
+from jaxae.models.latent import from_functions
+from jaxae.networks.mlp import mlp_decoder, mlp_encoder
+from jaxae.objectives.bounds import reconstruction
 
 
 class PrincipalComponents(NamedTuple):
@@ -76,7 +80,7 @@ def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> Prin
     )
 
 
-def pca(code: int, likelihood: Likelihood | None = None) -> Autoencoder:
+def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     r"""Principal component analysis as an autoencoder; its `init` is the fit.
 
     .. math:: z = V (x - \bar x), \qquad r = \bar x + V^T z
@@ -85,9 +89,8 @@ def pca(code: int, likelihood: Likelihood | None = None) -> Autoencoder:
     key is not used.
 
     Args:
-      code: how many components.
-      likelihood: what is measured; `gaussian()` when None, which clips images to [0, 1].
-        With `gaussian(clip=False)` the reconstruction is the projection itself.
+      latent_dim: how many components.
+      likelihood: what is measured; `gaussian()` when None.
 
     Returns:
       an :class:`Autoencoder`; its parameters are the fields of :class:`PrincipalComponents`.
@@ -109,13 +112,13 @@ def pca(code: int, likelihood: Likelihood | None = None) -> Autoencoder:
       <https://doi.org/10.1037/h0071325>`_.
     """
     likelihood = gaussian() if likelihood is None else likelihood
-    if likelihood.outputs != 1:
+    if likelihood.outputs != 1 or likelihood.init is not None:
         raise ValueError(
             f"PCA gives one output for each value, and this likelihood wants {likelihood.outputs}"
         )
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
-        return principal_components(x, code)._asdict()
+        return principal_components(x, latent_dim)._asdict()
 
     def encode(params: Params, x: Array, key: PRNGKeyArray | None = None) -> Array:
         return (x - params["mean"]).reshape(x.shape[0], -1) @ params["components"].T
@@ -124,11 +127,16 @@ def pca(code: int, likelihood: Likelihood | None = None) -> Autoencoder:
         mean = params["mean"]
         return mean + (z @ params["components"]).reshape(z.shape[0], *mean.shape)
 
-    return from_functions(init, encode, outputs, likelihood)
+    model = from_functions(init, encode, outputs, likelihood, name=f"pca({latent_dim})")
+    return Autoencoder(model, reconstruction())
 
 
 def linear_autoencoder(
-    shape: Sequence[int], code: int, *, tied: bool = False, likelihood: Likelihood | None = None
+    shape: Sequence[int],
+    latent_dim: int,
+    *,
+    tied: bool = False,
+    likelihood: Likelihood | None = None,
 ) -> Autoencoder:
     r"""An autoencoder without any non-linearity; trained, it spans the subspace of PCA.
 
@@ -138,7 +146,7 @@ def linear_autoencoder(
 
     Args:
       shape: of one image, `(h, w, c)`.
-      code: size of the code.
+      latent_dim: size of the code.
       tied: whether :math:`W_x = W_h^T`.
       likelihood: what the outputs mean; `gaussian()`, squared error, when None.
 
@@ -154,6 +162,8 @@ def linear_autoencoder(
       <https://doi.org/10.1016/0893-6080(89)90014-2>`_.
     """
     if tied:
-        return tied_autoencoder(shape, code, likelihood=likelihood)
+        return tied_autoencoder(shape, latent_dim, likelihood=likelihood)
     outputs = 1 if likelihood is None else likelihood.outputs
-    return autoencoder(mlp_encoder(code, ()), mlp_decoder(shape, (), outputs=outputs), likelihood)
+    return autoencoder(
+        mlp_encoder(latent_dim, ()), mlp_decoder(shape, (), outputs=outputs), likelihood
+    )

@@ -8,15 +8,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target
+from jaxae.base import Context, Params, Penalty, Term
+from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import bernoulli
-from jaxae.models._autoencoder import from_functions
+from jaxae.models.latent import from_functions
+from jaxae.objectives.bounds import reconstruction
 
 STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
 """The lengths that the line search tries; the last one keeps the code, so that none gets worse."""
 
 
-def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Autoencoder:
+def logistic_pca(shape: Sequence[int], latent_dim: int, *, iterations: int = 8) -> Autoencoder:
     r"""An autoencoder whose logits lie in a linear subspace, and whose code is the best one there.
 
     .. math:: f(x) = \arg\min_z -\sum_i \log p(x_i \mid \ell_i) + \tfrac12 \lVert z \rVert^2,
@@ -30,7 +32,7 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
 
     Args:
       shape: of one image, `(h, w, c)`.
-      code: size of the code.
+      latent_dim: size of the code.
       iterations: of Newton's method.
 
     Returns:
@@ -51,13 +53,14 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
       Exponential Family <https://papers.nips.cc/paper/2078>`_.
     """
     values = math.prod(shape)
-    if min(*shape, code, iterations) < 1:
+    if min(*shape, latent_dim, iterations) < 1:
         raise ValueError(
-            f"shape, code and iterations must be positive, got {tuple(shape)}, {code}, {iterations}"
+            f"shape, latent_dim and iterations must be positive, got {tuple(shape)}, {latent_dim}, "
+            f"{iterations}"
         )
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
-        components = jax.random.normal(key, (code, values)) / math.sqrt(code)
+        components = jax.random.normal(key, (latent_dim, values)) / math.sqrt(latent_dim)
         return {"components": components, "bias": jnp.zeros(values)}
 
     def encode(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
@@ -67,21 +70,11 @@ def logistic_pca(shape: Sequence[int], code: int, *, iterations: int = 8) -> Aut
     def outputs(params: Params, z: Array, key: PRNGKeyArray | None) -> Array:
         return (params["bias"] + z @ params["components"]).reshape(z.shape[0], *shape)
 
-    base = from_functions(init, encode, outputs, bernoulli())
+    def code_norm(context: Context) -> tuple[Term]:
+        return (Term("code_norm", 0.5 * jnp.sum(jnp.square(context.z), axis=-1)),)
 
-    def loss(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output:
-        out = base.loss(params, key, x, target=target, step=step, train=train)
-        return out.add("code_norm", 0.5 * jnp.sum(jnp.square(out.latent), axis=-1))
-
-    return base._replace(loss=loss)
+    model = from_functions(init, encode, outputs, bernoulli(), name="logistic_pca")
+    return Autoencoder(model, reconstruction(), (Penalty("code_norm", code_norm),))
 
 
 def best_codes(

@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Likelihood, Params
+from jaxae.base import Likelihood, Params
+from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import gaussian
-from jaxae.models._autoencoder import from_functions
-from jaxae.networks.basic import Activation
+from jaxae.models.latent import from_functions
+from jaxae.networks.layers import Activation
+from jaxae.objectives.bounds import reconstruction
 
 
 def tied_autoencoder(
     shape: Sequence[int],
-    code: int,
+    latent_dim: int,
     hidden: Sequence[int] = (),
     *,
     activation: Activation = nn.gelu,
@@ -32,7 +34,7 @@ def tied_autoencoder(
 
     Args:
       shape: of one image, `(h, w, c)`.
-      code: size of the code.
+      latent_dim: size of the code.
       hidden: widths of the layers between.
       activation: after each of them, in the encoder and in the decoder.
       code_activation: after the code itself: `jax.nn.sigmoid` is the setting of Rifai et al.; with
@@ -46,8 +48,8 @@ def tied_autoencoder(
       ValueError: if a size is not positive, or the likelihood wants several outputs for each value.
 
     Examples:
-      >>> import jaxae
-      >>> model = tied_autoencoder((8, 8, 1), 4, (16,), likelihood=jaxae.bernoulli())
+      >>> from jaxae import likelihoods
+      >>> model = tied_autoencoder((8, 8, 1), 4, (16,), likelihood=likelihoods.bernoulli())
       >>> images = jnp.zeros((2, 8, 8, 1))
       >>> params = model.init(jax.random.key(0), images)
       >>> model.encode(params, images).shape, sorted(params["decoder"])
@@ -57,10 +59,10 @@ def tied_autoencoder(
       Vincent et al., `Stacked Denoising Autoencoders
       <https://www.jmlr.org/papers/v11/vincent10a.html>`_, section 2.2.
     """
-    widths = (math.prod(shape), *hidden, code)
+    widths = (math.prod(shape), *hidden, latent_dim)
     if min(widths) < 1:
         raise ValueError(f"every layer needs at least one unit, got {widths}")
-    if likelihood is not None and likelihood.outputs != 1:
+    if likelihood is not None and (likelihood.outputs != 1 or likelihood.init is not None):
         raise ValueError(
             f"tied weights give one output for each value of an image, and this likelihood wants "
             f"{likelihood.outputs}"
@@ -93,4 +95,6 @@ def tied_autoencoder(
                 h = activation(h)
         return h.reshape(z.shape[0], *shape)
 
-    return from_functions(init, encode, outputs, gaussian() if likelihood is None else likelihood)
+    likelihood = gaussian() if likelihood is None else likelihood
+    model = from_functions(init, encode, outputs, likelihood, name="tied_autoencoder")
+    return Autoencoder(model, reconstruction())

@@ -1,1 +1,19 @@
-"""Bounds, adversarial losses and schedules."""
+"""What a model is trained by: bounds, adversarial losses, Jacobians, schedules."""
+
+from jaxae.objectives.adversarial import GanLosses, gan_losses, r1_penalty
+from jaxae.objectives.bounds import elbo, iwae, prior_draws, reconstruction, scaled
+from jaxae.objectives.jacobian import squared_jacobian_norm
+from jaxae.objectives.schedules import beta_schedule
+
+__all__ = [
+    "GanLosses",
+    "beta_schedule",
+    "elbo",
+    "gan_losses",
+    "iwae",
+    "prior_draws",
+    "r1_penalty",
+    "reconstruction",
+    "scaled",
+    "squared_jacobian_norm",
+]

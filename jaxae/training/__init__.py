@@ -1,1 +1,32 @@
 """Steps, epochs, evaluation, `fit`, checkpoints."""
+
+from jaxae.training.checkpoints import Checkpoints
+from jaxae.training.ema import ema_params, with_ema
+from jaxae.training.ensembles import ManyFits, fit_many
+from jaxae.training.evaluation import loss_scores, make_evaluate, means
+from jaxae.training.fitting import Fit, Interrupted, NonFiniteError, fit
+from jaxae.training.monitoring import gan_diagnosis
+from jaxae.training.optimizers import every, partition
+from jaxae.training.step import TrainState, init_state, make_epoch, make_step
+
+__all__ = [
+    "Checkpoints",
+    "Fit",
+    "Interrupted",
+    "ManyFits",
+    "NonFiniteError",
+    "TrainState",
+    "ema_params",
+    "every",
+    "fit",
+    "fit_many",
+    "gan_diagnosis",
+    "init_state",
+    "loss_scores",
+    "make_epoch",
+    "make_evaluate",
+    "make_step",
+    "means",
+    "partition",
+    "with_ema",
+]

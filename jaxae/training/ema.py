@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Integer
 from jaxae.base import Params
 
 
-class Averaged(NamedTuple):
-    """The state of :func:`averaged`.
+class EmaState(NamedTuple):
+    """The state of :func:`with_ema`.
 
     Attributes:
       inner: that of the optimizer.
       steps: how many there were.
-      total: the weighted sum of the parameters after each of them; see :func:`average`.
+      total: the weighted sum of the parameters after each of them; see :func:`ema_params`.
       rate: 1 - beta, which has more digits than beta.
     """
 
@@ -26,13 +26,13 @@ class Averaged(NamedTuple):
     rate: Float[Array, ""]
 
 
-def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.GradientTransformation:
+def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.GradientTransformation:
     r"""The same optimizer, which remembers an average of the parameters it has made.
 
     .. math:: \bar \theta_t = \frac{1 - \beta}{1 - \beta^t} \sum_{i=1}^t \beta^{t-i} \theta_i
 
     The updates are those of the optimizer. An average makes better samples than the last parameters of
-    a game, which never stands still. `fit(..., average=0.999)` uses it.
+    a game, which never stands still. `fit(..., ema=0.999)` uses it.
 
     Args:
       optimizer: any.
@@ -42,13 +42,13 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
       ValueError: if the decay is not in [0, 1).
 
     Examples:
-      >>> optimizer = averaged(optax.sgd(1.0), 0.5)
+      >>> optimizer = with_ema(optax.sgd(1.0), 0.5)
       >>> params = jnp.zeros(1)
       >>> state = optimizer.init(params)
       >>> for _ in range(2):  # 1, 2
       ...     updates, state = optimizer.update(-jnp.ones(1), state, params)
       ...     params = optax.apply_updates(params, updates)
-      >>> round(float(average(state)[0]), 3)  # (1 + 2 * 2) / 3
+      >>> round(float(ema_params(state)[0]), 3)  # (1 + 2 * 2) / 3
       1.667
 
     References:
@@ -58,33 +58,33 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
     if not 0 <= decay < 1:
         raise ValueError(f"the decay of an average must be in [0, 1), got {decay}")
 
-    def init(params: Params) -> Averaged:
+    def init(params: Params) -> EmaState:
         total = jax.tree.map(jnp.zeros_like, params)
         zero = jnp.zeros((), jnp.int32)
-        return Averaged(optimizer.init(params), zero, total, jnp.float32(1 - decay))
+        return EmaState(optimizer.init(params), zero, total, jnp.float32(1 - decay))
 
     def update(
-        updates: Params, state: Averaged, params: Params | None = None
-    ) -> tuple[Params, Averaged]:
+        updates: Params, state: EmaState, params: Params | None = None
+    ) -> tuple[Params, EmaState]:
         if params is None:
             raise ValueError("an average of parameters needs the parameters, update(..., params)")
         updates, inner = optimizer.update(updates, state.inner, params)
         after = optax.apply_updates(params, updates)
         total = optax.incremental_update(after, state.total, 1 - decay)
-        return updates, Averaged(inner, state.steps + 1, total, state.rate)
+        return updates, EmaState(inner, state.steps + 1, total, state.rate)
 
     return optax.GradientTransformation(init, update)
 
 
-def average(state: Averaged) -> Params:
-    """The average that :func:`averaged` has remembered, of the shape of the parameters.
+def ema_params(state: EmaState) -> Params:
+    """The average that :func:`with_ema` has remembered, of the shape of the parameters.
 
     It is nan before the first step.
 
     Examples:
-      >>> state = averaged(optax.sgd(1.0), 0.9).init(jnp.zeros(1))
-      >>> _, state = averaged(optax.sgd(1.0), 0.9).update(-jnp.ones(1), state, jnp.zeros(1))
-      >>> round(float(average(state)[0]), 3)
+      >>> state = with_ema(optax.sgd(1.0), 0.9).init(jnp.zeros(1))
+      >>> _, state = with_ema(optax.sgd(1.0), 0.9).update(-jnp.ones(1), state, jnp.zeros(1))
+      >>> round(float(ema_params(state)[0]), 3)
       1.0
     """
     share = -jnp.expm1(state.steps * jnp.log1p(-state.rate))  # 1 - beta ** steps

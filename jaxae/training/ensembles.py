@@ -11,21 +11,16 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Params
+from jaxae.base import Params
+from jaxae.composition import Autoencoder
 from jaxae.runtime.cache import keep_programs
+from jaxae.runtime.devices import compiler_options
+from jaxae.training.batches import Data, Transform, as_data, check_batch_size, count
+from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_scores
 from jaxae.training.fitting import NonFiniteError
+from jaxae.training.monitoring import check_monitor
 from jaxae.training.progress import EpochProgress
-from jaxae.training.step import (
-    TrainState,
-    Transform,
-    check_batch_size,
-    check_monitor,
-    compiler_options,
-    init_state,
-    loss_scores,
-    make_epoch,
-    make_scores,
-)
+from jaxae.training.step import TrainState, init_state, make_epoch
 
 Make = Callable[[Any], tuple[Autoencoder, optax.GradientTransformation]]
 
@@ -49,14 +44,14 @@ class ManyFits(NamedTuple):
 
 def fit_many(
     make: Make,
-    images: np.ndarray | Array,
+    data: Data,
     *,
     keys: Key[Array, "*models"],
     values: Any = None,
     epochs: int,
     batch_size: int = 128,
-    validation: np.ndarray | Array | None = None,
-    monitor: str = "loss",
+    validation: Data | None = None,
+    monitor: str | None = None,
     transform: Transform | None = None,
     progress: bool = True,
 ) -> ManyFits:
@@ -69,13 +64,13 @@ def fit_many(
     Args:
       make: from one of the values to a model and its optimizer. The value is traced: it may be a
         learning rate, or a weight as the schedule ``lambda step: value``, but not a shape.
-      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1].
+      data: the training set: an array, `[n, ...]`, or a :class:`jaxae.Batch` of arrays.
       keys: one for each model, `[models]`.
       values: a tree of arrays, `[models, ...]`, for `make`; None to vary only the keys.
       epochs: passes over the data.
       batch_size: of each model.
-      validation: images that are not trained on, scored after each epoch with fixed noise.
-      monitor: the validation score to select by; smaller is better.
+      validation: data that are not trained on, scored after each epoch with fixed noise.
+      monitor: the validation score to select by; smaller is better. The model's own when None.
       transform: applied to each training batch, with fresh randomness.
       progress: whether to show it, on standard error.
 
@@ -90,7 +85,8 @@ def fit_many(
 
     Examples:
       >>> import jaxae
-      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> model = jaxae.autoencoder(mlp_encoder(2), mlp_decoder((8, 8, 1)))
       >>> images = np.zeros((20, 8, 8, 1), np.uint8)
       >>> fits = fit_many(lambda rate: (model, optax.adam(rate)), images,
       ...                 keys=jax.random.split(jax.random.key(0), 3),
@@ -106,41 +102,51 @@ def fit_many(
         raise ValueError(f"there are {n} keys, so each of the values must have {n} rows")
     if epochs < 1:
         raise ValueError(f"epochs must be positive, got {epochs}")
-    check_batch_size(batch_size, images.shape[0])
-    if validation is not None and validation.shape[0] == 0:
-        raise ValueError("the validation set is empty")
+    data = as_data(data)
+    check_batch_size(batch_size, count(data))
+    if validation is not None:
+        validation = as_data(validation)
+        if count(validation) == 0:
+            raise ValueError("the validation set is empty")
     keep_programs()
 
-    def start(one: tuple[PRNGKeyArray, Any], x: Array) -> tuple[TrainState, Array, Array]:
+    def start(one: tuple[PRNGKeyArray, Any], x: Data) -> tuple[TrainState, Array, Array]:
         key, value = one
         init_key, train_key, validation_key = jax.random.split(key, 3)
         return init_state(*make(value), init_key, x), train_key, validation_key
 
-    def epoch(one: tuple[TrainState, PRNGKeyArray, Any], x: Array) -> tuple[TrainState, Any]:
+    def epoch(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> tuple[TrainState, Any]:
         state, key, value = one
         state, metrics = make_epoch(*make(value), batch_size, transform=transform)(state, key, x)
         return state, {name: jnp.mean(v) for name, v in metrics.items()}
 
-    def evaluate(one: tuple[TrainState, PRNGKeyArray, Any], x: Array) -> dict[str, Array]:
+    def evaluate(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> dict[str, Array]:
         state, key, value = one
-        scores = make_scores(loss_scores(make(value)[0]))((state.params, state.step), key, x)
+        model = make(value)[0]
+        size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
+        scores = make_scores(loss_scores(model), batch_size=size)(
+            (state.params, state.step), key, x
+        )
         return {name: jnp.mean(v) for name, v in scores.items()}
 
-    data = jnp.asarray(images)
-    held_out = None if validation is None else jnp.asarray(validation)
+    examples = jax.tree.map(jnp.asarray, data)
+    held_out = None if validation is None else jax.tree.map(jnp.asarray, validation)
     options = compiler_options(jax.devices()[0])
     compiled = partial(jax.jit, compiler_options=options)
-    state, train_keys, validation_keys = compiled(_each(start))((keys, values), data[:1])
+    state, train_keys, validation_keys = compiled(_each(start))(
+        (keys, values), jax.tree.map(lambda a: a[:batch_size], examples)
+    )
     run, score = compiled(_each(epoch)), compiled(_each(evaluate))
     if held_out is not None:
         names = jax.eval_shape(score, (state, validation_keys, values), held_out).keys()
-        check_monitor(monitor, names)
+        one = jax.tree.map(lambda leaf: leaf[0], values)
+        monitor = check_monitor(make(one)[0].monitor if monitor is None else monitor, names)
     best, best_score, best_epoch = state.params, np.full(n, np.inf), np.zeros(n, int)
     history: list[dict[str, np.ndarray]] = []
     with EpochProgress(epochs, shown=progress) as bar:
         for number in range(1, epochs + 1):
             started = time.perf_counter()
-            state, metrics = run((state, train_keys, values), data)
+            state, metrics = run((state, train_keys, values), examples)
             record = {f"train/{name}": v for name, v in jax.device_get(metrics).items()}
             seconds = time.perf_counter() - started
             monitored = np.full(n, -number)  # without validation, the last is the best
@@ -149,7 +155,7 @@ def fit_many(
                 record |= {f"validation/{name}": v for name, v in scores.items()}
                 monitored = scores[monitor]
             if not np.isfinite(record["train/loss"]).any():
-                steps = number * (len(data) // batch_size)
+                steps = number * (count(data) // batch_size)
                 raise NonFiniteError(
                     f"none of the {n} losses is finite after epoch {number}", steps
                 )
@@ -158,14 +164,14 @@ def fit_many(
             best_score = np.where(better, monitored, best_score)
             best_epoch = np.where(better, number, best_epoch)
             history.append(record)
-            images_per_second = n * (len(data) // batch_size * batch_size) / seconds
+            images_per_second = n * (count(data) // batch_size * batch_size) / seconds
             means = {name: float(np.nanmean(v)) for name, v in record.items()}
             bar({"epoch": number, "images_per_second": images_per_second, **means})
     stacked = {name: np.stack([record[name] for record in history], 1) for name in history[0]}
     return ManyFits(best, state, stacked, best_epoch)
 
 
-def _each(function: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
+def _each(function: Callable[[Any, Data], Any]) -> Callable[[Any, Data], Any]:
     """Over the first axis of the first argument: at once, but one after the other on CPU.
 
     A CPU is busy with one model; many at once have products that are slower than one after the

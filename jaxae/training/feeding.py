@@ -21,16 +21,9 @@ from jaxtyping import Array, Integer, PRNGKeyArray
 
 from jaxae.data.streams import Stream, host_memory
 from jaxae.runtime import parallel
-from jaxae.training.step import (
-    Examples,
-    StepFunction,
-    TrainState,
-    batched,
-    compiler_options,
-    count,
-    epoch_order,
-    taker,
-)
+from jaxae.runtime.devices import compiler_options
+from jaxae.training.batches import Data, batched, count, epoch_order, taker
+from jaxae.training.step import StepFunction, TrainState
 
 Placement = Literal["device", "host", "stream"]
 """Where the training images are: on the device; in the memory (or a mapped file) of the host, from which
@@ -69,7 +62,7 @@ class Feed(Protocol):
 
 def make_feed(
     step: StepFunction,
-    images: Examples,
+    images: Data,
     *,
     batch_size: int,
     key: PRNGKeyArray,
@@ -99,7 +92,7 @@ def make_feed(
 
 def _loop(
     step: StepFunction,
-    take: Callable[[Array], Examples],
+    take: Callable[[Array], Data],
     key: PRNGKeyArray,
     most: int,
     state: TrainState,
@@ -143,7 +136,7 @@ class _OnDevice:
     def __init__(
         self,
         step: StepFunction,
-        images: Examples,
+        images: Data,
         batch_size: int,
         key: PRNGKeyArray,
         mesh: Mesh,
@@ -157,7 +150,7 @@ class _OnDevice:
         self._per_epoch = per_epoch = count(images) // batch_size
 
         def program(
-            state: TrainState, key: PRNGKeyArray, images: Examples, steps: Array
+            state: TrainState, key: PRNGKeyArray, images: Data, steps: Array
         ) -> tuple[TrainState, dict[str, Array]]:
             order_key, step_key = jax.random.split(key)
             position = state.step % per_epoch
@@ -191,7 +184,7 @@ class _FromHost:
     def __init__(
         self,
         step: StepFunction,
-        images: Examples,
+        images: Data,
         batch_size: int,
         key: PRNGKeyArray,
         mesh: Mesh,
@@ -215,7 +208,7 @@ class _FromHost:
         ) -> tuple[TrainState, dict[str, Array]]:
             _, step_key = jax.random.split(key)
 
-            def take(i: Array) -> Examples:
+            def take(i: Array) -> Data:
                 return jax.tree.map(lambda array: array[start + i], batches)
 
             return _loop(step, take, step_key, most, state, steps)
@@ -331,7 +324,7 @@ class _Ordered:
 
 
 def batches_of(
-    images: Examples, key: PRNGKeyArray, batch_size: int, step: int
+    images: Data, key: PRNGKeyArray, batch_size: int, step: int
 ) -> Integer[np.ndarray, "steps b"]:
     """The indices of all batches of the epoch that a step is in."""
     n = count(images)
@@ -342,7 +335,7 @@ def batches_of(
     return batched(np.asarray(order), batch_size)
 
 
-def batch_at(images: Examples, key: PRNGKeyArray, batch_size: int, step: int) -> Any:
+def batch_at(images: Data, key: PRNGKeyArray, batch_size: int, step: int) -> Any:
     """The examples of the batch after `step` updates, of all processes together."""
     batches = batches_of(images, key, batch_size, step)
     return _examples(images, batches[step % len(batches)])

@@ -17,30 +17,25 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from jaxae.base import Autoencoder, Params
+from jaxae.base import Params
+from jaxae.composition import Autoencoder, as_batch
 from jaxae.data.streams import Stream
 from jaxae.runtime import parallel
 from jaxae.runtime.cache import keep_programs
-from jaxae.training.checkpoints import Checkpoints, stop_signals
-from jaxae.training.ema import average as averages
-from jaxae.training.ema import averaged
-from jaxae.training.feeding import Feed, Placement, batch_at, make_feed
-from jaxae.training.progress import EpochProgress
-from jaxae.training.step import (
-    Examples,
-    TrainState,
+from jaxae.training.batches import (
+    Data,
     Transform,
-    as_floats,
+    as_data,
     check_batch_size,
-    check_monitor,
     count,
-    init_state,
-    loss_scores,
-    make_evaluate,
-    make_step,
-    means,
-    still_finite,
 )
+from jaxae.training.checkpoints import Checkpoints, stop_signals
+from jaxae.training.ema import ema_params, with_ema
+from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_evaluate, means
+from jaxae.training.feeding import Feed, Placement, batch_at, make_feed
+from jaxae.training.monitoring import check_monitor
+from jaxae.training.progress import EpochProgress
+from jaxae.training.step import TrainState, init_state, make_step, still_finite
 
 Tree = TypeVar("Tree")
 
@@ -91,17 +86,18 @@ class Interrupted(KeyboardInterrupt):
 
 def fit(
     model: Autoencoder,
-    images: Examples,
+    data: Data,
     *,
     optimizer: optax.GradientTransformation,
     epochs: int,
     key: PRNGKeyArray,
     batch_size: int = 128,
-    validation: Examples | None = None,
-    monitor: str = "loss",
+    validation: Data | None = None,
+    monitor: str | None = None,
     patience: int | None = None,
     transform: Transform | None = None,
-    average: float | None = None,
+    ema: float | None = None,
+    evaluation_batch_size: int | None = None,
     accumulate: int = 1,
     on_nonfinite: Literal["stop", "skip"] = "stop",
     placement: Placement = "device",
@@ -117,18 +113,23 @@ def fit(
 
     Args:
       model: any autoencoder.
-      images: the training set, `[n, h, w, c]`, bytes or floats in [0, 1], or a :class:`Stream`; or a
-        pair of it and the targets, which are images too, or labels, `[n]`.
+      data: the training set: an array, `[n, ...]`, bytes or floats, a :class:`Stream`, or a
+        :class:`Batch` of them, with labels, conditions, inputs of the encoder, or masks.
       optimizer: from optax.
       epochs: passes over the data, counted from the beginning of the run.
       key: what the run is a function of.
       batch_size: over all devices.
-      validation: images (or pairs) that are not trained on, scored after each epoch with fixed noise.
-      monitor: the validation score to select by: "loss" or the name of a term; smaller is better.
+      validation: data that are not trained on, scored after each epoch with fixed noise.
+      monitor: the validation score to select by, the name of a term or metric; smaller is better. The
+        model's own (`model.monitor`, in general "loss") when None.
       patience: stop after so many epochs without a better validation score; None: never.
-      transform: applied to the images of each training batch, with fresh randomness.
-      average: the decay of an exponential moving average of the parameters (:func:`averaged`), which is
-        then what is validated, kept and returned; the training itself is the same.
+      transform: applied to each training batch, with fresh randomness: to `x`, and in the same way to
+        `seen`, if there is one.
+      ema: the decay of an exponential moving average of the parameters
+        (:func:`jaxae.training.with_ema`), which is then what is validated, kept and returned; the
+        training itself is the same.
+      evaluation_batch_size: examples that are validated together: when None 256, or the batch size
+        where the loss of an example depends on the others of its batch.
       accumulate: in how many parts a batch passes the model, for less memory (:func:`make_step`).
       on_nonfinite: "stop", or "skip" to drop an update whose loss or gradient is not finite; the
         records then say how many were `skipped`.
@@ -148,13 +149,14 @@ def fit(
       a :class:`Fit`.
 
     Raises:
-      ValueError: if a size does not fit the data, or `monitor` is not a score of the model that epochs
-        can be selected by, which the loss of a game is not.
+      ValueError: if a size does not fit the data, or there is no score of the model to select epochs by:
+        the loss of a GAN is none.
       NonFiniteError: when a term stops being finite. The state before that step is saved.
 
     Examples:
       >>> import jaxae
-      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> model = jaxae.autoencoder(mlp_encoder(2), mlp_decoder((8, 8, 1)))
       >>> images = np.zeros((20, 8, 8, 1), np.uint8)
       >>> trained = fit(model, images, optimizer=optax.adam(1e-3), epochs=2, batch_size=10,
       ...               key=jax.random.key(0), progress=False)
@@ -168,34 +170,40 @@ def fit(
         raise ValueError(f"patience must be positive, got {patience}")
     if patience is not None and validation is None:
         raise ValueError("patience needs a validation set")
-    if validation is not None and count(validation) == 0:
-        raise ValueError("the validation set is empty")
+    if evaluation_batch_size is not None and evaluation_batch_size < 1:
+        raise ValueError(f"evaluation_batch_size must be positive, got {evaluation_batch_size}")
+    data = as_data(data)
+    if validation is not None:
+        validation = as_data(validation)
+        if count(validation) == 0:
+            raise ValueError("the validation set is empty")
     if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(validation)):
         raise ValueError("validation images are to be in memory; take some of the stream")
-    check_batch_size(batch_size, count(images))
-    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(images)):
+    check_batch_size(batch_size, count(data))
+    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(data)):
         placement = "stream"
     elif placement == "stream":
         raise ValueError("only a Stream can be streamed; these images are an array")
-    if average is not None:
-        optimizer = averaged(optimizer, average)
+    if ema is not None:
+        optimizer = with_ema(optimizer, ema)
     mesh = parallel.data_mesh(devices)
     parallel.check_divides(batch_size, mesh, accumulate)
     keep_programs()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
-    first, target = as_floats(jax.tree.map(lambda array: array[:1], images))
+    first = as_batch(batch_at(data, train_key, batch_size, 0))
     initial = partial(init_state, model, optimizer)
     where = parallel.shardings(jax.eval_shape(initial, init_key, first), mesh, shard=shard_params)
     everywhere = parallel.everywhere(mesh)
     state = jax.jit(initial, out_shardings=where)(*parallel.put((init_key, first), everywhere))
     score = loss_scores(model)
+    monitor = model.monitor if monitor is None else monitor
     if validation is not None:
         at = (state.params, state.step)
-        # Two: a model that compares the examples of a batch has nothing to say of one.
-        two = jax.tree.map(lambda array: jnp.repeat(array, 2, axis=0), (first, target))
-        examples: Examples = two[0] if target is None else two
-        check_monitor(monitor, jax.eval_shape(score, at, validation_key, examples).keys())
+        names = jax.eval_shape(score, at, validation_key, first).keys()
+        monitor = check_monitor(monitor, names)
+    if evaluation_batch_size is None:
+        evaluation_batch_size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
     held_out = None
     if validation is not None:
         held_out = parallel.put(validation, everywhere)
@@ -206,7 +214,7 @@ def fit(
         accumulate=accumulate,
         skip_nonfinite=on_nonfinite == "skip",
     )
-    evaluate = make_evaluate(score, mesh=mesh)
+    evaluate = make_evaluate(score, batch_size=evaluation_batch_size, mesh=mesh)
 
     def validate(state: TrainState, params: Params) -> dict[str, np.ndarray]:
         assert held_out is not None
@@ -215,7 +223,7 @@ def fit(
 
     feed = make_feed(
         step,
-        images,
+        data,
         batch_size=batch_size,
         key=train_key,
         mesh=mesh,
@@ -227,14 +235,14 @@ def fit(
         stack.callback(feed.close)
         training = _Training(
             feed=feed,
-            batch=partial(batch_at, images, train_key, batch_size),
+            batch=partial(batch_at, data, train_key, batch_size),
             state=state,
             epochs=epochs,
-            steps_per_epoch=count(images) // batch_size,
+            steps_per_epoch=count(data) // batch_size,
             batch_size=batch_size,
             validate=None if validation is None else validate,
-            kept=lambda state: state.params if average is None else averages(state.opt_state),
-            monitor=monitor,
+            kept=lambda state: state.params if ema is None else ema_params(state.opt_state),
+            monitor=monitor or "loss",
             patience=patience,
             checkpoint_every=checkpoint_every,
         )
@@ -498,4 +506,4 @@ def _not_finite(values: Mapping[str, np.ndarray]) -> int | None:
 def _names(values: Mapping[str, np.ndarray], step: int) -> list[str]:
     """What is not finite at a step: the terms, or else the sum."""
     names = [name for name, v in values.items() if not np.isfinite(v[step])]
-    return [name for name in names if not name.endswith("loss")] or names
+    return [name for name in names if name != "loss"] or names

@@ -1,4 +1,4 @@
-"""Deep embedded clustering: codes and centres that are trained towards their own surer assignments."""
+"""Deep embedded clustering: codes and centres are trained towards more certain assignments."""
 
 import math
 
@@ -7,18 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.base import (
-    Autoencoder,
-    Labelled,
-    Output,
-    Params,
-    Step,
-    Target,
-    Weight,
-    at_step,
-    check_weights,
-    merge,
-)
+from jaxae.arrays import Weight, as_vectors, check_weights, merge
+from jaxae.base import Batch, Context, Params, Penalty, Term
+from jaxae.composition import Autoencoder
+from jaxae.objectives.bounds import scaled
 
 Assignments = Float[Array | np.ndarray, "n k"]
 
@@ -58,8 +50,8 @@ def soft_assignments(
     return kernel / jnp.sum(kernel, axis=1, keepdims=True)
 
 
-def sharpened(assignments: Assignments) -> Float[np.ndarray, "n k"]:
-    r"""What assignments should become: surer, and no cluster at the cost of the others.
+def target_distribution(assignments: Assignments) -> Float[np.ndarray, "n k"]:
+    r"""The target distribution of DEC: assignments that are more certain, balanced over clusters.
 
     .. math:: p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_l q_{il}^2 / f_l}, \qquad f_j = \sum_i q_{ij}
 
@@ -70,7 +62,7 @@ def sharpened(assignments: Assignments) -> Float[np.ndarray, "n k"]:
       `[n, k]`, rows that sum to one.
 
     Examples:
-      >>> sharpened(np.array([[0.8, 0.2], [0.2, 0.8]])).astype(float).round(3).tolist()
+      >>> target_distribution(np.array([[0.8, 0.2], [0.2, 0.8]])).astype(float).round(3).tolist()
       [[0.941, 0.059], [0.059, 0.941]]
 
     References:
@@ -95,10 +87,11 @@ def deep_clustering(
 
     .. math:: L = \operatorname{KL}(P \,\|\, Q) + \gamma\, L_{\text{base}}
 
-    Q are the :func:`soft_assignments` of the codes; the targets P are the :func:`sharpened` ones of all
-    images, computed now and then, and given as the targets of the training:
-    `jaxae.fit(deep_clustering(...), (images, targets), ...)`. With a `transform` P is of the images as
-    they are, and Q of the transformed ones, so that an image and its copies come to the same cluster.
+    Q are the :func:`soft_assignments` of the codes; P is the :func:`target_distribution` of all
+    images, computed now and then, and given as the labels of the training:
+    `jaxae.fit(deep_clustering(...), jaxae.Batch(images, label=targets), ...)`. With a
+    `transform` P is of the images as they are, and Q of the transformed ones, so that an image and its
+    transformed copies are assigned to the same cluster.
 
     Args:
       base: any autoencoder.
@@ -114,16 +107,18 @@ def deep_clustering(
 
     Raises:
       ValueError: if the scale is not positive, the weight is negative, or the centres are no matrix;
-        by `loss`, if there are no targets `[b, k]`.
+        by `loss`, if the labels are not `[b, k]`.
 
     Examples:
       >>> import jaxae
       >>> x = jnp.zeros((4, 8, 8, 1))
-      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> base = jaxae.autoencoder(mlp_encoder(2), mlp_decoder((8, 8, 1)))
       >>> model = deep_clustering(base, base.init(jax.random.key(0), x), jnp.eye(2))
       >>> params = model.init(jax.random.key(1), x)
-      >>> targets = sharpened(soft_assignments(model.encode(params, x), params["centres"]))
-      >>> out = model.loss(params, jax.random.key(2), x, target=jnp.asarray(targets))
+      >>> targets = target_distribution(soft_assignments(model.encode(params, x), params["centres"]))
+      >>> batch = jaxae.Batch(x, label=jnp.asarray(targets))
+      >>> out = model.loss(params, jax.random.key(2), batch)
       >>> sorted(out.terms)
       ['clustering', 'distortion']
 
@@ -141,29 +136,23 @@ def deep_clustering(
         raise ValueError(f"centres are [k, d], and these have shape {centres.shape}")
     clusters = len(centres)
 
-    def init(key: PRNGKeyArray, x: Array) -> Params:
+    def init(key: PRNGKeyArray, batch: Batch) -> Params:
         # Copies, which training may consume.
         copies = jax.tree.map(jnp.array, pretrained)
         return merge(copies, {"centres": jnp.array(centres, jnp.float32)})
 
-    def loss(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output:
-        if target is None or isinstance(target, Labelled) or target.shape != (x.shape[0], clusters):
+    def apply(context: Context) -> tuple[Term]:
+        target = context.batch.label
+        if target is None or target.ndim != 2 or target.shape[1] != clusters:
             raise ValueError(
-                f"clusters are trained on pairs of images and assignments, [n, {clusters}]"
+                f"clusters are trained with soft assignments as labels, [n, {clusters}]"
             )
-        out = base.loss(params, key, x, step=step, train=train)
-        q = soft_assignments(base.encode(params, x), params["centres"], scale=scale)
-        divergence = jnp.sum(jax.scipy.special.kl_div(target, q), axis=-1)
-        weight = at_step(reconstruction, step)
-        terms = merge(out.terms, {"clustering": divergence})
-        return Output(divergence + weight * out.loss, terms, out.latent)
+        assert context.draws.posterior is not None
+        z = as_vectors(context.draws.posterior.mean)
+        q = soft_assignments(z, context.params["centres"], scale=scale)
+        return (Term("clustering", jnp.sum(jax.scipy.special.kl_div(target, q), axis=-1)),)
 
-    return Autoencoder(init, base.encode, base.decode, loss, base.sample)
+    model = base._replace(
+        model=base.model._replace(init=init), objective=scaled(base.objective, reconstruction)
+    )
+    return model.add(Penalty("clustering", apply, (("scale", scale),)))

@@ -4,17 +4,19 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
-from jaxae.networks.basic import Activation
+from jaxae.arrays import Weight, as_vectors, at_step, check_weights
+from jaxae.base import Context, Penalty, Term
+from jaxae.composition import Autoencoder
+from jaxae.networks.layers import Activation
 
-Penalty = Callable[[Array], Array]
+CodePenalty = Callable[[Array], Array]
 """What a code costs, `[b, d] -> [b]`."""
 
 
-def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
-    r"""A model whose codes pay for being active.
+def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencoder:
+    r"""A model with a penalty on active codes.
 
     .. math:: L'(x) = L(x) + \lambda \, \Omega(z)
 
@@ -24,7 +26,7 @@ def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
     Args:
       base: any autoencoder.
       weight: the weight lambda; a constant or a schedule.
-      penalty: :func:`l1`, :func:`rate_divergence`, or a function `[b, d] -> [b]` of your own.
+      penalty: :func:`l1`, :func:`kl_sparsity`, or a function `[b, d] -> [b]` of your own.
 
     Returns:
       an :class:`Autoencoder` whose loss has one more term, `sparsity`, the penalty.
@@ -34,7 +36,8 @@ def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
 
     Examples:
       >>> import jax, jaxae
-      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> base = jaxae.autoencoder(mlp_encoder(2), mlp_decoder((8, 8, 1)))
       >>> model = sparse(base, 0.1, l1)
       >>> images = jnp.zeros((4, 8, 8, 1))
       >>> params = model.init(jax.random.key(0), images)
@@ -46,19 +49,13 @@ def sparse(base: Autoencoder, weight: Weight, penalty: Penalty) -> Autoencoder:
     """
     check_weights(weight=weight)
 
-    def loss(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output:
-        out = base.loss(params, key, x, target=target, step=step, train=train)
-        return out.add("sparsity", penalty(out.latent), at_step(weight, step))
+    def apply(context: Context) -> tuple[Term]:
+        value = penalty(as_vectors(context.z))
+        return (Term("sparsity", value, at_step(weight, context.step)),)
 
-    return base._replace(loss=loss)
+    coupled = getattr(penalty, "coupled", False)
+    options = (("weight", weight), ("penalty", penalty))
+    return base.add(Penalty("sparsity", apply, options, coupled=coupled))
 
 
 def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
@@ -73,7 +70,7 @@ def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
     return jnp.sum(jnp.abs(z), axis=-1)
 
 
-def rate_divergence(rate: float) -> Penalty:
+def kl_sparsity(rate: float) -> CodePenalty:
     r"""How far the units' mean activities in a batch are from a target rate, in nats.
 
     .. math:: \Omega = \sum_j \rho \log \frac{\rho}{\hat\rho_j}
@@ -90,7 +87,7 @@ def rate_divergence(rate: float) -> Penalty:
       ValueError: if the rate is out of range.
 
     Examples:
-      >>> rate_divergence(0.25)(jnp.full((8, 3), 0.25)).tolist()[0]
+      >>> kl_sparsity(0.25)(jnp.full((8, 3), 0.25)).tolist()[0]
       0.0
 
     References:
@@ -108,6 +105,7 @@ def rate_divergence(rate: float) -> Penalty:
         divergence = rate * jnp.log(rate / mean) + (1 - rate) * jnp.log((1 - rate) / (1 - mean))
         return jnp.broadcast_to(jnp.sum(divergence), z.shape[:1])
 
+    penalty.coupled = True  # type: ignore[attr-defined]
     return penalty
 
 

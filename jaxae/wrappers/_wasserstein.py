@@ -1,12 +1,13 @@
-"""Wasserstein autoencoders: all codes together become the prior, by a kernel and without a game."""
+"""Wasserstein autoencoders: the codes of a batch are matched to a prior by a kernel."""
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
 
-from jaxae.base import Autoencoder, Output, Params, Step, Target, Weight, at_step, check_weights
-from jaxae.distributions.divergences import Kernel, imq, mmd
-from jaxae.distributions.priors import Prior, check_size, with_prior
+from jaxae.arrays import Weight, as_vectors, at_step, check_weights
+from jaxae.base import Context, Penalty, Prior, Term
+from jaxae.composition import Autoencoder
+from jaxae.distributions.kernels import Kernel, imq, mmd
+from jaxae.distributions.priors import check_latent_dim
+from jaxae.wrappers._with_prior import with_prior
 
 
 def wasserstein(
@@ -23,21 +24,23 @@ def wasserstein(
     the examples of a batch are coupled.
 
     Args:
-      base: any autoencoder; of a VAE, with its own `beta` at zero.
+      base: any autoencoder; if it is a VAE, set its beta to 0. Of its codes, the draws are compared.
       prior: of codes of this size.
       weight: lambda, a constant or a schedule. The discrepancy is between 0 and 2 (and noise).
-      kernel: what codes are compared by; `imq(2 * prior.size)` when None.
+      kernel: what codes are compared by; `imq(2 * prior.latent_dim)` when None.
 
     Returns:
       an :class:`Autoencoder` that samples from the prior, whose loss has one more term, `mmd`, the
       same for all examples of a batch.
 
     Raises:
-      ValueError: if the weight is negative or not finite; by `loss`, if the codes have another size.
+      ValueError: if the weight is negative or not finite; by `loss`, if the codes have another size,
+        or a batch has one example.
 
     Examples:
-      >>> import jaxae
-      >>> base = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> import jax, jax.numpy as jnp, jaxae
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> base = jaxae.autoencoder(mlp_encoder(2), mlp_decoder((8, 8, 1)))
       >>> model = wasserstein(base, jaxae.priors.standard_normal(2), weight=100.0)
       >>> images = jnp.zeros((4, 8, 8, 1))
       >>> params = model.init(jax.random.key(0), images)
@@ -48,21 +51,14 @@ def wasserstein(
       Tolstikhin et al., `Wasserstein Auto-Encoders <https://arxiv.org/abs/1711.01558>`_.
     """
     check_weights(weight=weight)
-    kernel = imq(2.0 * prior.size) if kernel is None else kernel
+    kernel = imq(2.0 * prior.latent_dim) if kernel is None else kernel
 
-    def loss(
-        params: Params,
-        key: PRNGKeyArray,
-        x: Array,
-        *,
-        target: Target = None,
-        step: Step = 0,
-        train: bool = True,
-    ) -> Output:
-        prior_key, base_key = jax.random.split(key)
-        out = base.loss(params, base_key, x, target=target, step=step, train=train)
-        check_size(out.latent, prior)
-        discrepancy = mmd(out.latent, prior.sample(prior_key, len(x)), kernel)
-        return out.add("mmd", jnp.broadcast_to(discrepancy, len(x)), at_step(weight, step))
+    def apply(context: Context) -> tuple[Term]:
+        z = as_vectors(context.z)
+        check_latent_dim(z, prior)
+        discrepancy = mmd(z, prior.sample(context.key, len(z)), kernel)
+        spread = jnp.broadcast_to(discrepancy, len(z))
+        return (Term("mmd", spread, at_step(weight, context.step)),)
 
-    return with_prior(base._replace(loss=loss), prior)
+    options = (("weight", weight), ("kernel", kernel))
+    return with_prior(base.add(Penalty("mmd", apply, options, coupled=True)), prior)

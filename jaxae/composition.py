@@ -1,0 +1,322 @@
+"""An autoencoder is a model, an objective, penalties and a corruption; the rest is derived here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.arrays import Step, as_float, fold_in_name, merge
+from jaxae.base import (
+    Batch,
+    Context,
+    Corruption,
+    Draws,
+    Model,
+    Objective,
+    Output,
+    Params,
+    Penalty,
+    Tree,
+)
+
+
+class Autoencoder(NamedTuple):
+    """A model and how it is trained: built once, closed over, never passed through `jit`.
+
+    The methods are pure functions. `x` is an array or a tree of arrays whose first axis is the
+    example; bytes are taken for images and divided by 255.
+
+    Attributes:
+      model: what p and q are.
+      objective: what is minimised.
+      penalties: what is added to it, in any order.
+      corruption: what becomes of the encoder's input in the loss, or None.
+      monitor: the validation score that epochs are selected by; None where no score says which epoch
+        is better, as in a game of two players.
+    """
+
+    model: Model
+    objective: Objective
+    penalties: tuple[Penalty, ...] = ()
+    corruption: Corruption | None = None
+    monitor: str | None = "loss"
+
+    def init(self, key: PRNGKeyArray, batch: Batch | Tree) -> Params:
+        """Parameters, a dict with an entry for each network.
+
+        Args:
+          key: for their initialisation.
+          batch: real examples; what depends on data is initialised from them.
+        """
+        batch = as_batch(batch)
+        if self.corruption is not None:
+            corruption_key, key = jax.random.split(key)
+            batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
+        params = self.model.init(key, batch)
+        for penalty in self.penalties:
+            if penalty.init is not None:
+                own = penalty.init(fold_in_name(key, penalty.name), self.model, params, batch)
+                params = merge(params, own)
+        return params
+
+    def encode(self, params: Params, x: Batch | Tree, *, condition: Tree | None = None) -> Tree:
+        """Codes of `x`, deterministic: the means of the posterior, leaves `[b, ...]`.
+
+        Raises:
+          ValueError: if the model has no encoder.
+        """
+        batch = as_batch(x)
+        if condition is not None:
+            batch = batch._replace(condition=_as_floats(condition))
+        return _posterior(self.model)(params, batch).mean
+
+    def decode(self, params: Params, z: Tree, *, condition: Tree | None = None) -> Tree:
+        """What the codes stand for: the mean of the likelihood. It is not clipped to [0, 1]."""
+        return self.model.likelihood(params, z, _as_floats(condition)).mean
+
+    def loss(
+        self,
+        params: Params,
+        key: PRNGKeyArray,
+        batch: Batch | Tree,
+        *,
+        step: Step = 0,
+        train: bool = True,
+    ) -> Output:
+        """The objective and all penalties.
+
+        Args:
+          params: all parameters.
+          key: for the corruption, the draws, and dropout.
+          batch: examples; an array stands for `Batch(x=array)`.
+          step: what schedules of weights are read at.
+          train: whether dropout is on.
+
+        Returns:
+          an :class:`Output`, in nats per example.
+        """
+        batch = as_batch(batch)
+        if self.corruption is not None:
+            corruption_key, key = jax.random.split(key)
+            batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
+        out, draws = self.objective.apply(self.model, params, key, batch, step, train)
+        for penalty in self.penalties:
+            own = fold_in_name(key, penalty.name)
+            context = Context(self.model, params, own, batch, draws, step, train)
+            out = out.add(*penalty.apply(context))
+        return out
+
+    def draws(
+        self, params: Params, key: PRNGKeyArray, batch: Batch | Tree, samples: int = 1
+    ) -> Draws:
+        """Codes drawn from the posterior, and the log-densities of each piece, without dropout."""
+        return draw(self.model, params, key, as_batch(batch), samples)
+
+    def log_weight(
+        self, params: Params, key: PRNGKeyArray, batch: Batch | Tree
+    ) -> Float[Array, " b"]:
+        """Log p(x, z) - log q(z | x) in nats, at one draw of z from q(z | x); `[b]`.
+
+        Raises:
+          ValueError: if the prior or the posterior has no density.
+        """
+        return self.draws(params, key, batch).log_weight[0]
+
+    def sample(
+        self, params: Params, key: PRNGKeyArray, n: int, *, condition: Tree | None = None
+    ) -> Tree:
+        """Means of the likelihood at `n` draws of the prior; with a condition, given it.
+
+        Raises:
+          ValueError: if the model has no prior.
+        """
+        condition = _as_floats(condition)
+        if self.model.prior is None:
+            raise ValueError(
+                "this model has no prior to draw codes from; jaxae.with_prior gives it one, such as "
+                "jaxae.priors.gaussian_mixture of its codes"
+            )
+        z, _ = self.model.prior(params, n, condition).draw(key)
+        return self.decode(params, z, condition=condition)
+
+    @property
+    def coupled(self) -> bool:
+        """Whether the loss of an example depends on the others of its batch."""
+        pieces = (self.model, self.objective, *self.penalties)
+        return any(piece.coupled for piece in pieces)
+
+    def add(self, penalty: Penalty) -> Autoencoder:
+        """The same autoencoder with one more penalty.
+
+        Raises:
+          ValueError: if there is a penalty of that name already.
+        """
+        if penalty.name in [p.name for p in self.penalties]:
+            raise ValueError(
+                f"this model has a penalty {penalty.name!r} already; give one another name"
+            )
+        return self._replace(penalties=(*self.penalties, penalty))
+
+    def __repr__(self) -> str:
+        lines = [f"model: {self.model.name}", f"objective: {_shown(self.objective)}"]
+        lines += [f"penalty: {_shown(penalty)}" for penalty in self.penalties]
+        if self.corruption is not None:
+            lines.append(f"corruption: {_name(self.corruption)}")
+        lines.append(f"monitor: {self.monitor}")
+        return "Autoencoder(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def draw(
+    model: Model,
+    params: Params,
+    key: PRNGKeyArray,
+    batch: Batch,
+    samples: int = 1,
+    *,
+    train: bool = False,
+    posterior_params: Params = None,
+    stop_density: bool = False,
+) -> Draws:
+    r"""Draws codes from q(z | x), and evaluates the likelihood, the prior and the posterior at them.
+
+    All objectives are made of this function.
+
+    Args:
+      model: with a posterior.
+      params: of all networks.
+      key: for the draws and for dropout.
+      batch: examples.
+      samples: k, how many codes are drawn for each example.
+      train: whether dropout is on.
+      posterior_params: parameters for q alone, in place of `params`: with `stop_gradient` around one
+        of the two, the gradient is that of the encoder or that of the decoder alone.
+      stop_density: whether no gradient goes through the parameters of log q(z | x), only through z.
+
+    Returns:
+      :class:`Draws`, whose arrays are `[k, b]`.
+
+    Raises:
+      ValueError: if the model has no encoder, or `stop_density` is asked for and the posterior has a
+        density at its own draws only.
+    """
+    noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
+    q = params if posterior_params is None else posterior_params
+    encoder_key = encoder_key if train else None
+    posterior = _posterior(model)(q, batch, key=encoder_key)
+    if samples == 1:
+        z, log_posterior = jax.tree.map(lambda leaf: leaf[None], posterior.draw(noise_key))
+    else:
+        z, log_posterior = jax.vmap(posterior.draw)(jax.random.split(noise_key, samples))
+    if stop_density:
+        frozen = _posterior(model)(jax.lax.stop_gradient(q), batch, key=encoder_key)
+        if frozen.log_prob is None:
+            raise ValueError(
+                "this estimator needs the density of the posterior at any code, and this posterior has "
+                "it at its own draws only"
+            )
+        log_posterior = jax.vmap(frozen.log_prob)(z)
+
+    b = len(jax.tree.leaves(batch.x)[0])
+
+    def flat(tree: Tree) -> Tree:
+        return jax.tree.map(lambda leaf: leaf.reshape(samples * b, *leaf.shape[2:]), tree)
+
+    def repeated(tree: Tree) -> Tree:
+        return flat(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (samples, *leaf.shape)), tree))
+
+    likelihood = model.likelihood(
+        params, flat(z), repeated(batch.condition), key=decoder_key if train else None
+    )
+    log_likelihood = likelihood.log_prob_of(repeated(batch.x), repeated(batch.observed))
+    prior, log_prior = None, None
+    if model.prior is not None:
+        prior = model.prior(params, b, batch.condition)
+        if prior.log_prob is not None:
+            log_prior = jax.vmap(prior.log_prob)(z)
+    return Draws(
+        z,
+        log_likelihood.reshape(samples, b),
+        log_prior,
+        log_posterior,
+        posterior,
+        prior,
+        likelihood,
+    )
+
+
+def reconstruct(
+    model: Autoencoder, params: Params, x: Batch | Tree, *, condition: Tree | None = None
+) -> Tree:
+    """What is decoded from the codes of `x`: `decode(encode(x))`, deterministic.
+
+    Args:
+      model: any autoencoder.
+      params: its parameters.
+      x: examples, bytes or floats.
+      condition: for a conditional model.
+
+    Returns:
+      the mean of the likelihood, of the shape of what is described; it is not clipped.
+    """
+    z = model.encode(params, x, condition=condition)
+    if condition is None and isinstance(x, Batch):
+        condition = x.condition
+    return model.decode(params, z, condition=condition)
+
+
+def as_batch(batch: Batch | Tree) -> Batch:
+    """A batch with its images as floats; an array or a dict stands for `Batch(x)`.
+
+    Raises:
+      ValueError: for a tuple or list, which does not say what is what.
+
+    Examples:
+      >>> as_batch(jnp.full((1, 2), 255, jnp.uint8)).x.tolist()
+      [[1.0, 1.0]]
+    """
+    if not isinstance(batch, Batch):
+        if isinstance(batch, tuple | list):
+            raise ValueError(
+                "a tuple does not say what is what; write jaxae.Batch(x, label=labels), or "
+                "jaxae.Batch(targets, seen=inputs)"
+            )
+        batch = Batch(batch)
+    x, seen, condition = map(_as_floats, (batch.x, batch.seen, batch.condition))
+    label = None if batch.label is None else jnp.asarray(batch.label)
+    return Batch(x, seen, condition, label, batch.observed)
+
+
+def _as_floats(tree: Tree) -> Tree:
+    """Bytes as floats in [0, 1] and floats as float32; whole numbers stay what they are."""
+
+    def convert(leaf: Any) -> Array:
+        leaf = jnp.asarray(leaf)
+        if leaf.dtype == jnp.uint8 or jnp.issubdtype(leaf.dtype, jnp.floating):
+            return as_float(leaf)
+        return leaf
+
+    return jax.tree.map(convert, tree)
+
+
+def _posterior(model: Model) -> Callable[..., Any]:
+    if model.posterior is None:
+        raise ValueError("this model has no encoder, so there is no code of an image")
+    return model.posterior
+
+
+def _shown(piece: Objective | Penalty) -> str:
+    return f"{piece.name}({', '.join(f'{name}={_name(value)}' for name, value in piece.options)})"
+
+
+def _name(value: Any) -> str:
+    """A value in print; a function by its name."""
+    if isinstance(value, partial):
+        value = value.func
+    if callable(value):
+        return str(getattr(value, "__qualname__", value)).split(".<locals>")[0]
+    return str(value)

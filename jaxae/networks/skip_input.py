@@ -1,0 +1,121 @@
+"""Networks that see their input again at the end, and only correct it."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.base import Network, Params
+from jaxae.data.colors import with_luma
+from jaxae.networks.layers import check, check_image
+
+Combine = Callable[[Array, Array], Array]
+"""What becomes of the input and the image of a decoder, `(x, y) -> image`."""
+
+CORRECTION = 0.1
+"""The part of a network's image that is added to the input."""
+
+
+def with_input(
+    encoder: Network,
+    decoder: Network,
+    shape: Sequence[int],
+    combine: Combine | None = None,
+) -> tuple[Network, Network]:
+    r"""The same pair, whose code holds the input too, so that the decoder need not make it again.
+
+    .. math:: z' = (x, z), \qquad y' = \operatorname{combine}(x, g(z))
+
+    With `combine` :func:`add` the network predicts the residual, what is to be added to the input.
+    Others make sure of what is known of the answer already: :func:`colorize`, that its grey levels
+    are those of the input; :func:`fill`, that nothing changes outside a hole.
+
+    Args:
+      encoder: any, from images of this shape.
+      decoder: any, from its codes.
+      shape: of one image as the encoder sees it, `(h, w, c)`.
+      combine: `(x, y) -> image`, of the input and the decoder's image (of several outputs for a
+        value, the first); :func:`add` when None.
+
+    Returns:
+      an encoder and a decoder, whose codes are `[b, h w c + d]`.
+
+    Raises:
+      ValueError: by `apply`, if the images are not of this shape.
+
+    Examples:
+      >>> import jax
+      >>> shape = (8, 8, 3)
+      >>> from jaxae.networks import unet_decoder, unet_encoder
+      >>> encoder, decoder = with_input(unet_encoder((4,)), unet_decoder(shape, (4,)), shape)
+      >>> z = jnp.zeros((2, 8 * 8 * 3 + 4 * 4 * 4))
+      >>> decoder.apply(decoder.init(jax.random.key(0), z), z).shape
+      (2, 8, 8, 3)
+
+    References:
+      He et al., `Deep Residual Learning <https://arxiv.org/abs/1512.03385>`_; Schwab, Antholzer and
+      Haltmeier, `Deep Null Space Learning for Inverse Problems <https://arxiv.org/abs/1806.06137>`_.
+    """
+    check_image(shape)
+    check(0.0, shape=shape)
+    values = math.prod(shape)
+    together = add if combine is None else combine
+
+    def encode(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
+        if x.shape[1:] != tuple(shape):
+            raise ValueError(
+                f"the encoder was made for images of {tuple(shape)}, not of {x.shape[1:]}"
+            )
+        z = encoder.apply(params, x, key=key)
+        return jnp.concatenate([x.reshape(x.shape[0], -1).astype(z.dtype), z], axis=1)
+
+    def init(key: PRNGKeyArray, z: Array) -> Params:
+        return decoder.init(key, z[:, values:])
+
+    def decode(params: Params, z: Array, *, key: PRNGKeyArray | None = None) -> Array:
+        x = z[:, :values].reshape(z.shape[0], *shape)
+        y = decoder.apply(params, z[:, values:], key=key)
+        if y.ndim == x.ndim:
+            return together(x, y)
+        return y.at[..., 0].set(together(x, y[..., 0]))
+
+    return Network(encoder.init, encode), Network(init, decode)
+
+
+def add(x: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """The input and a tenth of the network's image: training begins near the input.
+
+    Examples:
+      >>> float(add(jnp.ones((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), 5.0))[0, 0, 0, 0])
+      1.5
+    """
+    return x + CORRECTION * y
+
+
+def colorize(grey: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """The input and a tenth of the network's image, with the grey levels of the input.
+
+    Examples:
+      >>> from jaxae.data.colors import luma
+      >>> image = colorize(jnp.full((1, 1, 1, 3), 0.5), jnp.array([1.0, 5.0, 2.0]).reshape(1, 1, 1, 3))
+      >>> round(float(luma(image)[0, 0, 0, 0]), 4)
+      0.5
+    """
+    return with_luma(grey, grey + CORRECTION * y)
+
+
+def fill(hidden: Float[Array, "b h w c1"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """The network's image (around grey) in the hole, and the input around it.
+
+    Args:
+      hidden: images whose last channel is 1 where there is a hole: :func:`jaxae.corruptions.hide`.
+      y: what the network makes of them.
+
+    Examples:
+      >>> hidden = jnp.array([[0.25, 0.0], [0.5, 1.0]]).reshape(1, 1, 2, 2)
+      >>> fill(hidden, jnp.full((1, 1, 2, 1), 0.25)).ravel().tolist()
+      [0.25, 0.75]
+    """
+    hole = hidden[..., -1:]
+    return hole * (0.5 + y) + (1 - hole) * hidden[..., :-1]
