@@ -61,9 +61,9 @@ def train(folder: str, pipe: Connection) -> None:
     sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     digits = jaxae.load("digits")
     model = jaxae.vae(
-        jaxae.mlp_encoder(8, (32,), dropout=0.1),
-        jaxae.mlp_decoder((8, 8, 1), (32,)),
-        jaxae.bernoulli(),
+        jaxae.networks.mlp_encoder(8, (32,), dropout=0.1),
+        jaxae.networks.mlp_decoder((8, 8, 1), (32,)),
+        jaxae.likelihoods.bernoulli(),
         code=4,
     )
     run = Run(folder, {"epochs": EPOCHS})
@@ -101,7 +101,7 @@ def train(folder: str, pipe: Connection) -> None:
             key=jax.random.key(0),
             batch_size=BATCH,
             validation=digits.validation.images,
-            transform=jaxae.binarize,
+            transform=jaxae.data.binarize,
             patience=EPOCHS - 1,
             average=0.9,
             checkpoints=run.checkpoints,

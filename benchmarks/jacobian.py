@@ -55,14 +55,14 @@ def jaxae_step(mode: str, inputs: int, hidden: int, code: int) -> Callable[[], f
     import jaxae
     from jaxae.training.step import compiler_options
 
-    encoder = jaxae.mlp_encoder(code, (hidden,) if hidden else (), activation=jnp.tanh)
-    encoder = jaxae.activate(encoder, jax.nn.sigmoid)
+    encoder = jaxae.networks.mlp_encoder(code, (hidden,) if hidden else (), activation=jnp.tanh)
+    encoder = jaxae.networks.activate(encoder, jax.nn.sigmoid)
     x = jax.random.uniform(jax.random.key(0), (BATCH, inputs, 1, 1))
     params = encoder.init(jax.random.key(1), x)
 
     def objective(params: Any, key: jax.Array) -> jax.Array:
         function = lambda x: encoder.apply(params, x)  # noqa: E731
-        return jaxae.squared_jacobian_norm(function, x, mode=mode, key=key).mean()  # type: ignore[arg-type]
+        return jaxae.objectives.squared_jacobian_norm(function, x, mode=mode, key=key).mean()  # type: ignore[arg-type]
 
     gradient = (
         jax.jit(jax.grad(objective))

@@ -28,19 +28,19 @@ def model(workload: Workload, name: str) -> jaxae.Autoencoder:
     """The model of a workload."""
     kind, shape, widths, code = workload.kind, workload.shape, workload.widths, workload.code
     if kind == "conv_vae":
-        encoder = jaxae.conv_encoder(2 * code, widths, activation=nn.relu)
-        decoder = jaxae.conv_decoder(shape, widths[::-1], activation=nn.relu)
+        encoder = jaxae.networks.conv_encoder(2 * code, widths, activation=nn.relu)
+        decoder = jaxae.networks.conv_decoder(shape, widths[::-1], activation=nn.relu)
         return jaxae.vae(encoder, decoder, code=code)
     if kind == "contractive":
-        encoder = jaxae.linen(Sigmoids((*widths, code)))
-        decoder = jaxae.mlp_decoder(shape, widths[::-1], activation=nn.sigmoid)
-        base = jaxae.autoencoder(encoder, decoder, jaxae.bernoulli())
+        encoder = jaxae.networks.linen(Sigmoids((*widths, code)))
+        decoder = jaxae.networks.mlp_decoder(shape, widths[::-1], activation=nn.sigmoid)
+        base = jaxae.autoencoder(encoder, decoder, jaxae.likelihoods.bernoulli())
         return jaxae.contractive(base, 0.1, mode=MODES[name])
     twice = 1 if kind == "deep_ae" else 2
-    encoder = jaxae.mlp_encoder(twice * code, widths, activation=nn.relu)
-    decoder = jaxae.mlp_decoder(shape, widths[::-1], activation=nn.relu)
+    encoder = jaxae.networks.mlp_encoder(twice * code, widths, activation=nn.relu)
+    decoder = jaxae.networks.mlp_decoder(shape, widths[::-1], activation=nn.relu)
     if kind == "deep_ae":
-        return jaxae.autoencoder(encoder, decoder, jaxae.bernoulli())
+        return jaxae.autoencoder(encoder, decoder, jaxae.likelihoods.bernoulli())
     vae = jaxae.vae(encoder, decoder, code=code)
     return jaxae.importance_weighted(vae, IMPORTANCE_SAMPLES) if kind == "iwae" else vae
 

@@ -67,7 +67,9 @@ def likelihood(samples: int, images: int) -> dict[str, float]:
     model = ours.model(WORKLOADS[ROW], ROW)
     x = jaxae.as_float(jaxae.load("mnist5k").test.images[:images])
     params = model.init(jax.random.key(0), x)
-    estimate = jax.jit(lambda params, key, x: jaxae.importance_nll(model, params, key, x, samples))
+    estimate = jax.jit(
+        lambda params, key, x: jaxae.analysis.importance_nll(model, params, key, x, samples)
+    )
     jax.block_until_ready(estimate(params, jax.random.key(1), x))
     started = time.perf_counter()
     jax.block_until_ready(estimate(params, jax.random.key(1), x))

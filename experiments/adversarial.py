@@ -154,7 +154,7 @@ def main(config: Config) -> dict[str, Any]:
                 images = np.asarray(base.as_trained(data, data.train[voters]))
                 train = np.asarray(running.encode(model, params[name], images))
                 labelled = (train, np.asarray(data.labels[0])[voters])
-                results[f"{name}/neighbour_error"] = jaxae.neighbour_probe(
+                results[f"{name}/neighbour_error"] = jaxae.analysis.neighbour_probe(
                     labelled, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
                 )
         draw(config, run, {k: model for k, (model, _) in built.items()}, params, codes, prior, data)
@@ -210,7 +210,7 @@ def build(
     plain = jaxae.autoencoder(*networks, likelihood)
     game = jaxae.adversarial(
         plain,
-        jaxae.mlp_encoder(1, (500, 500)),
+        jaxae.networks.mlp_encoder(1, (500, 500)),
         prior,
         weight=config.weight,
         r1=config.r1,
@@ -227,7 +227,7 @@ def build(
 def yard(prior: Prior) -> Kernel:
     """The kernel that codes are compared by: its unit is a typical squared distance, of the prior itself."""
     drawn = prior.sample(jax.random.key(base.SAMPLE_SEED), COMPARED)
-    return jaxae.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
+    return jaxae.distributions.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
 
 
 def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
@@ -235,7 +235,7 @@ def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
     drawn_key, pairs_key = jax.random.split(jax.random.key(base.SAMPLE_SEED))
     drawn = prior.sample(drawn_key, n)
     kernel = yard(prior)
-    discrepancy = jax.jit(lambda x, y: jaxae.mmd(x, y, kernel))
+    discrepancy = jax.jit(lambda x, y: jaxae.distributions.mmd(x, y, kernel))
 
     def compare(x: jax.Array, y: jax.Array) -> tuple[float, float]:
         distances = [ks_2samp(a, b).statistic for a, b in zip(x.T, y.T, strict=True)]
@@ -301,9 +301,11 @@ def draw(
     images = running.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
     figures.grid(images, run.figures / "samples.png", title=f"{title}: decoded draws of the prior")
     if config.code == 2 and config.prior == "normal":
-        quantiles = jaxae.normal_quantiles(GRID)
-        z = jaxae.plane(quantiles, quantiles)
-        grid = jaxae.decode_grid(lambda z: jnp.asarray(running.decode(model, params["AAE"], z)), z)
+        quantiles = jaxae.analysis.normal_quantiles(GRID)
+        z = jaxae.analysis.plane(quantiles, quantiles)
+        grid = jaxae.analysis.decode_grid(
+            lambda z: jnp.asarray(running.decode(model, params["AAE"], z)), z
+        )
         figures.grid(
             np.asarray(grid).reshape(-1, *data.test.shape[1:]),
             run.figures / "plane.png",

@@ -153,8 +153,8 @@ def main(config: Config) -> dict[str, Any]:
             found = k_means(codes, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
             if config.preset == "best":
-                start = jaxae.spectral_clusters(codes[0], clusters, seed=seed)
-                agreement = jaxae.cluster_scores(start, np.asarray(data.labels[0], int))
+                start = jaxae.analysis.spectral_clusters(codes[0], clusters, seed=seed)
+                agreement = jaxae.analysis.cluster_scores(start, np.asarray(data.labels[0], int))
                 scores.setdefault("spectral/", []).append({"train/accuracy": agreement.accuracy})
                 found = refine(settings, part, model, fitted.params, start, codes[0], data)
                 scores.setdefault("", []).append(score(found, data))
@@ -187,7 +187,7 @@ def augmentation(config: Config, side: int) -> Any:
     strengths = (config.rotation, config.stretch, config.shear, config.shift)
     if not any(strengths):
         return None
-    return jaxae.random_affine(
+    return jaxae.augmentations.random_affine(
         rotation=config.rotation,
         scale=config.stretch,
         shear=config.shear,
@@ -198,9 +198,9 @@ def augmentation(config: Config, side: int) -> Any:
 def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
     """The autoencoder: fully connected, half the squared error."""
     shape = data.train.shape[1:]
-    encoder = jaxae.mlp_encoder(config.code, config.hidden)
-    decoder = jaxae.mlp_decoder(shape, config.hidden[::-1])
-    return jaxae.autoencoder(encoder, decoder, jaxae.gaussian())
+    encoder = jaxae.networks.mlp_encoder(config.code, config.hidden)
+    decoder = jaxae.networks.mlp_decoder(shape, config.hidden[::-1])
+    return jaxae.autoencoder(encoder, decoder, jaxae.likelihoods.gaussian())
 
 
 def k_means(codes: tuple[np.ndarray, np.ndarray], clusters: int, seed: int) -> Found:
@@ -238,11 +238,11 @@ def refine(
 
     def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
         z = running.encode(model, params, images)
-        return np.asarray(jaxae.soft_assignments(z, centres, scale=scale))
+        return np.asarray(jaxae.wrappers.soft_assignments(z, centres, scale=scale))
 
     for i in range(config.rounds):
         if i > 0:
-            targets = jaxae.sharpened(assignments(params, centres, data.train))
+            targets = jaxae.wrappers.target_distribution(assignments(params, centres, data.train))
         clustered = jaxae.deep_clustering(
             model, params, centres, scale=scale, reconstruction=config.reconstruction
         )
@@ -261,10 +261,12 @@ def refine(
 def score(found: Found, data: base.Data) -> dict[str, float]:
     """How well clusters agree with classes: on test images, and on all of them."""
     labels, test_labels = (np.asarray(data.labels[i], int) for i in (0, 2))
-    held_out = jaxae.cluster_scores(found.test, test_labels)
-    one_to_one = jaxae.match_clusters(found.train, labels)
-    majority = jaxae.majority_classes(found.train, labels)
-    together = jaxae.cluster_scores(found.everything, np.concatenate([labels, test_labels]))
+    held_out = jaxae.analysis.cluster_scores(found.test, test_labels)
+    one_to_one = jaxae.analysis.match_clusters(found.train, labels)
+    majority = jaxae.analysis.majority_classes(found.train, labels)
+    together = jaxae.analysis.cluster_scores(
+        found.everything, np.concatenate([labels, test_labels])
+    )
     return {
         "test/accuracy": float(np.mean(assign(one_to_one, found.test) == test_labels)),
         "test/purity": float(np.mean(assign(majority, found.test) == test_labels)),
@@ -299,7 +301,7 @@ def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
     labels = np.asarray(data.labels[0], int)
     test_labels = np.asarray(data.labels[2], int)
     name = Path(config.dataset).name
-    classes = jaxae.match_clusters(found.train, labels)
+    classes = jaxae.analysis.match_clusters(found.train, labels)
     # Clusters in the order of their classes; those without one at the end.
     order = np.argsort(np.where(classes < 0, classes.max() + 1, classes), kind="stable")
     said = [f"{c} \u2192 {classes[c]}" if classes[c] >= 0 else f"{c}" for c in order]

@@ -73,7 +73,9 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
         return plain
     return plain._replace(
         combine=lambda grey, y: grey,
-        likelihood=jaxae.color_classes(jnp.asarray(centres), temperature=config.temperature),
+        likelihood=jaxae.likelihoods.color_classes(
+            jnp.asarray(centres), temperature=config.temperature
+        ),
         likelihood_name=f"{len(centres)} classes of colours, temperature {config.temperature:g},",
     )
 

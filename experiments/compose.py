@@ -22,11 +22,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxae.networks.basic import Activation
 
 import jaxae
 from experiments.shared import flags as base
 from experiments.shared import running
-from jaxae.networks.basic import Activation
 from jaxae.runs import figures
 from jaxae.runs.folder import Run
 from jaxae.wrappers._sparse import Penalty
@@ -122,13 +122,13 @@ def sparsity(config: Config) -> Sparsity:
     kind, *numbers = config.sparse.split(":")
     values = [base.number(text, config.sparse) for text in numbers]
     if kind == "l1" and len(values) == 1:
-        return Sparsity(penalty=jaxae.l1, weight=values[0])
+        return Sparsity(penalty=jaxae.wrappers.l1, weight=values[0])
     if config.beta is not None and kind in ("kl", "top_k"):
         raise ValueError(f"--sparse {kind} is for a deterministic code, not for a VAE")
     if kind == "kl" and len(values) == 2:
-        return Sparsity(jax.nn.sigmoid, jaxae.rate_divergence(values[1]), values[0])
+        return Sparsity(jax.nn.sigmoid, jaxae.wrappers.kl_sparsity(values[1]), values[0])
     if kind == "top_k" and len(values) == 1 and values[0] == int(values[0]):
-        return Sparsity(jaxae.top_k(int(values[0])))
+        return Sparsity(jaxae.wrappers.top_k(int(values[0])))
     raise ValueError(f"--sparse is l1:WEIGHT, kl:WEIGHT:RATE or top_k:K, not {config.sparse!r}")
 
 
@@ -159,7 +159,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
             overcomplete=overcomplete,
         )
         if extra.activation is not None:
-            encoder = jaxae.activate(encoder, extra.activation)
+            encoder = jaxae.networks.activate(encoder, extra.activation)
         if config.beta is None:
             model = jaxae.autoencoder(encoder, decoder, likelihood)
         else:

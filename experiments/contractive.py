@@ -90,7 +90,7 @@ class Config(base.Config):
 def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencoder]:
     """The five models; what differs is a wrapper."""
     base_model = jaxae.tied_autoencoder(
-        shape, config.code, code_activation=jax.nn.sigmoid, likelihood=jaxae.bernoulli()
+        shape, config.code, code_activation=jax.nn.sigmoid, likelihood=jaxae.likelihoods.bernoulli()
     )
     gaussian = jaxae.corruptions.gaussian(config.noise)
     return {
@@ -165,7 +165,7 @@ def fine_tune(
     fitted = running.fit(
         settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
     )
-    evaluate = jaxae.make_evaluate(jaxae.loss_scores(classifier))
+    evaluate = jaxae.training.make_evaluate(jaxae.training.loss_scores(classifier))
     scores = evaluate((fitted.params, 0), jax.random.key(base.TEST_SEED), (data.test, labels[2]))
     return 100 * float(scores["error"].mean(dtype=np.float64))
 
@@ -175,7 +175,9 @@ def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str
 
     def score(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         z = model.encode(params, x)
-        squared = jaxae.squared_jacobian_norm(lambda x: model.encode(params, x), x, mode="auto")
+        squared = jaxae.objectives.squared_jacobian_norm(
+            lambda x: model.encode(params, x), x, mode="auto"
+        )
         saturated = jnp.mean((z < SATURATED) | (z > 1 - SATURATED), axis=1)
         return {
             "jacobian": jnp.sqrt(squared),
@@ -183,8 +185,8 @@ def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str
             "code_scale": jnp.sqrt(jnp.mean(jnp.square(z), axis=1)),
         }
 
-    evaluate = jaxae.make_evaluate(score, batch_size=50)
-    return jaxae.means(evaluate(params, jax.random.key(0), base.choose(data, DESCRIBED)))
+    evaluate = jaxae.training.make_evaluate(score, batch_size=50)
+    return jaxae.training.means(evaluate(params, jax.random.key(0), base.choose(data, DESCRIBED)))
 
 
 def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
@@ -197,8 +199,8 @@ def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, 
     some = base.spread(len(data.train), PROBED)
     train = codes(data.train[some]), labels[0][some]
     test = codes(data.test), labels[2]
-    linear = jaxae.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
-    nearest = jaxae.neighbour_probe(train, test)
+    linear = jaxae.analysis.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
+    nearest = jaxae.analysis.neighbour_probe(train, test)
     return {"linear_probe_error": 100 * linear, "neighbour_probe_error": 100 * nearest}
 
 

@@ -67,9 +67,9 @@ class Config(base.Config):
 
 def deep(config: Config, shape: tuple[int, ...]) -> jaxae.Autoencoder:
     """The deep autoencoder: images through a sigmoid, squared error."""
-    encoder = jaxae.mlp_encoder(config.code, config.hidden, activation=jax.nn.silu)
-    decoder = jaxae.mlp_decoder(shape, config.hidden[::-1], activation=jax.nn.silu)
-    model = jaxae.autoencoder(encoder, jaxae.activate(decoder, jax.nn.sigmoid))
+    encoder = jaxae.networks.mlp_encoder(config.code, config.hidden, activation=jax.nn.silu)
+    decoder = jaxae.networks.mlp_decoder(shape, config.hidden[::-1], activation=jax.nn.silu)
+    model = jaxae.autoencoder(encoder, jaxae.networks.activate(decoder, jax.nn.sigmoid))
     if config.noise != 0:
         model = jaxae.denoising(model, jaxae.corruptions.gaussian(config.noise))
     return model
@@ -83,7 +83,7 @@ def main(config: Config) -> dict[str, Any]:
     check(config, data)
     model = deep(config, shape)
     if config.shift != 0:
-        data = data._replace(transform=jaxae.random_shift(config.shift))
+        data = data._replace(transform=jaxae.augmentations.random_shift(config.shift))
 
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
@@ -102,7 +102,9 @@ def main(config: Config) -> dict[str, Any]:
             ("logistic_pca", jaxae.logistic_pca(shape, config.code), epochs),
             (
                 "logistic_pca_linear_encoder",
-                jaxae.linear_autoencoder(shape, config.code, likelihood=jaxae.bernoulli()),
+                jaxae.linear_autoencoder(
+                    shape, config.code, likelihood=jaxae.likelihoods.bernoulli()
+                ),
                 6 * epochs,
             ),
         ):
@@ -111,7 +113,7 @@ def main(config: Config) -> dict[str, Any]:
             )
             fitted = running.fit(settings, run.part(name), linear, data._replace(transform=None))
             measure(name, linear, fitted.params)
-        pca = jaxae.pca(config.code, jaxae.gaussian(clip=False))
+        pca = jaxae.pca(config.code, jaxae.likelihoods.gaussian(clip=False))
         measure("pca", pca, jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train)))
         results["protocol"] = (
             f"{data.protocol}; the deep autoencoder trained on images shifted by up to {config.shift} "

@@ -93,12 +93,14 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
             raise ValueError("--code goes with a network that has a bottleneck, not with unet")
         channels = (48, 96, 192) if config.hidden is None else config.hidden
         options = base.network_options(config)
-        encoder = jaxae.unet_encoder(channels, **options)
-        decoder = jaxae.unet_decoder(shape, channels[::-1], outputs=likelihood.outputs, **options)
+        encoder = jaxae.networks.unet_encoder(channels, **options)
+        decoder = jaxae.networks.unet_decoder(
+            shape, channels[::-1], outputs=likelihood.outputs, **options
+        )
     else:
         encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
     if name == "gaussian" and config.scale != "learned":
-        decoder = jaxae.activate(decoder, jax.nn.sigmoid)
+        decoder = jaxae.networks.activate(decoder, jax.nn.sigmoid)
     return jaxae.autoencoder(encoder, decoder, likelihood), name
 
 
@@ -142,7 +144,7 @@ def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
     if math.prod(data.train.shape[1:]) <= LINEAR_VALUES:
         # The model sees fresh noise in every epoch: small data sets are corrupted several times.
         draws = max(1, round(LINEAR_IMAGES / len(data.train)))
-        fit = jax.jit(lambda key, x: jaxae.linear_denoiser(key, x, corrupt, draws=draws))
+        fit = jax.jit(lambda key, x: jaxae.analysis.linear_denoiser(key, x, corrupt, draws=draws))
         some = data.train
         if data.placement == "stream":
             some = data.train[base.spread(len(data.train), LINEAR_IMAGES)]
@@ -159,11 +161,11 @@ def measure(data: base.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str
     for i in range(0, len(data.test), size):
         x = jaxae.as_float(data.test[i : i + size])
         y = jnp.clip(denoise(corrupt(jax.random.fold_in(key, i), x)), 0, 1)
-        squared.append(np.asarray(jaxae.squared_error(x, y)))
+        squared.append(np.asarray(jaxae.analysis.squared_error(x, y)))
         if fits:
-            similarity.append(np.asarray(jaxae.ssim(x, y)))
+            similarity.append(np.asarray(jaxae.analysis.ssim(x, y)))
     mse = float(np.concatenate(squared).mean(dtype=np.float64)) / math.prod(data.test.shape[1:])
-    found = {"mse": mse, "psnr": jaxae.psnr(mse)}
+    found = {"mse": mse, "psnr": jaxae.analysis.psnr(mse)}
     return found | ({"ssim": float(np.concatenate(similarity).mean())} if fits else {})
 
 

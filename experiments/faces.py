@@ -142,9 +142,9 @@ def flipped(transform: Transform | None) -> Transform:
 
     def both(key: jax.Array, x: jax.Array) -> jax.Array:
         if transform is None:
-            return jaxae.random_flip(key, x)
+            return jaxae.augmentations.random_flip(key, x)
         first, second = jax.random.split(key)
-        return transform(second, jaxae.random_flip(first, x))
+        return transform(second, jaxae.augmentations.random_flip(first, x))
 
     return both
 
@@ -207,10 +207,14 @@ def find(config: Config, codes: jax.Array, data: base.Data, terms: Terms) -> jax
     attributes = data.attributes[0]
     if config.direction == "partial":
         names = [name for name, has in attributes.items() if 0 < has.sum() < len(has)]
-        found = jaxae.partial_directions(codes, np.stack([attributes[n] for n in names], axis=1))
+        found = jaxae.analysis.partial_directions(
+            codes, np.stack([attributes[n] for n in names], axis=1)
+        )
         by_name = dict(zip(names, found, strict=True))
         return sum((sign * by_name[name] for name, sign in terms), jnp.zeros(codes.shape[1]))
-    method = {"means": jaxae.mean_difference, "logistic": jaxae.logistic_normal}[config.direction]
+    method = {"means": jaxae.analysis.attribute_vector, "logistic": jaxae.analysis.logistic_normal}[
+        config.direction
+    ]
     return sum(
         (sign * method(codes, attributes[name]) for name, sign in terms), jnp.zeros(codes.shape[1])
     )
@@ -247,7 +251,7 @@ def go(
         chosen = start[base.spread(len(start), FACES)]
         strengths = jnp.asarray(STRENGTHS)[None, :, None]
         path = test_codes[chosen][:, None] + strengths * direction
-        faces = np.asarray(jaxae.decode_grid(lambda z: model.decode(params, z), path))
+        faces = np.asarray(jaxae.analysis.decode_grid(lambda z: model.decode(params, z), path))
         originals = np.asarray(jaxae.as_float(data.test[chosen]))[:, None]
         figures.panels(
             {"": np.concatenate([originals, faces], axis=1)},
@@ -302,7 +306,7 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
     key = jax.random.key(base.SAMPLE_SEED)
     drawn = {
         "the prior, N(0, I)": jax.random.normal(key, (30, config.code)),
-        "a normal distribution fitted to training codes": jaxae.draw_like(key, codes, 30),
+        "a normal distribution fitted to training codes": jaxae.analysis.draw_like(key, codes, 30),
     }
     figures.panels(
         {
@@ -320,9 +324,9 @@ def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: 
         return
     rows = {}
     for i in range(half):
-        rows[f"pixels{' ' * i}"] = np.asarray(jaxae.lerp(ends[2 * i], ends[2 * i + 1], t))
+        rows[f"pixels{' ' * i}"] = np.asarray(jaxae.analysis.lerp(ends[2 * i], ends[2 * i + 1], t))
         rows[f"codes{' ' * i}"] = np.asarray(
-            model.decode(params, jaxae.lerp(z[2 * i], z[2 * i + 1], t))
+            model.decode(params, jaxae.analysis.lerp(z[2 * i], z[2 * i + 1], t))
         )
     figures.rows(rows, run.figures / "interpolation.png", title=f"{title}: from face to face")
 

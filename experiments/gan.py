@@ -133,8 +133,8 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
             jaxae.vae_gan(
                 probabilistic,
                 decoder,
-                jaxae.activate(features, leaky_relu),
-                jaxae.mlp_encoder(1, ()),
+                jaxae.networks.activate(features, leaky_relu),
+                jaxae.networks.mlp_encoder(1, ()),
                 likelihood,
                 code=config.code,
                 beta=config.beta,
@@ -167,14 +167,14 @@ def main(config: Config) -> dict[str, Any]:
     check_data(config, data)
     features = None
     if config.inception is not None:
-        features = jax.jit(jaxae.fid_features(config.inception))
+        features = jax.jit(jaxae.analysis.fid_features(config.inception))
         jax.eval_shape(features, jaxae.as_float(data.test[:1]))  # that there is every layer
     built = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
         judge = None
         if base.count_classes(data):
-            judge = Judge(config, run, data, jaxae.conv_encoder(FEATURES))
+            judge = Judge(config, run, data, jaxae.networks.conv_encoder(FEATURES))
         real = judged(data)
         fidelity = make_fidelity(
             judge, real, data.train, dataset=config.dataset, inception=features
@@ -305,7 +305,7 @@ def show(
     train = flat(data.train)
     for name, images in shown.items():
         rows[name] = images
-        found = jaxae.nearest(flat(images), train).which
+        found = jaxae.analysis.nearest(flat(images), train).which
         rows[f"{name}: nearest"] = np.asarray(jaxae.as_float(data.train[found]))
     figures.rows(
         rows,

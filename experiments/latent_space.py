@@ -162,7 +162,7 @@ def main(config: Config) -> dict[str, Any]:
         results: dict[str, Any] = {}
         judge = None
         if classes:
-            judge = Judge(config, run, data, jaxae.mlp_encoder(256))
+            judge = Judge(config, run, data, jaxae.networks.mlp_encoder(256))
         if judge is not None:
             some = base.spread(len(data.test), 2 * JUDGED)
             seen = judge.probabilities(data.test[some])
@@ -223,11 +223,13 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     # Parameters are arguments: a program that holds them as constants takes long to compile.
     @jax.jit
     def speeds(params: Any, start: jax.Array, end: jax.Array) -> jax.Array:
-        return jaxae.speeds(partial(one.model.decode, params), start, end, steps=STEPS)
+        return jaxae.analysis.path_speeds(
+            partial(one.model.decode, params), start, end, steps=STEPS
+        )
 
     @jax.jit
     def stretch(params: Any, z: jax.Array) -> jax.Array:
-        return jaxae.lipschitz(partial(one.model.decode, params), z)
+        return jaxae.analysis.lipschitz(partial(one.model.decode, params), z)
 
     speed = speeds(one.params, start, end)
     on, off = (stretch(one.params, z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
@@ -246,17 +248,17 @@ def completeness(one: Trained, judge: Judge | None, data: base.Data) -> dict[str
     chosen = np.random.default_rng(base.TEST_SEED).permutation(len(data.test))
     # As many on each side of every comparison: nearer is what has more to choose from.
     real, others = flat(data.test[chosen[:n]]), flat(data.test[chosen[n : 2 * n]])
-    apart = np.mean(jaxae.nearest(others, real).distance)
+    apart = np.mean(jaxae.analysis.nearest(others, real).distance)
     results: dict[str, float] = {}
     for name, z in drawn_codes(one, n).items():
         images = running.decode(one.model, one.params, z)
-        quality = jaxae.precision_recall(real, flat(images))
+        quality = jaxae.analysis.precision_recall(real, flat(images))
         results |= {
             f"{name}_precision": quality.precision,
             f"{name}_recall": quality.recall,
         }
         if apart > 0:  # not where test images are copies of each other
-            near = np.mean(jaxae.nearest(flat(images), real).distance)
+            near = np.mean(jaxae.analysis.nearest(flat(images), real).distance)
             results[f"{name}_nearest"] = float(near / apart)
         if judge is not None:
             seen = certainty(judge.probabilities(images))
@@ -269,7 +271,7 @@ def drawn_codes(one: Trained, n: int) -> dict[str, jax.Array]:
     key = jax.random.key(base.SAMPLE_SEED)
     return {
         "prior": jax.random.normal(key, (n, one.codes.shape[1])),
-        "fitted": jaxae.draw_like(key, one.codes, n),
+        "fitted": jaxae.analysis.draw_like(key, one.codes, n),
     }
 
 
@@ -279,8 +281,10 @@ def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict
     batches = range(0, len(data.test), 1000)
     found = [vae.posterior(jaxae.as_float(data.test[i : i + 1000])) for i in batches]
     mean, log_var = (jnp.concatenate(parts) for parts in zip(*found, strict=True))
-    kl = np.asarray(jaxae.kl_standard_normal_per_dimension(mean, log_var).mean(axis=0))
-    active = jaxae.active_units(mean)
+    kl = np.asarray(
+        jaxae.distributions.kl_standard_normal_per_dimension(mean, log_var).mean(axis=0)
+    )
+    active = jaxae.analysis.active_units(mean)
     # The aggregated posterior: a code drawn for each image, whatever the image.
     z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(
         jax.random.key(base.TEST_SEED), mean.shape
@@ -307,10 +311,12 @@ def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict
     results: dict[str, Any] = {
         "VAE/kl": float(kl.sum()),
         "VAE/active_units": int(active.sum()),
-        "VAE/collapse": jaxae.collapse_report(kl),
+        "VAE/collapse": jaxae.analysis.collapse_report(kl),
     }
     if len(z) > 10 * d:  # else the covariance is noise
-        matched = jaxae.kl_normal(z.mean(axis=0), jnp.cov(z.T), jnp.zeros(d), jnp.eye(d))
+        matched = jaxae.distributions.kl_normal(
+            z.mean(axis=0), jnp.cov(z.T), jnp.zeros(d), jnp.eye(d)
+        )
         results["VAE/moment_matched_kl"] = float(matched)
     return results
 
@@ -334,14 +340,14 @@ def probes(
         codes = running.encode(one.model, one.params, seen)
         features[name] = np.asarray(codes), np.asarray(one.codes)[tested]
     kinds = {
-        "linear": partial(jaxae.linear_probe, regularization=(1.0,)),
-        "nearest": partial(jaxae.neighbour_probe, neighbours=1),
+        "linear": partial(jaxae.analysis.linear_probe, regularization=(1.0,)),
+        "nearest": partial(jaxae.analysis.neighbour_probe, neighbours=1),
     }
     results: dict[str, float] = {}
     curves: dict[str, list[float]] = {}
     for name, (train, test) in features.items():
         for kind, probe in kinds.items():
-            errors = jaxae.label_efficiency(
+            errors = jaxae.analysis.label_efficiency(
                 (train, labels[some]), (test, test_labels[tested]), counts, probe=probe, draws=3
             )
             curves[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
@@ -386,7 +392,7 @@ def plane_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean, and the two principal directions of codes, `[2, d]`; the axes themselves in 2-d."""
     if codes.shape[1] == 2:
         return np.zeros(2), np.eye(2)
-    found = jaxae.principal_components(codes, 2)
+    found = jaxae.models.principal_components(codes, 2)
     return np.asarray(found.mean).ravel(), np.asarray(found.components)
 
 
@@ -457,15 +463,15 @@ def draw_plane(config: Config, run: Run, pair: dict[str, Trained]) -> None:
         mean, directions = plane_of(codes)
         points = (codes - mean) @ directions.T
         if key == "VAE" and config.code == 2:
-            side = jaxae.normal_quantiles(config.grid)
-            grid = jaxae.plane(side, side)
+            side = jaxae.analysis.normal_quantiles(config.grid)
+            grid = jaxae.analysis.plane(side, side)
             label = "VAE: equal probability of the prior"
         else:
             low, high = np.quantile(points, [0.01, 0.99], axis=0)
             sides = [jnp.linspace(a, b, config.grid) for a, b in zip(low, high, strict=True)]
-            grid = jaxae.plane(*sides)
+            grid = jaxae.analysis.plane(*sides)
             label = f"{key}: the range of its codes"
-        shown[label] = np.asarray(jaxae.decode_grid(one.decode, grid @ directions + mean))
+        shown[label] = np.asarray(jaxae.analysis.decode_grid(one.decode, grid @ directions + mean))
     first, second = axis_names(config)
     figures.panels(
         shown,
@@ -481,10 +487,10 @@ def draw_traversals(config: Config, run: Run, pair: dict[str, Trained]) -> None:
     for key, one in pair.items():
         low, high = np.quantile(np.asarray(one.codes), [0.01, 0.99], axis=0)
         values = jnp.linspace(low, high, 9).T
-        codes = jaxae.traversals(one.codes.mean(axis=0), values)
+        codes = jaxae.analysis.traversals(one.codes.mean(axis=0), values)
         richest = np.argsort(-np.asarray(one.codes).var(axis=0))[:SHOWN_DIMENSIONS]
         label = f"{key}: {len(richest)} of {config.code} dimensions, the widest first"
-        shown[label] = np.asarray(jaxae.decode_grid(one.decode, codes[richest]))
+        shown[label] = np.asarray(jaxae.analysis.decode_grid(one.decode, codes[richest]))
     figures.panels(
         shown,
         run.figures / "traversals.png",
@@ -502,12 +508,12 @@ def draw_interpolation(config: Config, run: Run, pair: dict[str, Trained], data:
         other = next(i for i in some if labels[i] != labels[first])
     ends = jaxae.as_float(data.test[[first, other]])
     t = jnp.linspace(0, 1, 11)
-    rows = {"pixels": np.asarray(jaxae.lerp(ends[0], ends[1], t))}
+    rows = {"pixels": np.asarray(jaxae.analysis.lerp(ends[0], ends[1], t))}
     for key, one in pair.items():
         a, b = one.codes[first], one.codes[other]
-        rows[f"{key}, linear"] = np.asarray(one.decode(jaxae.lerp(a, b, t)))
+        rows[f"{key}, linear"] = np.asarray(one.decode(jaxae.analysis.lerp(a, b, t)))
         if key == "VAE":
-            rows["VAE, spherical"] = np.asarray(one.decode(jaxae.slerp(a, b, t)))
+            rows["VAE, spherical"] = np.asarray(one.decode(jaxae.analysis.slerp(a, b, t)))
     name = Path(config.dataset).name
     title = f"{name}: from one test image to another, codes of {config.code}"
     figures.rows(rows, run.figures / "interpolation.png", title=title)

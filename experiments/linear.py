@@ -76,10 +76,12 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
     """Errors on the test images, and where the subspaces and the bases lie."""
     shape = data.train.shape[1:]
     most = min(math.prod(shape), len(data.train), max(config.code, 100))
-    found = jax.jit(jaxae.principal_components, static_argnums=1)(jaxae.as_float(data.train), most)
+    found = jax.jit(jaxae.models.principal_components, static_argnums=1)(
+        jaxae.as_float(data.train), most
+    )
     components = np.asarray(found.components[: config.code])
     params = found._asdict() | {"components": found.components[: config.code]}
-    free = jaxae.gaussian(clip=False)
+    free = jaxae.likelihoods.gaussian(clip=False)
     decoded = {}
     results: dict[str, Any] = {}
 
@@ -126,7 +128,7 @@ def draw(
     run: Run,
     data: base.Data,
     decoded: dict[str, np.ndarray],
-    found: jaxae.PrincipalComponents,
+    found: jaxae.models.PrincipalComponents,
 ) -> None:
     """Reconstructions, explained variance, and the points of the lecture."""
     name = Path(config.dataset).name
@@ -160,7 +162,7 @@ def draw(
 def lecture_table() -> tuple[np.ndarray, np.ndarray]:
     """Codes and decoded points of the five points, by PCA with one component."""
     x = jnp.array(list(POINTS.values()))
-    model = jaxae.pca(1, jaxae.gaussian(clip=False))
+    model = jaxae.pca(1, jaxae.likelihoods.gaussian(clip=False))
     params = model.init(jax.random.key(0), x)
     z = model.encode(params, x)
     return np.asarray(z[:, 0]), np.asarray(model.decode(params, z))

@@ -156,7 +156,7 @@ def check(config: Config) -> None:
 
 def shifted(pixels: int, then: Transform | None) -> Transform:
     """Shifts the images of a batch, and does to them what was done before (binarises them)."""
-    shift = jaxae.random_shift(pixels)
+    shift = jaxae.augmentations.random_shift(pixels)
     if then is None:
         return shift
 
@@ -184,11 +184,11 @@ def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
     likelihood = base.likelihood(config, default)
     encoder, decoder = base.networks(config, shape, likelihood.outputs, classes + config.code)
-    decoder = jaxae.categorical_code(decoder, classes)
+    decoder = jaxae.networks.categorical_code(decoder, classes)
     model = jaxae.autoencoder(encoder, decoder, likelihood)
     model = jaxae.adversarial(
         model,
-        jaxae.mlp_encoder(1, (256, 256)),
+        jaxae.networks.mlp_encoder(1, (256, 256)),
         jaxae.priors.categorical(classes),
         weight=config.class_weight,
         view=lambda z: jax.nn.softmax(z[:, :classes]),
@@ -196,7 +196,7 @@ def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
     )
     model = jaxae.adversarial(
         model,
-        jaxae.mlp_encoder(1, (256, 256)),
+        jaxae.networks.mlp_encoder(1, (256, 256)),
         jaxae.priors.standard_normal(config.code),
         weight=config.style_weight,
         view=lambda z: z[:, classes:],

@@ -80,7 +80,7 @@ def main(config: Config) -> dict[str, Any]:
     )
 
 
-def made(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
+def made(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
     """Pairs that are made from the images of a data set."""
     kind, *numbers = (config.make or "shift:4:2").split(":")
     if kind not in ("shift", "night") or len(numbers) != (2 if kind == "shift" else 0):
@@ -100,11 +100,11 @@ def made(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
             splits.append((x, shifted(x, int(down), int(right))))
         else:
             splits.append((night(jax.random.fold_in(jax.random.key(MADE_SEED), i), x), x))
-    pairs = jaxae.PairSplits(*splits)
+    pairs = jaxae.data.PairSplits(*splits)
     return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
 
 
-def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
+def given(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
     """Pairs of the user's own."""
     if config.inputs is None or config.targets is None:
         raise ValueError("--inputs and --targets go together")
@@ -115,7 +115,7 @@ def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
     if config.dataset != Config.dataset or config.data_dir is not None:
         raise ValueError("--dataset is for pairs made of it; leave it out beside --inputs")
     base.check(config)
-    pairs = jaxae.load_pairs(config.inputs, config.targets, image_size=config.image_size)
+    pairs = jaxae.data.load_pairs(config.inputs, config.targets, image_size=config.image_size)
     x, y = pairs.train
     size = base.batch_size(config, len(x), 16)
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
@@ -128,7 +128,7 @@ def given(config: Config) -> tuple[base.Data, jaxae.PairSplits, str]:
     return with_inputs(empty, pairs), pairs, names
 
 
-def with_inputs(data: base.Data, pairs: jaxae.PairSplits) -> base.Data:
+def with_inputs(data: base.Data, pairs: jaxae.data.PairSplits) -> base.Data:
     """The data with the inputs of the pairs as its images."""
     train, validation, test = (pair[0] for pair in pairs)
     return data._replace(train=train, validation=validation, test=test)

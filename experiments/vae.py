@@ -88,7 +88,9 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
         decoder,
         likelihood,
         code=config.code,
-        beta=jaxae.beta_schedule(config.beta, steps, warm_up=config.warm_up, cycles=config.cycles),
+        beta=jaxae.objectives.beta_schedule(
+            config.beta, steps, warm_up=config.warm_up, cycles=config.cycles
+        ),
         samples=1 if config.importance_weighted else config.samples,
         free_bits=config.free_bits,
     )
@@ -123,7 +125,9 @@ def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -
 
     def bounds(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         elbo_key, nll_key = jax.random.split(key)
-        nll = jaxae.importance_nll(model.vae, params, nll_key, x, config.nll_samples, chunk=chunk)
+        nll = jaxae.analysis.importance_nll(
+            model.vae, params, nll_key, x, config.nll_samples, chunk=chunk
+        )
         if model.trained is model.vae:
             return {"nll": nll}
         return {**model.vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
@@ -131,7 +135,9 @@ def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -
     results: dict[str, Any] = running.evaluate(model.trained, fitted, data, bounds, batch_size)
     cross_entropy = model.name == "bernoulli" and not data.binary
     if model.likelihood.levels and not cross_entropy:
-        results["test/bits_per_dimension"] = jaxae.bits_per_dimension(results["test/nll"], values)
+        results["test/bits_per_dimension"] = jaxae.analysis.bits_per_dimension(
+            results["test/nll"], values
+        )
     note = ", a cross-entropy and no NLL to compare with others" if cross_entropy else ""
     results["protocol"] = (
         f"{data.protocol}; {model.name} likelihood{note}; nats per image; "

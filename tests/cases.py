@@ -29,8 +29,8 @@ class Case(NamedTuple):
 
 
 def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
-    encoder = jaxae.mlp_encoder(CODE * (1 + twice), (16,), **options)
-    return encoder, jaxae.mlp_decoder(shape, (16,), outputs=outputs, **options)
+    encoder = jaxae.networks.mlp_encoder(CODE * (1 + twice), (16,), **options)
+    return encoder, jaxae.networks.mlp_decoder(shape, (16,), outputs=outputs, **options)
 
 
 def convs(kind: str, shape, outputs: int = 1, *, twice: bool = False, **options):
@@ -45,12 +45,12 @@ def autoencoder(likelihood: jaxae.Likelihood, **options):
 
 
 def vae(likelihood: jaxae.Likelihood | None = None, **options):
-    likelihood = likelihood or jaxae.bernoulli()
+    likelihood = likelihood or jaxae.likelihoods.bernoulli()
     return jaxae.vae(*mlps(likelihood.outputs, twice=True), likelihood, code=CODE, **options)
 
 
 def critic(**options):
-    return jaxae.mlp_encoder(1, (16,), **options)
+    return jaxae.networks.mlp_encoder(1, (16,), **options)
 
 
 def adversarial(base: jaxae.Autoencoder, **options):
@@ -60,8 +60,11 @@ def adversarial(base: jaxae.Autoencoder, **options):
 
 def semi_supervised():
     """Three classes and a style of two values."""
-    encoder, decoder = jaxae.mlp_encoder(5, (16,)), jaxae.mlp_decoder(SHAPE, (16,))
-    model = jaxae.autoencoder(encoder, jaxae.categorical_code(decoder, 3))
+    encoder, decoder = (
+        jaxae.networks.mlp_encoder(5, (16,)),
+        jaxae.networks.mlp_decoder(SHAPE, (16,)),
+    )
+    model = jaxae.autoencoder(encoder, jaxae.networks.categorical_code(decoder, 3))
     model = jaxae.adversarial(
         model,
         critic(),
@@ -76,7 +79,7 @@ def semi_supervised():
 
 def vae_gan(**options):
     encoder, decoder = mlps(twice=True)
-    features = jaxae.mlp_encoder(12, (16,))
+    features = jaxae.networks.mlp_encoder(12, (16,))
     return jaxae.vae_gan(encoder, decoder, features, critic(), code=CODE, **options)
 
 
@@ -97,21 +100,33 @@ def by_hand():
 
 
 CASES = {
-    "autoencoder gaussian": Case(lambda: autoencoder(jaxae.gaussian()), stochastic=False),
-    "autoencoder bernoulli": Case(lambda: autoencoder(jaxae.bernoulli()), stochastic=False),
-    "autoencoder laplace": Case(lambda: autoencoder(jaxae.laplace(0.1)), stochastic=False),
+    "autoencoder gaussian": Case(
+        lambda: autoencoder(jaxae.likelihoods.gaussian()), stochastic=False
+    ),
+    "autoencoder bernoulli": Case(
+        lambda: autoencoder(jaxae.likelihoods.bernoulli()), stochastic=False
+    ),
+    "autoencoder laplace": Case(
+        lambda: autoencoder(jaxae.likelihoods.laplace(0.1)), stochastic=False
+    ),
     "autoencoder learned gaussian": Case(
-        lambda: autoencoder(jaxae.gaussian(None)), stochastic=False
+        lambda: autoencoder(jaxae.likelihoods.gaussian("learned")), stochastic=False
     ),
-    "autoencoder learned laplace": Case(lambda: autoencoder(jaxae.laplace(None)), stochastic=False),
+    "autoencoder learned laplace": Case(
+        lambda: autoencoder(jaxae.likelihoods.laplace("learned")), stochastic=False
+    ),
     "autoencoder discretized logistic": Case(
-        lambda: autoencoder(jaxae.discretized_logistic()), stochastic=False
+        lambda: autoencoder(jaxae.likelihoods.discretized_logistic()), stochastic=False
     ),
-    "autoencoder categorical": Case(lambda: autoencoder(jaxae.categorical(8)), stochastic=False),
-    "autoencoder dropout": Case(lambda: autoencoder(jaxae.gaussian(), dropout=0.3)),
-    "autoencoder gated": Case(lambda: autoencoder(jaxae.gaussian(), gated=True), stochastic=False),
+    "autoencoder categorical": Case(
+        lambda: autoencoder(jaxae.likelihoods.categorical(8)), stochastic=False
+    ),
+    "autoencoder dropout": Case(lambda: autoencoder(jaxae.likelihoods.gaussian(), dropout=0.3)),
+    "autoencoder gated": Case(
+        lambda: autoencoder(jaxae.likelihoods.gaussian(), gated=True), stochastic=False
+    ),
     "autoencoder bfloat16": Case(
-        lambda: autoencoder(jaxae.gaussian(), dtype=jnp.bfloat16), stochastic=False
+        lambda: autoencoder(jaxae.likelihoods.gaussian(), dtype=jnp.bfloat16), stochastic=False
     ),
     "autoencoder conv": Case(
         lambda: jaxae.autoencoder(*convs("conv", COLOUR)), COLOUR, stochastic=False
@@ -120,10 +135,10 @@ CASES = {
         lambda: jaxae.autoencoder(*convs("resnet", COLOUR)), COLOUR, stochastic=False
     ),
     "vae": Case(vae),
-    "vae gaussian": Case(lambda: vae(jaxae.gaussian(0.1))),
-    "vae discretized logistic": Case(lambda: vae(jaxae.discretized_logistic())),
+    "vae gaussian": Case(lambda: vae(jaxae.likelihoods.gaussian(0.1))),
+    "vae discretized logistic": Case(lambda: vae(jaxae.likelihoods.discretized_logistic())),
     "vae beta schedule": Case(
-        lambda: vae(beta=jaxae.beta_schedule(1.0, 100, warm_up=0.5, cycles=2))
+        lambda: vae(beta=jaxae.objectives.beta_schedule(1.0, 100, warm_up=0.5, cycles=2))
     ),
     "vae samples": Case(lambda: vae(samples=3)),
     "vae free bits": Case(lambda: vae(free_bits=0.05), coupled=True),
@@ -133,14 +148,14 @@ CASES = {
     "vae resnet bfloat16": Case(
         lambda: jaxae.vae(
             *convs("resnet", COLOUR, 2, twice=True, dtype=jnp.bfloat16),
-            jaxae.discretized_logistic(),
+            jaxae.likelihoods.discretized_logistic(),
             code=CODE,
         ),
         COLOUR,
     ),
     "vae by hand": Case(by_hand),
     "contractive": Case(
-        lambda: jaxae.contractive(autoencoder(jaxae.gaussian()), 1e-3), stochastic=False
+        lambda: jaxae.contractive(autoencoder(jaxae.likelihoods.gaussian()), 1e-3), stochastic=False
     ),
     "contractive conv reverse": Case(
         lambda: jaxae.contractive(jaxae.autoencoder(*convs("conv", SHAPE)), 1e-3, mode="reverse"),
@@ -149,33 +164,37 @@ CASES = {
     "contractive vae": Case(lambda: jaxae.contractive(vae(), 1e-3)),
     "contractive hutchinson": Case(
         lambda: jaxae.contractive(
-            autoencoder(jaxae.gaussian()), 1e-3, mode="hutchinson", probes=3, chunk=2
+            autoencoder(jaxae.likelihoods.gaussian()), 1e-3, mode="hutchinson", probes=3, chunk=2
         )
     ),
     "contractive auto in chunks": Case(
-        lambda: jaxae.contractive(autoencoder(jaxae.gaussian()), 1e-3, mode="auto", chunk=2),
+        lambda: jaxae.contractive(
+            autoencoder(jaxae.likelihoods.gaussian()), 1e-3, mode="auto", chunk=2
+        ),
         stochastic=False,
     ),
     "importance weighted": Case(lambda: jaxae.importance_weighted(vae(), 4)),
-    "denoising": Case(lambda: jaxae.denoising(autoencoder(jaxae.gaussian()), NOISE)),
+    "denoising": Case(lambda: jaxae.denoising(autoencoder(jaxae.likelihoods.gaussian()), NOISE)),
     "denoising unet": Case(
         lambda: jaxae.denoising(
-            jaxae.autoencoder(jaxae.unet_encoder((4, 8)), jaxae.unet_decoder(COLOUR, (8, 4))),
+            jaxae.autoencoder(
+                jaxae.networks.unet_encoder((4, 8)), jaxae.networks.unet_decoder(COLOUR, (8, 4))
+            ),
             jaxae.corruptions.compose(jaxae.corruptions.erase(0.3), NOISE),
         ),
         COLOUR,
     ),
     "unet bfloat16 dropout": Case(
         lambda: jaxae.autoencoder(
-            jaxae.unet_encoder((4, 8), dtype=jnp.bfloat16, dropout=0.1),
-            jaxae.unet_decoder(COLOUR, (8, 4), dtype=jnp.bfloat16, dropout=0.1),
+            jaxae.networks.unet_encoder((4, 8), dtype=jnp.bfloat16, dropout=0.1),
+            jaxae.networks.unet_decoder(COLOUR, (8, 4), dtype=jnp.bfloat16, dropout=0.1),
         ),
         COLOUR,
     ),
     "colorization": Case(
         lambda: jaxae.denoising(
             jaxae.autoencoder(
-                *jaxae.with_input(*convs("unet", COLOUR), COLOUR, jaxae.unet.colorize)
+                *jaxae.networks.with_input(*convs("unet", COLOUR), COLOUR, jaxae.networks.colorize)
             ),
             jaxae.corruptions.grayscale(),
         ),
@@ -184,8 +203,8 @@ CASES = {
     ),
     "classes of colours": Case(
         lambda: jaxae.autoencoder(
-            *jaxae.with_input(*convs("unet", COLOUR, 10), COLOUR, lambda x, y: x),
-            jaxae.color_classes(CENTRES),
+            *jaxae.networks.with_input(*convs("unet", COLOUR, 10), COLOUR, lambda x, y: x),
+            jaxae.likelihoods.color_classes(CENTRES),
         ),
         COLOUR,
         stochastic=False,
@@ -194,40 +213,49 @@ CASES = {
         lambda: jaxae.denoising(jaxae.importance_weighted(vae(), 4), NOISE)
     ),
     "denoising contractive sparse vae": Case(
-        lambda: jaxae.denoising(jaxae.contractive(jaxae.sparse(vae(), 1e-3, jaxae.l1), 1e-3), NOISE)
+        lambda: jaxae.denoising(
+            jaxae.contractive(jaxae.sparse(vae(), 1e-3, jaxae.wrappers.l1), 1e-3), NOISE
+        )
     ),
     "contractive denoising vae": Case(
         lambda: jaxae.contractive(jaxae.denoising(vae(), NOISE), 1e-3, mode="reverse")
     ),
     "sparse l1": Case(
-        lambda: jaxae.sparse(autoencoder(jaxae.gaussian()), 1e-2, jaxae.l1), stochastic=False
+        lambda: jaxae.sparse(autoencoder(jaxae.likelihoods.gaussian()), 1e-2, jaxae.wrappers.l1),
+        stochastic=False,
     ),
     "sparse rate": Case(
         lambda: jaxae.sparse(
-            jaxae.autoencoder(jaxae.activate(mlps()[0], jax.nn.sigmoid), mlps()[1]),
+            jaxae.autoencoder(jaxae.networks.activate(mlps()[0], jax.nn.sigmoid), mlps()[1]),
             1e-2,
-            jaxae.rate_divergence(0.2),
+            jaxae.wrappers.kl_sparsity(0.2),
         ),
         coupled=True,
         stochastic=False,
     ),
     "top k": Case(
-        lambda: jaxae.autoencoder(jaxae.activate(mlps()[0], jaxae.top_k(2)), mlps()[1]),
+        lambda: jaxae.autoencoder(
+            jaxae.networks.activate(mlps()[0], jaxae.wrappers.top_k(2)), mlps()[1]
+        ),
         stochastic=False,
     ),
     "tied": Case(
         lambda: jaxae.tied_autoencoder(
-            SHAPE, CODE, (16,), code_activation=jax.nn.sigmoid, likelihood=jaxae.bernoulli()
+            SHAPE,
+            CODE,
+            (16,),
+            code_activation=jax.nn.sigmoid,
+            likelihood=jaxae.likelihoods.bernoulli(),
         ),
         stochastic=False,
     ),
     "linear": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE), stochastic=False),
     "linear tied": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE, tied=True), stochastic=False),
     "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False),
-    "adversarial": Case(lambda: adversarial(autoencoder(jaxae.gaussian())), game=True),
+    "adversarial": Case(lambda: adversarial(autoencoder(jaxae.likelihoods.gaussian())), game=True),
     "adversarial vae labels slope dropout": Case(
         lambda: jaxae.adversarial(
-            jaxae.vae(jaxae.mlp_encoder(4, (16,)), mlps()[1], code=2, beta=0.0),
+            jaxae.vae(jaxae.networks.mlp_encoder(4, (16,)), mlps()[1], code=2, beta=0.0),
             critic(dropout=0.1),
             jaxae.priors.swiss_roll(3),
             labels=True,
@@ -237,25 +265,31 @@ CASES = {
     ),
     "denoising contractive adversarial": Case(
         lambda: jaxae.denoising(
-            jaxae.contractive(adversarial(autoencoder(jaxae.gaussian())), 1e-3), NOISE
+            jaxae.contractive(adversarial(autoencoder(jaxae.likelihoods.gaussian())), 1e-3), NOISE
         ),
         game=True,
     ),
     "semi-supervised adversarial": Case(semi_supervised, game=True),
     "wasserstein": Case(
         lambda: jaxae.wasserstein(
-            autoencoder(jaxae.gaussian()), jaxae.priors.standard_normal(CODE), weight=1.0
+            autoencoder(jaxae.likelihoods.gaussian()),
+            jaxae.priors.standard_normal(CODE),
+            weight=1.0,
         ),
         coupled=True,
     ),
     "gan spectral": Case(
-        lambda: jaxae.gan(mlps()[1], jaxae.spectral_norm(critic()), code=CODE),
+        lambda: jaxae.gan(mlps()[1], jaxae.networks.spectral_norm(critic()), code=CODE),
         encodes=False,
         game=True,
     ),
     "gan conv slope": Case(
         lambda: jaxae.gan(
-            convs("conv", COLOUR)[1], jaxae.conv_encoder(1, (8, 16)), code=CODE, r1=1.0, r1_every=2
+            convs("conv", COLOUR)[1],
+            jaxae.networks.conv_encoder(1, (8, 16)),
+            code=CODE,
+            r1=1.0,
+            r1_every=2,
         ),
         COLOUR,
         encodes=False,

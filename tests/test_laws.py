@@ -28,9 +28,9 @@ def compiled(name):
     """A case's model, parameters and images; its loss and its step, compiled once for all the laws."""
     case = CASES[name]
     model, x = case.make(), images(case.shape)
-    state = jax.jit(partial(jaxae.init_state, model, OPTIMIZER))(jax.random.key(0), x)
+    state = jax.jit(partial(jaxae.training.init_state, model, OPTIMIZER))(jax.random.key(0), x)
     loss = jax.jit(model.loss, static_argnames="train")
-    traces, one_step = [], jaxae.make_step(model, OPTIMIZER)
+    traces, one_step = [], jaxae.training.make_step(model, OPTIMIZER)
 
     @jax.jit
     def step(*arguments):
@@ -109,13 +109,15 @@ def test_no_key_is_used_twice(model, x):
 
     @jax.jit
     def everything(keys, x):
-        state = jaxae.init_state(model, optimizer, keys[0], x)
+        state = jaxae.training.init_state(model, optimizer, keys[0], x)
         model.loss(state.params, keys[1], x, train=False)
         if model.log_weight is not None:
-            jaxae.importance_nll(model, state.params, keys[2], x, 5)
+            jaxae.analysis.importance_nll(model, state.params, keys[2], x, 5)
         if model.sample is not None:
             model.sample(state.params, keys[3], 2)
-        epoch = jaxae.make_epoch(model, optimizer, batch_size=4, transform=jaxae.binarize)
+        epoch = jaxae.training.make_epoch(
+            model, optimizer, batch_size=4, transform=jaxae.data.binarize
+        )
         return epoch(state, keys[4], x)
 
     with jax.debug_key_reuse(True):
@@ -145,7 +147,9 @@ def test_no_type_is_promoted_silently(case, model, x):
     if case.encodes:
         jax.eval_shape(lambda params: jaxae.reconstruct(model, params, x), params)
     if model.log_weight is not None:
-        jax.eval_shape(lambda params: jaxae.importance_nll(model, params, KEY, x, 3), params)
+        jax.eval_shape(
+            lambda params: jaxae.analysis.importance_nll(model, params, KEY, x, 3), params
+        )
     if model.sample is not None:
         jax.eval_shape(lambda params: model.sample(params, KEY, 3), params)
 
@@ -180,8 +184,8 @@ def test_overfits_eight_images(case, model, x, start):
     if not case.encodes:
         return  # what it learns is tested by what it generates, in test_games
     decoded = jax.jit(partial(jaxae.reconstruct, model))(state.params, x)
-    error = jaxae.squared_error(x, decoded).mean()
-    trivial = jaxae.squared_error(x, jnp.broadcast_to(x.mean(0), x.shape)).mean()
+    error = jaxae.analysis.squared_error(x, decoded).mean()
+    trivial = jaxae.analysis.squared_error(x, jnp.broadcast_to(x.mean(0), x.shape)).mean()
     assert error < 0.75 * trivial
     assert case.game or np.mean(losses[-20:]) < np.mean(losses[:20])
 
@@ -202,8 +206,8 @@ def test_two_steps_and_two_more_are_four(start, x, tmp_path):
 
 def test_evaluation_does_not_depend_on_padding(case, model, params):
     x = images(case.shape, n=10)
-    score = jaxae.loss_scores(model)
-    evaluate = jaxae.make_evaluate(score, batch_size=4)
+    score = jaxae.training.loss_scores(model)
+    evaluate = jaxae.training.make_evaluate(score, batch_size=4)
     four = evaluate((params, 0), KEY, x)
     assert {v.shape for v in four.values()} == {(10,)}
     for i in range(2):

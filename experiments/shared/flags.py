@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxae.networks.basic import Activation
 
 import jaxae
 from jaxae.data import corruptions
-from jaxae.networks.basic import Activation
 from jaxae.runtime import parallel
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
@@ -177,17 +177,19 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     )
     train, validation, test = (split.images for split in splits)
     where, why = placement(config, train, validation if hold_out else None)
-    binary = jaxae.is_binary(test if where == "stream" else train)
+    binary = jaxae.data.is_binary(test if where == "stream" else train)
     levels = "binary pixels" if binary else "grey levels" if train.shape[-1] == 1 else "colours"
     transform = None
     if getattr(config, "binarize", False):
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
-        transform = jaxae.binarize
+        transform = jaxae.data.binarize
         keys = jax.random.split(jax.random.key(BINARIZE_SEED))
         # Fixed, and the same for all seeds, so that figures can be compared.
         validation, test = (
-            (255 * np.asarray(jaxae.binarize(key, jaxae.as_float(jnp.asarray(x))))).astype(np.uint8)
+            (255 * np.asarray(jaxae.data.binarize(key, jaxae.as_float(jnp.asarray(x))))).astype(
+                np.uint8
+            )
             for key, x in zip(keys, (validation, test), strict=True)
         )
         levels = "dynamically binarised pixels (the test set binarised once)"
@@ -244,13 +246,15 @@ def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:
     name = config.likelihood or default
     if name in ("gaussian", "laplace"):
         scale = None if config.scale == "learned" else 1.0 if config.scale is None else config.scale
-        return {"gaussian": jaxae.gaussian, "laplace": jaxae.laplace}[name](scale)
+        return {"gaussian": jaxae.likelihoods.gaussian, "laplace": jaxae.likelihoods.laplace}[name](
+            scale
+        )
     if config.scale is not None:
         raise ValueError(f"--scale goes with gaussian or laplace, not with {name}")
     plain = {
-        "bernoulli": jaxae.bernoulli,
-        "discretized_logistic": jaxae.discretized_logistic,
-        "categorical": jaxae.categorical,
+        "bernoulli": jaxae.likelihoods.bernoulli,
+        "discretized_logistic": jaxae.likelihoods.discretized_logistic,
+        "categorical": jaxae.likelihoods.categorical,
     }
     return plain[name]()
 
@@ -292,9 +296,9 @@ def networks(
     if not hidden and (config.dropout > 0 or config.gated):
         raise ValueError("--hidden without a layer leaves nothing for --dropout and --gated")
     makers: dict[str, tuple[Callable[..., jaxae.Network], Callable[..., jaxae.Network]]] = {
-        "mlp": (jaxae.mlp_encoder, jaxae.mlp_decoder),
-        "conv": (jaxae.conv_encoder, jaxae.conv_decoder),
-        "resnet": (jaxae.resnet_encoder, jaxae.resnet_decoder),
+        "mlp": (jaxae.networks.mlp_encoder, jaxae.networks.mlp_decoder),
+        "conv": (jaxae.networks.conv_encoder, jaxae.networks.conv_decoder),
+        "resnet": (jaxae.networks.resnet_encoder, jaxae.networks.resnet_decoder),
     }
     make_encoder, make_decoder = makers[config.network]
     options = network_options(config)
@@ -359,7 +363,7 @@ def make_optimizer(
         parts.append(optax.adamw(rate, b1=b1, weight_decay=config.weight_decay, mask=matrices))
     else:
         parts.append(optax.adam(rate, b1=b1))
-    return jaxae.every(optax.chain(*parts), every)
+    return jaxae.training.every(optax.chain(*parts), every)
 
 
 def game_optimizer(
@@ -377,7 +381,9 @@ def game_optimizer(
         name: make_optimizer(dataclasses.replace(config, learning_rate=rate), data, b1=0.5)
         for name, rate in rates.items()
     }
-    return jaxae.players(make_optimizer(config, data, b1=0.5, every=critic_steps), **named)
+    return jaxae.training.partition(
+        make_optimizer(config, data, b1=0.5, every=critic_steps), **named
+    )
 
 
 def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
@@ -392,7 +398,7 @@ def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
             f"--labels must be from {count_classes(data)}, one for each class, to {len(labels)}, all "
             f"training images, got {count}"
         )
-    chosen = jaxae.balanced_order(labels, seed)[:count]
+    chosen = jaxae.analysis.balanced_order(labels, seed)[:count]
     known = np.full(len(labels), -1, np.int32)
     known[chosen] = labels[chosen]
     return known

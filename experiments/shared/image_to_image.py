@@ -124,8 +124,10 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
         channels = task.channels if config.hidden is None else config.hidden
         options = base.network_options(config)
         options["blocks"] = task.blocks if config.blocks is None else config.blocks
-        encoder = jaxae.unet_encoder(channels, **options)
-        decoder = jaxae.unet_decoder(shape, channels[::-1], outputs=distribution.outputs, **options)
+        encoder = jaxae.networks.unet_encoder(channels, **options)
+        decoder = jaxae.networks.unet_decoder(
+            shape, channels[::-1], outputs=distribution.outputs, **options
+        )
     else:
         if config.blocks is not None:
             raise ValueError(f"--blocks goes with --network unet, not with {config.network}")
@@ -136,7 +138,7 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
             raise ValueError(
                 f"--likelihood {config.likelihood} has no room for the input; add --no-residual"
             )
-        encoder, decoder = jaxae.with_input(encoder, decoder, seen, task.combine)
+        encoder, decoder = jaxae.networks.with_input(encoder, decoder, seen, task.combine)
     return jaxae.autoencoder(encoder, decoder, distribution)
 
 
@@ -169,7 +171,7 @@ def train(
     data: base.Data,
     *,
     started: float,
-    pairs: jaxae.PairSplits | None = None,
+    pairs: jaxae.data.PairSplits | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Trains a model, measures it beside its rivals, and writes the run folder.
@@ -201,7 +203,7 @@ def train(
         model = plain
         test = pairs.test
     if count > 1:
-        data = data._replace(transform=jaxae.random_symmetry(count))
+        data = data._replace(transform=jaxae.augmentations.random_symmetry(count))
 
     def work(run: Run) -> dict[str, Any]:
         write_json(run.directory / "task.json", {"shape": shape, **(record or {})})
@@ -259,7 +261,7 @@ def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
     """What a model makes of what it sees, averaged over so many symmetries."""
     # The network is compiled once for all symmetries, and for as many images as a cache can hold.
     reconstruct = jax.jit(functools.partial(jaxae.reconstruct, model))
-    paint = jaxae.self_ensemble(lambda x: reconstruct(params, x), count)
+    paint = jaxae.augmentations.self_ensemble(lambda x: reconstruct(params, x), count)
     return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
 
@@ -274,21 +276,21 @@ def measure(
     for i in range(0, len(truth), BATCH):
         x, x_seen = (jaxae.as_float(part[i : i + BATCH]) for part in (truth, seen))
         y = jnp.clip(jnp.asarray(paint(x_seen)), 0, 1)
-        found = {"mse": jaxae.squared_error(x, y) / values}
+        found = {"mse": jaxae.analysis.squared_error(x, y) / values}
         if fits:
-            found["ssim"] = jaxae.ssim(x, y)
+            found["ssim"] = jaxae.analysis.ssim(x, y)
         for name, score in (found | dict(scores(x, y, x_seen))).items():
             parts.setdefault(name, []).append(np.asarray(score))
     every = {name: np.concatenate(part) for name, part in parts.items()}
-    results = jaxae.means(every)
-    results["psnr"] = jaxae.psnr(results["mse"])
+    results = jaxae.training.means(every)
+    results["psnr"] = jaxae.analysis.psnr(results["mse"])
     own = -10 * np.log10(np.maximum(every["mse"], LEAST_ERROR))
     results["image_psnr"] = float(own.mean(dtype=np.float64))
     if "hole_values" in every:
         # Holes differ in size: the error of all missing values together.
         error = float(every["hole_error"].sum(dtype=np.float64))
         results["hole_mse"] = error / float(every["hole_values"].sum(dtype=np.float64))
-        results["hole_psnr"] = jaxae.psnr(results["hole_mse"])
+        results["hole_psnr"] = jaxae.analysis.psnr(results["hole_mse"])
         del results["hole_error"], results["hole_values"]
     return results
 

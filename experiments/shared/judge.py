@@ -76,7 +76,7 @@ def certainty(probabilities: np.ndarray) -> dict[str, float]:
     """How sure a classifier is of images."""
     return {
         "confidence": float(probabilities.max(axis=1).mean()),
-        "entropy": float(jaxae.entropy(jax.numpy.asarray(probabilities)).mean()),
+        "entropy": float(jaxae.analysis.entropy(jax.numpy.asarray(probabilities)).mean()),
     }
 
 
@@ -105,27 +105,27 @@ def make_fidelity(
     """
     real, seen = np.asarray(jaxae.as_float(real)), flat(train)
     some = flat(real[base.spread(len(real), COPIES)])
-    apart = jaxae.nearest(some, seen).distance.mean()
+    apart = jaxae.analysis.nearest(some, seen).distance.mean()
     space = flat(real) if judge is None else judge.features(real)
-    usual = None if judge is None else jaxae.class_shares(judge.classify(space))
+    usual = None if judge is None else jaxae.analysis.class_shares(judge.classify(space))
     wide = None if inception is None else _in_batches(inception, real, INCEPTION_BATCH)
 
     def fidelity(generated: np.ndarray, copies: bool = True) -> dict[str, float]:
-        results = {"sharpness": float(jaxae.sharpness(generated).mean())}
+        results = {"sharpness": float(jaxae.analysis.sharpness(generated).mean())}
         if copies and apart > 0:  # not where test images are copies of training images
-            near = jaxae.nearest(flat(generated[:COPIES]), seen).distance.mean()
+            near = jaxae.analysis.nearest(flat(generated[:COPIES]), seen).distance.mean()
             results["nearest_training_image"] = float(near / apart)
         own = flat(generated) if judge is None else judge.features(generated)
         if judge is not None and usual is not None:
             results |= distances(f"_{Path(dataset).stem}_cnn", space, own)
             probabilities = judge.classify(own)
             results |= certainty(probabilities)
-            shares, there = jaxae.class_shares(probabilities), usual > 0
+            shares, there = jaxae.analysis.class_shares(probabilities), usual > 0
             results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
             results["smallest_class"] = float((shares[there] / usual[there]).min())
         if inception is not None and wide is not None:
             results |= distances("", wide, _in_batches(inception, generated, INCEPTION_BATCH))
-        results["precision"], results["recall"] = jaxae.precision_recall(space, own)
+        results["precision"], results["recall"] = jaxae.analysis.precision_recall(space, own)
         return results
 
     return fidelity
@@ -133,8 +133,11 @@ def make_fidelity(
 
 def distances(name: str, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     """Those of two sets of features; FID and KID without a name are over those of Inception."""
-    kernel = jaxae.kernel_distance(real, generated)
-    found = {f"fid{name}": jaxae.frechet_distance(real, generated), f"kid{name}": kernel.mean}
+    kernel = jaxae.analysis.kernel_distance(real, generated)
+    found = {
+        f"fid{name}": jaxae.analysis.frechet_distance(real, generated),
+        f"kid{name}": kernel.mean,
+    }
     return found | ({f"kid{name}_error": kernel.error} if np.isfinite(kernel.error) else {})
 
 

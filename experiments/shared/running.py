@@ -157,7 +157,7 @@ def fit(
     said: list[str] = []
 
     def log(record: Mapping[str, float | int]) -> None:
-        note = jaxae.verdict(record)
+        note = jaxae.training.gan_diagnosis(record)
         run.log(record if note is None else {**record, "note": note})
         if note is not None and not said:
             said.append(note)
@@ -229,15 +229,17 @@ def evaluate(
     def scores(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         loss_key, score_key = jax.random.split(key)
         out = model.loss(params, loss_key, x, step=step, train=False)
-        error = jaxae.squared_error(x, jaxae.reconstruct(model, params, x))
+        error = jaxae.analysis.squared_error(x, jaxae.reconstruct(model, params, x))
         more = {} if score is None else score(params, score_key, x)
         return {"loss": out.loss, **out.terms, **more, "squared_error": error}
 
-    evaluator = jaxae.make_evaluate(scores, batch_size=batch_size, mesh=parallel.local_mesh())
+    evaluator = jaxae.training.make_evaluate(
+        scores, batch_size=batch_size, mesh=parallel.local_mesh()
+    )
     test_scores = evaluator(fitted.params, jax.random.key(base.TEST_SEED), data.test)
-    results = jaxae.means(test_scores, "test/")
+    results = jaxae.training.means(test_scores, "test/")
     results["test/mse"] = results["test/squared_error"] / math.prod(shape)
-    results["test/psnr"] = jaxae.psnr(results["test/mse"])
+    results["test/psnr"] = jaxae.analysis.psnr(results["test/mse"])
     return results
 
 
@@ -246,11 +248,11 @@ def squared_errors(model: jaxae.Autoencoder, params: Any, data: base.Data) -> tu
 
     def errors(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         y = jaxae.reconstruct(model, params, x)
-        clipped = jaxae.squared_error(x, jnp.clip(y, 0, 1))
-        return {"free": jaxae.squared_error(x, y), "clipped": clipped}
+        clipped = jaxae.analysis.squared_error(x, jnp.clip(y, 0, 1))
+        return {"free": jaxae.analysis.squared_error(x, y), "clipped": clipped}
 
-    scores = jaxae.make_evaluate(errors)(params, jax.random.key(base.TEST_SEED), data.test)
-    found = jaxae.means(scores)
+    scores = jaxae.training.make_evaluate(errors)(params, jax.random.key(base.TEST_SEED), data.test)
+    found = jaxae.training.means(scores)
     return found["free"], found["clipped"]
 
 

@@ -281,7 +281,7 @@ def color_classes(
     least squared error.
 
     The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: the first of the last axis is an image, of which
-    the grey levels are taken (the input of the network: :func:`jaxae.with_input` with `combine` giving
+    the grey levels are taken (the input of the network: :func:`jaxae.networks.with_input` with `combine` giving
     its first argument), and the others are the logits of a pixel, one after the other.
 
     Args:

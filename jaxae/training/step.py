@@ -86,7 +86,7 @@ def make_step(
 
     Examples:
       >>> import jaxae
-      >>> model = jaxae.autoencoder(jaxae.mlp_encoder(2), jaxae.mlp_decoder((8, 8, 1)))
+      >>> model = jaxae.autoencoder(jaxae.networks.mlp_encoder(2), jaxae.networks.mlp_decoder((8, 8, 1)))
       >>> optimizer = optax.adam(1e-3)
       >>> images = jnp.zeros((4, 8, 8, 1))
       >>> state = init_state(model, optimizer, jax.random.key(0), images)
