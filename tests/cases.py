@@ -25,7 +25,7 @@ class Case(NamedTuple):
     stochastic: bool = True  # the loss depends on the key
     trained: bool = True  # False where `init` is the fit
     encodes: bool = True  # False where there is no code for an image
-    game: bool = False  # the loss is the sum of what two players want
+    game: bool = False  # the loss is the sum of the losses of two players
 
 
 def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
@@ -35,8 +35,8 @@ def mlps(outputs: int = 1, *, shape=SHAPE, twice: bool = False, **options):
 
 def convs(kind: str, shape, outputs: int = 1, *, twice: bool = False, **options):
     code = () if kind == "unet" else (CODE * (1 + twice),)
-    encoder = getattr(jaxae, f"{kind}_encoder")(*code, (8, 16), **options)
-    decoder = getattr(jaxae, f"{kind}_decoder")(shape, (16, 8), outputs=outputs, **options)
+    encoder = getattr(jaxae.networks, f"{kind}_encoder")(*code, (8, 16), **options)
+    decoder = getattr(jaxae.networks, f"{kind}_decoder")(shape, (16, 8), outputs=outputs, **options)
     return encoder, decoder
 
 
@@ -46,7 +46,7 @@ def autoencoder(likelihood: jaxae.Likelihood, **options):
 
 def vae(likelihood: jaxae.Likelihood | None = None, **options):
     likelihood = likelihood or jaxae.likelihoods.bernoulli()
-    return jaxae.vae(*mlps(likelihood.outputs, twice=True), likelihood, code=CODE, **options)
+    return jaxae.vae(*mlps(likelihood.outputs, twice=True), likelihood, latent_dim=CODE, **options)
 
 
 def critic(**options):
@@ -80,7 +80,7 @@ def semi_supervised():
 def vae_gan(**options):
     encoder, decoder = mlps(twice=True)
     features = jaxae.networks.mlp_encoder(12, (16,))
-    return jaxae.vae_gan(encoder, decoder, features, critic(), code=CODE, **options)
+    return jaxae.vae_gan(encoder, decoder, features, critic(), latent_dim=CODE, **options)
 
 
 def by_hand():
@@ -96,7 +96,7 @@ def by_hand():
         return (z @ params["w"]).reshape(-1, 6, 5, 1)
 
     encoder = jaxae.Network(init(30, 2 * CODE), encode)
-    return jaxae.vae(encoder, jaxae.Network(init(CODE, 30), decode), code=CODE)
+    return jaxae.vae(encoder, jaxae.Network(init(CODE, 30), decode), latent_dim=CODE)
 
 
 CASES = {
@@ -143,13 +143,13 @@ CASES = {
     "vae samples": Case(lambda: vae(samples=3)),
     "vae free bits": Case(lambda: vae(free_bits=0.05), coupled=True),
     "vae conv": Case(
-        lambda: jaxae.vae(*convs("conv", COLOUR, twice=True, dropout=0.1), code=CODE), COLOUR
+        lambda: jaxae.vae(*convs("conv", COLOUR, twice=True, dropout=0.1), latent_dim=CODE), COLOUR
     ),
     "vae resnet bfloat16": Case(
         lambda: jaxae.vae(
             *convs("resnet", COLOUR, 2, twice=True, dtype=jnp.bfloat16),
             jaxae.likelihoods.discretized_logistic(),
-            code=CODE,
+            latent_dim=CODE,
         ),
         COLOUR,
     ),
@@ -255,7 +255,7 @@ CASES = {
     "adversarial": Case(lambda: adversarial(autoencoder(jaxae.likelihoods.gaussian())), game=True),
     "adversarial vae labels slope dropout": Case(
         lambda: jaxae.adversarial(
-            jaxae.vae(jaxae.networks.mlp_encoder(4, (16,)), mlps()[1], code=2, beta=0.0),
+            jaxae.vae(jaxae.networks.mlp_encoder(4, (16,)), mlps()[1], latent_dim=2, beta=0.0),
             critic(dropout=0.1),
             jaxae.priors.swiss_roll(3),
             labels=True,
@@ -279,7 +279,7 @@ CASES = {
         coupled=True,
     ),
     "gan spectral": Case(
-        lambda: jaxae.gan(mlps()[1], jaxae.networks.spectral_norm(critic()), code=CODE),
+        lambda: jaxae.gan(mlps()[1], jaxae.networks.spectral_norm(critic()), latent_dim=CODE),
         encodes=False,
         game=True,
     ),
@@ -287,7 +287,7 @@ CASES = {
         lambda: jaxae.gan(
             convs("conv", COLOUR)[1],
             jaxae.networks.conv_encoder(1, (8, 16)),
-            code=CODE,
+            latent_dim=CODE,
             r1=1.0,
             r1_every=2,
         ),

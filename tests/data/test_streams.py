@@ -162,7 +162,7 @@ def test_processes_that_read_change_nothing(tmp_path):
         [sys.executable, str(tmp_path / "run.py")],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.returncode == 0, done.stderr
     one, threads, processes = done.stdout.splitlines()

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.shared import running
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TIMING = {"seconds", "images_per_second", "compile_seconds"}
 
 

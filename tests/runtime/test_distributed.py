@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = [pytest.mark.distributed, pytest.mark.xdist_group("distributed")]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLAGS = ["--dataset", "digits", "--hidden", "16", "--code", "2", "--batch-size", "64"]
 
 

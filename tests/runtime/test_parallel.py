@@ -108,7 +108,7 @@ def test_one_device_is_eight(tmp_path):
         [sys.executable, "-c", f"NAMES = {NAMES}\nFOLDER = {str(tmp_path)!r}\n{SCRIPT}"],
         env=os.environ
         | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"},
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
     )

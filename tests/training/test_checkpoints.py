@@ -260,7 +260,7 @@ def test_a_full_disk(tmp_path):
         [sys.executable, "-c", f"FOLDER = {str(tmp_path)!r}\n{FULL}"],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     said, then = done.stdout.splitlines()
