@@ -52,7 +52,7 @@ from scipy.stats import ks_2samp
 import jaxae
 from experiments.shared import flags as base
 from experiments.shared import running
-from jaxae.distributions.divergences import Kernel
+from jaxae.distributions.kernels import Kernel
 from jaxae.distributions.priors import Prior
 from jaxae.runs import charts, figures
 from jaxae.runs.folder import Run

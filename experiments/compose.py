@@ -22,14 +22,14 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxae.networks.basic import Activation
 
 import jaxae
 from experiments.shared import flags as base
 from experiments.shared import running
+from jaxae.networks.layers import Activation
 from jaxae.runs import figures
 from jaxae.runs.folder import Run
-from jaxae.wrappers._sparse import Penalty
+from jaxae.wrappers._sparse import CodePenalty as Penalty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,9 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
         if config.beta is None:
             model = jaxae.autoencoder(encoder, decoder, likelihood)
         else:
-            model = jaxae.vae(encoder, decoder, likelihood, code=config.code, beta=config.beta)
+            model = jaxae.vae(
+                encoder, decoder, likelihood, latent_dim=config.code, beta=config.beta
+            )
     if config.importance_weighted is not None:
         model = jaxae.importance_weighted(model, config.importance_weighted)
     if extra.penalty is not None:

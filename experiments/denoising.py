@@ -68,7 +68,7 @@ class Config(base.ModelConfig):
     """Examples in a step, over all devices; by default 64, or fewer if there are fewer."""
     learning_rate: float = 2e-3
     """Of Adam, at the start."""
-    rise: int = 200
+    warmup_steps: int = 200
     """Steps at the start in which the learning rate rises from zero: without them all pixels of dark
     images may turn black for good."""
 

@@ -199,7 +199,7 @@ def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
         hidden = {"conv": (32, 64, 128, 256), "mlp": (1000,)}.get(config.network)
         config = dataclasses.replace(config, hidden=hidden)
     encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
-    return jaxae.vae(encoder, decoder, likelihood, code=config.code, beta=config.beta)
+    return jaxae.vae(encoder, decoder, likelihood, latent_dim=config.code, beta=config.beta)
 
 
 def find(config: Config, codes: jax.Array, data: base.Data, terms: Terms) -> jax.Array:

@@ -121,10 +121,15 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
         settings, data, critic_steps=config.critic_steps, discriminator=config.game_rate
     )
     return {
-        "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, code=config.code)),
+        "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, latent_dim=config.code)),
         "GAN": Player(
             jaxae.gan(
-                decoder, critic, likelihood, code=config.code, r1=config.r1, r1_every=SLOPE_EVERY
+                decoder,
+                critic,
+                likelihood,
+                latent_dim=config.code,
+                r1=config.r1,
+                r1_every=SLOPE_EVERY,
             ),
             game,
             config.average,
@@ -136,7 +141,7 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
                 jaxae.networks.activate(features, leaky_relu),
                 jaxae.networks.mlp_encoder(1, ()),
                 likelihood,
-                code=config.code,
+                latent_dim=config.code,
                 beta=config.beta,
                 weight=config.adversarial,
                 scale=config.feature_scale,

@@ -127,7 +127,7 @@ def models(config: Config, data: base.Data) -> dict[str, tuple[jaxae.Autoencoder
         *base.networks(config, shape, likelihood.outputs, config.code), likelihood
     )
     encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
-    vae = partial(jaxae.vae, encoder, decoder, likelihood, code=config.code)
+    vae = partial(jaxae.vae, encoder, decoder, likelihood, latent_dim=config.code)
     return {
         "AE": (plain, None),
         "DAE": (jaxae.denoising(plain, jaxae.corruptions.gaussian(config.noise)), None),

@@ -32,7 +32,7 @@ class Config(base.ModelConfig):
 
     beta: float = 1.0
     """Weight of the KL divergence."""
-    warm_up: float = 0.0
+    beta_warmup: float = 0.0
     """Part of the run (of each cycle, if there are several) in which beta rises from 0."""
     cycles: int = 1
     """How often beta rises from 0 in the run."""
@@ -71,9 +71,9 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
             config = dataclasses.replace(config, scale="learned")
     likelihood = base.likelihood(config, default)
     if config.importance_weighted:
-        if (config.beta, config.warm_up, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
+        if (config.beta, config.beta_warmup, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
             raise ValueError(
-                "--importance-weighted has no KL divergence for --beta, --warm-up, --cycles or "
+                "--importance-weighted has no KL divergence for --beta, --beta-warmup, --cycles or "
                 "--free-bits to weight"
             )
         if config.samples < 2:
@@ -87,9 +87,9 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
         encoder,
         decoder,
         likelihood,
-        code=config.code,
+        latent_dim=config.code,
         beta=jaxae.objectives.beta_schedule(
-            config.beta, steps, warm_up=config.warm_up, cycles=config.cycles
+            config.beta, steps, warmup=config.beta_warmup, cycles=config.cycles
         ),
         samples=1 if config.importance_weighted else config.samples,
         free_bits=config.free_bits,

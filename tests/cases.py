@@ -138,7 +138,7 @@ CASES = {
     "vae gaussian": Case(lambda: vae(jaxae.likelihoods.gaussian(0.1))),
     "vae discretized logistic": Case(lambda: vae(jaxae.likelihoods.discretized_logistic())),
     "vae beta schedule": Case(
-        lambda: vae(beta=jaxae.objectives.beta_schedule(1.0, 100, warm_up=0.5, cycles=2))
+        lambda: vae(beta=jaxae.objectives.beta_schedule(1.0, 100, warmup=0.5, cycles=2))
     ),
     "vae samples": Case(lambda: vae(samples=3)),
     "vae free bits": Case(lambda: vae(free_bits=0.05), coupled=True),

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxae.networks.basic import Activation
 
 import jaxae
 from jaxae.data import corruptions
-from jaxae.runtime import parallel
+from jaxae.networks.layers import Activation
+from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
 
@@ -47,7 +47,7 @@ class Config:
     """Of Adam, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """The learning rate falls to zero over the run along a half-cosine, or stays."""
-    rise: int = 0
+    warmup_steps: int = 0
     """Steps at the start in which the learning rate rises from zero."""
     weight_decay: float = 0.0
     """Decoupled weight decay on matrices and kernels, not on biases."""
@@ -139,7 +139,7 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if config.epochs is None and type(config).epochs is not None:
         raise ValueError("--epochs must be a number")
-    for name in ("rise", "workers"):
+    for name in ("warmup_steps", "workers"):
         if getattr(config, name) < 0:
             raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
     if config.distributed and config.run_dir is None:
@@ -155,7 +155,7 @@ def check(config: Config) -> None:
     if config.image_size is not None and config.image_size > MAX_IMAGE_SIZE:
         raise ValueError(f"--image-size must be at most {MAX_IMAGE_SIZE}, got {config.image_size}")
     if config.batch_size is not None:
-        parallel.check_divides(config.batch_size, parallel.data_mesh(), config.accumulate)
+        sharding.check_divides(config.batch_size, sharding.data_mesh(), config.accumulate)
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
@@ -170,7 +170,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     if not hold_out and getattr(config, "patience", None) is not None:
         raise ValueError("--patience needs validation images, and here none are held out")
     stream = {"auto": None, "stream": True}.get(config.placement, False)
-    splits = parallel.together(
+    splits = processes.raise_together(
         lambda: jaxae.load(
             config.dataset, data_dir=config.data_dir, image_size=config.image_size, stream=stream
         )
@@ -232,7 +232,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
 def batch_size(config: Config, examples: int, default: int) -> int:
     """The batch size of the flags, or the default, if there are as many examples."""
     if config.batch_size is None:
-        share = parallel.data_mesh().size * config.accumulate
+        share = sharding.data_mesh().size * config.accumulate
         return max(1, min(default, examples) // share) * share
     if config.batch_size > examples:
         raise ValueError(
@@ -245,7 +245,7 @@ def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:
     """The likelihood that the flags name."""
     name = config.likelihood or default
     if name in ("gaussian", "laplace"):
-        scale = None if config.scale == "learned" else 1.0 if config.scale is None else config.scale
+        scale = 1.0 if config.scale is None else config.scale
         return {"gaussian": jaxae.likelihoods.gaussian, "laplace": jaxae.likelihoods.laplace}[name](
             scale
         )
@@ -349,7 +349,7 @@ def make_optimizer(
       every: it moves once in so many steps.
     """
     total = max(1, steps(config, data) // every)
-    rise = min(config.rise, total // 2)
+    rise = min(config.warmup_steps, total // 2)
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.schedule == "cosine":
         rate = optax.cosine_decay_schedule(config.learning_rate, total - rise)

@@ -22,7 +22,7 @@ from experiments.shared import flags as base
 from experiments.shared import running
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
-from jaxae.networks.unet import Combine
+from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
 from jaxae.runs.folder import Run, fingerprint, write_json
 
@@ -65,7 +65,7 @@ class Config(base.ModelConfig):
     """Examples in a step, over all devices; by default 16, or fewer if there are fewer."""
     learning_rate: float = 2e-3
     """Of Adam, at the start."""
-    rise: int = 200
+    warmup_steps: int = 200
     """Steps at the start in which the learning rate rises from zero."""
 
     apply: str | None = None

@@ -47,7 +47,7 @@ class Judge:
             batch_size=None,
             learning_rate=1e-3,
             schedule="cosine",
-            rise=0,
+            warmup_steps=0,
             weight_decay=0.0,
             clip_norm=None,
         )

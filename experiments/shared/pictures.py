@@ -18,7 +18,7 @@ from experiments.shared.image_to_image import Config, Painter, Task, build, pain
 from jaxae.data import images
 from jaxae.data.colors import luma
 from jaxae.runs.folder import Run
-from jaxae.runtime.files import whole
+from jaxae.runtime.files import atomic_write
 
 TILE, MARGIN = 256, 64
 """Large pictures are done in tiles, which see so many pixels around them."""
@@ -130,7 +130,7 @@ def save(image: np.ndarray, folder: Path, stem: str) -> Path:
         number += 1
         path = folder / f"{stem}-{number}.png"
     pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         pil = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         pil.save(partial, format="PNG")
     return path

@@ -31,9 +31,9 @@ import jaxae
 from experiments.shared import flags as base
 from jaxae.runs import charts, figures
 from jaxae.runs.folder import Run, fingerprint, new_directory
-from jaxae.runtime import parallel
+from jaxae.runtime import processes, sharding
 from jaxae.runtime import supervisor as watched
-from jaxae.runtime.files import exclusive, whole
+from jaxae.runtime.files import atomic_write, exclusive
 
 _ASIDE = contextlib.ExitStack()
 atexit.register(_ASIDE.close)
@@ -50,12 +50,12 @@ def open_run(
     for place in (*places, "shard_params", "distributed", "checkpoint_every", "on_nonfinite"):
         values.pop(place, None)
     values |= {"data": fingerprint(data.train)} | dict(more or {})
-    parallel.check_same([values, dataclasses.asdict(config), data.placement])
-    if not parallel.is_first():
+    processes.check_same([values, dataclasses.asdict(config), data.placement])
+    if not processes.is_first():
         # One process reports; what the others write is thrown away.
         aside = _ASIDE.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
-        return parallel.together(lambda: Run(aside, values, shared=directory))
-    return parallel.together(lambda: Run(directory, values))
+        return processes.raise_together(lambda: Run(aside, values, shared=directory))
+    return processes.raise_together(lambda: Run(directory, values))
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def resumable(run: Run) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop_now) if main_thread else None
     try:
         with contextlib.ExitStack() as stack:
-            parallel.together(lambda: stack.enter_context(exclusive(run.directory)))
+            processes.raise_together(lambda: stack.enter_context(exclusive(run.directory)))
             yield
     except KeyboardInterrupt as stop:
         done = str(stop) if isinstance(stop, jaxae.Interrupted) else "what was saved is kept"
@@ -102,8 +102,8 @@ def conduct(
     run = open_run(config, data, name, more)
     with resumable(run):
         results = run.results
-        if any(parallel.agree(float(results is None))) or results is None:
-            if data.placed and parallel.is_first():
+        if any(processes.max_over_processes(float(results is None))) or results is None:
+            if data.placed and processes.is_first():
                 print(data.placed, file=sys.stderr)
             results = work(run)
             results["seconds"] = time.perf_counter() - started
@@ -118,12 +118,13 @@ def fit(
     model: jaxae.Autoencoder,
     data: base.Data,
     *,
-    monitor: str = "loss",
+    monitor: str | None = None,
     supervised: bool = False,
-    targets: tuple[np.ndarray, np.ndarray | None] | None = None,
+    train: jaxae.Batch | None = None,
+    validation: jaxae.Batch | None = None,
     stream: int = 0,
     optimizer: optax.GradientTransformation | None = None,
-    average: float | None = None,
+    ema: float | None = None,
 ) -> jaxae.Fit:
     """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
 
@@ -133,27 +134,25 @@ def fit(
       model: what to train.
       data: what `load` returned.
       monitor: the term of the validation images that the epoch is selected by.
-      supervised: whether the model gets the labels as its targets.
-      targets: of the training and of the validation images, if they are something else; without the
-        second nothing is validated.
+      supervised: whether the batches have labels.
+      train: training data other than the images of `data`; the validation data are then `validation`.
+      validation: see `train`; None for no validation.
       stream: another number for each of several trainings that go on from one another, so that none
         sees the randomness of the one before again.
       optimizer: another than that of the flags.
-      average: the decay of an average of the parameters, which is then what is kept.
+      ema: the decay of an exponential moving average of the parameters, which is then kept.
 
     Of a game of two players, the log says when one of them has won.
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
-    train: Any = data.train
-    held_out: Any = data.validation
-    if supervised:
-        labels = [np.asarray(part, np.int32) for part in data.labels]
-        train = data.train, labels[0]
-        held_out = None if data.validation is None else (data.validation, labels[1])
-    if targets is not None:
-        train = data.train, targets[0]
-        held_out = None if targets[1] is None else (data.validation, targets[1])
+    if train is None:
+        train = jaxae.Batch(data.train)
+        validation = None if data.validation is None else jaxae.Batch(data.validation)
+        if supervised:
+            labels = [np.asarray(part, np.int32) for part in data.labels]
+            train = train._replace(label=labels[0])
+            validation = None if validation is None else validation._replace(label=labels[1])
     said: list[str] = []
 
     def log(record: Mapping[str, float | int]) -> None:
@@ -171,11 +170,11 @@ def fit(
             epochs=config.epochs,
             key=jax.random.fold_in(key, stream) if stream else key,
             batch_size=data.batch_size,
-            validation=held_out,
+            validation=validation,
             monitor=monitor,
             patience=getattr(config, "patience", None),
             transform=data.transform,
-            average=average,
+            ema=ema,
             accumulate=config.accumulate,
             on_nonfinite=config.on_nonfinite,
             placement=data.placement,
@@ -189,7 +188,7 @@ def fit(
         raise ValueError(f"{error}{keep_batch(run, error)}") from error
     if jax.process_count() > 1:
         # What comes now every process does for itself.
-        fitted = fitted._replace(params=parallel.gather(fitted.params))
+        fitted = fitted._replace(params=sharding.gather(fitted.params))
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
     charts.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
@@ -205,7 +204,7 @@ def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
     path = run.directory / "nonfinite.npz"
     advice = " (--on-nonfinite skip)"
     try:
-        with whole(path) as partial, open(partial, "wb") as file:
+        with atomic_write(path) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, step=error.step, **arrays)
     except OSError as problem:
         return f"{advice}; its batch cannot be written ({problem.strerror})"
@@ -229,12 +228,13 @@ def evaluate(
     def scores(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         loss_key, score_key = jax.random.split(key)
         out = model.loss(params, loss_key, x, step=step, train=False)
-        error = jaxae.analysis.squared_error(x, jaxae.reconstruct(model, params, x))
+        reconstructed = jnp.clip(jaxae.reconstruct(model, params, x), 0, 1)
+        error = jaxae.analysis.squared_error(x, reconstructed)
         more = {} if score is None else score(params, score_key, x)
-        return {"loss": out.loss, **out.terms, **more, "squared_error": error}
+        return {"loss": out.loss, **out.terms, **out.metrics, **more, "squared_error": error}
 
     evaluator = jaxae.training.make_evaluate(
-        scores, batch_size=batch_size, mesh=parallel.local_mesh()
+        scores, batch_size=batch_size, mesh=sharding.local_mesh()
     )
     test_scores = evaluator(fitted.params, jax.random.key(base.TEST_SEED), data.test)
     results = jaxae.training.means(test_scores, "test/")
@@ -301,7 +301,7 @@ def decode(model: jaxae.Autoencoder, params: Any, codes: jax.Array) -> np.ndarra
 
 def report(run: Run, results: Mapping[str, Any]) -> None:
     """Prints the results as a table, and where the run is."""
-    if not parallel.is_first():
+    if not processes.is_first():
         return
     table = Table(show_header=False)
     for name, value in results.items():
@@ -336,21 +336,21 @@ def command(
         parsed = _parse(config, doc)
         if parsed.distributed:
             watched.watch()
-            parallel.connect()
+            processes.connect()
         main(parsed)
-    except (*MENDED, jax.errors.JaxRuntimeError, parallel.GoneError) as error:
+    except (*MENDED, jax.errors.JaxRuntimeError, processes.GoneError) as error:
         message = " ".join(str(error).split())
         together = parsed is not None and parsed.distributed
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
             message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
         elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
             raise
-        elif together and parallel.is_gone(error):
+        elif together and processes.is_gone(error):
             message = watched.gone(message[:120])
         if together:
             watched.last_words(f"error: {message}")
             # Not by way of JAX, which would wait for the others: they notice, and stop too.
-            if parallel.is_first():
+            if processes.is_first():
                 time.sleep(3)  # it is who the others ask: first let them see that it has stopped
             _ASIDE.close()
             os._exit(2)

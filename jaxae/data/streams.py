@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxae.runtime import parallel
+from jaxae.runtime import processes
 
 TOGETHER = 64
 """Images that a thread reads at once."""
@@ -123,7 +123,7 @@ def streamed(stream: bool | None, shape: tuple[int, ...]) -> bool:
     """
     if stream is None:
         # All processes that train together do the same.
-        stream = any(parallel.agree(float(math.prod(shape) > host_memory() / 2)))
+        stream = any(processes.max_over_processes(float(math.prod(shape) > host_memory() / 2)))
     return stream
 
 

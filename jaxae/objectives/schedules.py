@@ -5,13 +5,13 @@ import optax
 from jaxae.arrays import Weight, check_weights
 
 
-def beta_schedule(beta: float, steps: int, *, warm_up: float = 0.0, cycles: int = 1) -> Weight:
+def beta_schedule(beta: float, steps: int, *, warmup: float = 0.0, cycles: int = 1) -> Weight:
     """A weight that rises linearly from 0, once or several times in a run, and then stays.
 
     Args:
       beta: what it rises to.
       steps: updates in the run.
-      warm_up: the part of each cycle in which it rises, in [0, 1]; 0 gives a constant.
+      warmup: the part of each cycle in which it rises, in [0, 1]; 0 gives a constant.
       cycles: how often it rises; 1 is the usual warm-up.
 
     Returns:
@@ -21,7 +21,7 @@ def beta_schedule(beta: float, steps: int, *, warm_up: float = 0.0, cycles: int 
       ValueError: if a number is out of range, or there are cycles without a warm-up.
 
     Examples:
-      >>> beta = beta_schedule(4.0, 100, warm_up=0.5, cycles=2)
+      >>> beta = beta_schedule(4.0, 100, warmup=0.5, cycles=2)
       >>> [round(float(beta(step)), 2) for step in (0, 5, 25, 49, 50, 55, 99)]
       [0.0, 0.8, 4.0, 4.0, 0.0, 0.8, 4.0]
 
@@ -30,16 +30,16 @@ def beta_schedule(beta: float, steps: int, *, warm_up: float = 0.0, cycles: int 
       <https://arxiv.org/abs/1511.06349>`_; Fu et al., `Cyclical Annealing Schedule
       <https://arxiv.org/abs/1903.10145>`_.
     """
-    if not 0 <= warm_up <= 1:
-        raise ValueError(f"the warm-up is a part of the run, in [0, 1], got {warm_up}")
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"the warm-up is a part of the run, in [0, 1], got {warmup}")
     if cycles < 1:
         raise ValueError(f"the number of cycles must be positive, got {cycles}")
     check_weights(beta=beta)
-    if warm_up == 0:
+    if warmup == 0:
         if cycles > 1:
             raise ValueError("cycles of beta need a warm-up in each of them")
         return beta
     length = steps / cycles
-    rise = optax.linear_schedule(0.0, beta, max(1, round(warm_up * length)))
+    rise = optax.linear_schedule(0.0, beta, max(1, round(warmup * length)))
     starts = [round(length * cycle) for cycle in range(1, cycles)]
     return optax.join_schedules([rise] * cycles, starts)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxae.runtime.files import whole
+from jaxae.runtime.files import atomic_write
 
 GAP = 0.08
 """The space between images, as a part of an image."""
@@ -160,5 +160,5 @@ def _gap(size: int) -> int:
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file; the folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120, bbox_inches="tight", format="png")

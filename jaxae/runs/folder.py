@@ -25,7 +25,7 @@ import numpy as np
 
 from jaxae import __version__
 from jaxae.training.checkpoints import Checkpoints
-from jaxae.runtime.files import whole
+from jaxae.runtime.files import atomic_write
 from jaxae.data.streams import Stream
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -167,7 +167,7 @@ def environment() -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Writes a file whole or not at all."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text)
 
 

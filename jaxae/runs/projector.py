@@ -9,7 +9,7 @@ from jaxtyping import Float, Num, Shaped
 from PIL import Image
 
 from jaxae.runs.figures import displayable
-from jaxae.runtime.files import whole
+from jaxae.runtime.files import atomic_write
 
 SPRITE_SIZE = 8192
 """The projector takes a sprite of at most so many pixels each way."""
@@ -63,7 +63,7 @@ def write_projector(
     if side > SPRITE_SIZE:
         raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / "vectors.tsv") as partial:
+    with atomic_write(folder / "vectors.tsv") as partial:
         np.savetxt(partial, codes, fmt="%.6g", delimiter="\t")
     columns = [range(n)] + ([] if labels is None else [labels])
     # A label with a tab or a new line in it is to stay in its cell.
@@ -72,10 +72,10 @@ def write_projector(
     ]
     # With one column the projector wants no header.
     header = [] if labels is None else ["number\tclass"]
-    with whole(folder / "metadata.tsv") as partial:
+    with atomic_write(folder / "metadata.tsv") as partial:
         partial.write_text("\n".join(header + rows) + "\n")
     width, height = _write_sprite(folder / "sprite.png", images, side)
-    with whole(folder / "projector_config.pbtxt") as partial:
+    with atomic_write(folder / "projector_config.pbtxt") as partial:
         partial.write_text(
             "embeddings {\n"
             f"  tensor_name: {json.dumps(name)}\n"
@@ -92,7 +92,7 @@ def write_projector(
         "metadataPath": "metadata.tsv",
         "sprite": {"imagePath": "sprite.png", "singleImageDim": [width, height]},
     }
-    with whole(folder / "config.json") as partial:
+    with atomic_write(folder / "config.json") as partial:
         partial.write_text(json.dumps({"embeddings": [embedding]}, indent=2) + "\n")
 
 
@@ -108,6 +108,6 @@ def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
         if shrink < 1:
             thumbnail = thumbnail.resize((width, height), Image.Resampling.BOX)
         sprite.paste(thumbnail, (i % side * width, i // side * height))
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         sprite.save(partial, format="PNG")
     return width, height

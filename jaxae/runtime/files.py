@@ -16,7 +16,7 @@ class BusyError(ValueError):
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write a file at, which then appears under its name at once, or not at all.
 
     Raises:

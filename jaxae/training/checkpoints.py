@@ -24,7 +24,7 @@ from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array
 
-from jaxae.runtime import parallel
+from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import BusyError, exclusive
 from jaxae.training.packing import apart_of, checksums, describe, packed, places, unpacked
 
@@ -85,8 +85,8 @@ class Checkpoints:
         with contextlib.ExitStack() as stack:
             with self._written(step):
                 # Of several processes that train together the first holds it.
-                hold = exclusive if parallel.is_first() else contextlib.nullcontext
-                parallel.together(lambda: stack.enter_context(hold(self.directory)))
+                hold = exclusive if processes.is_first() else contextlib.nullcontext
+                processes.raise_together(lambda: stack.enter_context(hold(self.directory)))
 
             def finish() -> None:
                 if manager is not None:
@@ -103,7 +103,7 @@ class Checkpoints:
                     items = self._items(trees, meta)
                     # What all processes have, the first writes, and nobody waits for the others.
                     alone = not apart_of(trees)
-                    if alone and not parallel.is_first():
+                    if alone and not processes.is_first():
                         return
                     if manager is None:
                         manager = stack.enter_context(self._manager(writes=True, alone=alone))
@@ -199,7 +199,7 @@ class Checkpoints:
         self, wanted: dict[str, Any], *, set_aside: bool
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         # What one process sees, another may not yet, or no longer.
-        if not parallel.agree(float(self.directory.exists()))[0]:
+        if not processes.max_over_processes(float(self.directory.exists()))[0]:
             return None
         damaged: list[str] = []
         with self._manager() as manager:
@@ -210,7 +210,7 @@ class Checkpoints:
                 except _DamagedError as error:
                     problem = str(error)
                 # All processes take the same one; and only if all have read it they compare it.
-                if not any(parallel.agree(float(found is None))):
+                if not any(processes.max_over_processes(float(found is None))):
                     assert found is not None
                     words, apart, written, meta = found
                     if np.asarray(checksums([words, *apart.values()])).tolist() == written:
@@ -226,7 +226,7 @@ class Checkpoints:
         return None
 
     def _tell(self, damaged: list[str], step: int, *, set_aside: bool) -> None:
-        if not damaged or not parallel.is_first():
+        if not damaged or not processes.is_first():
             return
         aside = set_aside and self._set_aside([name.split()[0] for name in damaged])
         print(
@@ -285,7 +285,7 @@ class Checkpoints:
             more = manager.restore(step, args=args.Composite(**items)) if items else {}
             every = {path: array for name in parts for path, array in more[name].items()}
             apart = {path: every[path] for path in divided}
-            words = parallel.put(read, where)
+            words = sharding.put(read, where)
         return words, apart, [sums[name] for name in ("words", *apart)], meta
 
     def _of_version(self, version: str) -> str:
@@ -301,8 +301,8 @@ class Checkpoints:
         except BusyError:
             raise
         except Exception as error:
-            if parallel.is_gone(error):
-                raise parallel.GoneError(_reason(error)) from error
+            if processes.is_gone(error):
+                raise processes.GoneError(_reason(error)) from error
             reason = _reason(error)
             raise ValueError(
                 f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
@@ -357,8 +357,8 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # orbax, tensorstore, json, zstd: each raises what it likes
-        if parallel.is_gone(error):
-            raise parallel.GoneError(_reason(error)) from error
+        if processes.is_gone(error):
+            raise processes.GoneError(_reason(error)) from error
         text = "RESOURCE_EXHAUSTED" if isinstance(error, MemoryError) else str(error)
         for sign, meaning in PASSING:
             if sign in text:

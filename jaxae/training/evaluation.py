@@ -13,7 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 from jaxae.arrays import Step
 from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
-from jaxae.runtime import parallel
+from jaxae.runtime import sharding
 from jaxae.runtime.devices import compiler_options
 from jaxae.training.batches import Data, count
 
@@ -54,7 +54,7 @@ def make_evaluate(
     scores = make_scores(score, batch_size=batch_size, mesh=mesh)
     options: dict[str, Any] = {"compiler_options": compiler_options(device)}
     if mesh is not None:
-        options["out_shardings"] = parallel.everywhere(mesh)
+        options["out_shardings"] = sharding.replicated(mesh)
     scan = jax.jit(scores, **options)
 
     def evaluate(params: Params, key: PRNGKeyArray, data: Data) -> dict[str, np.ndarray]:
@@ -78,7 +78,7 @@ def make_scores(
         batches = -(-n // size)
         indices = jnp.arange(batches * size).reshape(batches, size) % n
         if mesh is not None:
-            indices = parallel.split(indices, mesh, axis=1)
+            indices = sharding.split(indices, mesh, axis=1)
 
         def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
             i, index = batch

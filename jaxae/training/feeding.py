@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Integer, PRNGKeyArray
 
 from jaxae.data.streams import Stream, host_memory
-from jaxae.runtime import parallel
+from jaxae.runtime import processes, sharding
 from jaxae.runtime.devices import compiler_options
 from jaxae.training.batches import Data, batched, count, epoch_order, taker
 from jaxae.training.step import StepFunction, TrainState
@@ -115,7 +115,7 @@ class _Compiled:
 
     def __init__(self, program: Callable[..., Any], mesh: Mesh, state_shardings: Any):
         self._mesh = mesh
-        self._everywhere = parallel.everywhere(mesh)
+        self._everywhere = sharding.replicated(mesh)
         self._program = jax.jit(
             program, donate_argnums=0, out_shardings=(state_shardings, self._everywhere)
         )
@@ -142,8 +142,8 @@ class _OnDevice:
         mesh: Mesh,
         state_shardings: Any,
     ):
-        self._everywhere = parallel.everywhere(mesh)
-        self._images = parallel.put(
+        self._everywhere = sharding.replicated(mesh)
+        self._images = sharding.put(
             jax.tree.map(lambda a: a if isinstance(a, jax.Array) else np.asarray(a), images),
             self._everywhere,
         )
@@ -155,14 +155,14 @@ class _OnDevice:
             order_key, step_key = jax.random.split(key)
             position = state.step % per_epoch
             order = epoch_order(order_key, state.step - position, count(images))
-            batches = parallel.split(batched(order, batch_size), mesh, axis=1)
+            batches = sharding.split(batched(order, batch_size), mesh, axis=1)
             take = taker(images)
             return _loop(
                 step, lambda i: take(batches[position + i]), step_key, per_epoch, state, steps
             )
 
         self._compiled = _Compiled(program, mesh, state_shardings)
-        self._on_device = parallel.put(key, self._everywhere)
+        self._on_device = sharding.put(key, self._everywhere)
 
     def available(self, step: int) -> int:
         return self._per_epoch - step % self._per_epoch
@@ -177,7 +177,7 @@ class _OnDevice:
         pass
 
     def _steps(self, steps: int) -> Array:
-        return parallel.put(jnp.int32(steps), self._everywhere)
+        return sharding.put(jnp.int32(steps), self._everywhere)
 
 
 class _FromHost:
@@ -195,8 +195,8 @@ class _FromHost:
         self._host, self._key, self._batch_size = images, key, batch_size
         self._stream, self._workers = stream, workers
         self._per_epoch = count(images) // batch_size
-        self._everywhere = parallel.everywhere(mesh)
-        self._spread = parallel.by_example(mesh, axis=1)
+        self._everywhere = sharding.replicated(mesh)
+        self._spread = sharding.by_example(mesh, axis=1)
         size = sum(
             int(np.prod(a.shape[1:])) * np.dtype(a.dtype).itemsize for a in jax.tree.leaves(images)
         )
@@ -214,7 +214,7 @@ class _FromHost:
             return _loop(step, take, step_key, most, state, steps)
 
         self._compiled = _Compiled(program, mesh, state_shardings)
-        self._on_device = parallel.put(key, self._everywhere)
+        self._on_device = sharding.put(key, self._everywhere)
         self._pieces: queue.Queue[Any] = queue.Queue(AHEAD)
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -247,7 +247,7 @@ class _FromHost:
 
     def _arguments(self, state: TrainState, steps: int) -> tuple[Any, ...]:
         start = np.int32(int(state.step) - self._start)
-        numbers = parallel.put((start, np.int32(steps)), self._everywhere)
+        numbers = sharding.put((start, np.int32(steps)), self._everywhere)
         return (state, self._on_device, self._batches, *numbers)
 
     def _produce(self, step: int) -> None:
@@ -272,7 +272,7 @@ class _FromHost:
         # The program is compiled for one length; what is missing at the end is not looked at.
         several += [several[-1]] * (self._most - length)
         stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *several)
-        self._offer((start, length, parallel.put_share(stacked, self._spread)))
+        self._offer((start, length, sharding.put_share(stacked, self._spread)))
 
     def _offer(self, piece: Any) -> None:
         while not self._closed.is_set():
@@ -282,7 +282,7 @@ class _FromHost:
     def _epoch(self, step: int) -> Iterator[Any]:
         """The batches of the rest of an epoch, as far as this process reads them."""
         order = batches_of(self._host, self._key, self._batch_size, step)
-        mine = order[step % self._per_epoch :, parallel.share(self._batch_size)]
+        mine = order[step % self._per_epoch :, sharding.share(self._batch_size)]
         if not self._stream:
             yield from (_examples(self._host, index) for index in mine)
             return
@@ -367,7 +367,7 @@ def fits(images: Any, devices: list[jax.Device], held_out: Any = None) -> tuple[
     free = free_memory(stats)
     kept = sum(leaf.nbytes for leaf in jax.tree.leaves(held_out))
     # All processes that train together do the same.
-    (full,) = parallel.agree(float(needed > (free - kept) / 2))
+    (full,) = processes.max_over_processes(float(needed > (free - kept) / 2))
     where: Placement = "host" if full else "device"
     return where, f"{needed / 1e6:,.0f} MB of images, {free / 1e6:,.0f} MB free on the device"
 

@@ -20,7 +20,7 @@ from jaxtyping import PRNGKeyArray
 from jaxae.base import Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.data.streams import Stream
-from jaxae.runtime import parallel
+from jaxae.runtime import processes, sharding
 from jaxae.runtime.cache import keep_programs
 from jaxae.training.batches import (
     Data,
@@ -186,16 +186,16 @@ def fit(
         raise ValueError("only a Stream can be streamed; these images are an array")
     if ema is not None:
         optimizer = with_ema(optimizer, ema)
-    mesh = parallel.data_mesh(devices)
-    parallel.check_divides(batch_size, mesh, accumulate)
+    mesh = sharding.data_mesh(devices)
+    sharding.check_divides(batch_size, mesh, accumulate)
     keep_programs()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
     first = as_batch(batch_at(data, train_key, batch_size, 0))
     initial = partial(init_state, model, optimizer)
-    where = parallel.shardings(jax.eval_shape(initial, init_key, first), mesh, shard=shard_params)
-    everywhere = parallel.everywhere(mesh)
-    state = jax.jit(initial, out_shardings=where)(*parallel.put((init_key, first), everywhere))
+    where = sharding.shardings(jax.eval_shape(initial, init_key, first), mesh, shard=shard_params)
+    everywhere = sharding.replicated(mesh)
+    state = jax.jit(initial, out_shardings=where)(*sharding.put((init_key, first), everywhere))
     score = loss_scores(model)
     monitor = model.monitor if monitor is None else monitor
     if validation is not None:
@@ -206,7 +206,7 @@ def fit(
         evaluation_batch_size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
     held_out = None
     if validation is not None:
-        held_out = parallel.put(validation, everywhere)
+        held_out = sharding.put(validation, everywhere)
     step = make_step(
         model,
         optimizer,
@@ -218,7 +218,7 @@ def fit(
 
     def validate(state: TrainState, params: Params) -> dict[str, np.ndarray]:
         assert held_out is not None
-        noise = parallel.put(validation_key, everywhere)
+        noise = sharding.put(validation_key, everywhere)
         return evaluate((params, state.step), noise, held_out)
 
     feed = make_feed(
@@ -256,7 +256,7 @@ def fit(
             stop = stack.enter_context(stop_signals(enabled=checkpoints is not None))
             if checkpoints is not None:
                 training.save = stack.enter_context(checkpoints.writer())
-            shown = progress and parallel.is_first()
+            shown = progress and processes.is_first()
             bar = stack.enter_context(EpochProgress(epochs, shown=shown))
             compile_seconds = feed.compile(training.state)
             training.run(stop, bar, on_epoch)
@@ -342,12 +342,12 @@ class _Training:
                 steps = min(most, self._until_save(), self._feed.available(self._step))
                 took = self._advance(steps)
                 done += steps
-                stopping, took, waited = parallel.agree(
+                stopping, took, waited = processes.max_over_processes(
                     float(bool(stop)), took, time.perf_counter() - self._saved_at
                 )
                 most = max(1, min(8 * most, int(CHUNK_SECONDS * steps / max(took, 1e-9))))
             else:  # it was saved before it was validated
-                stopping, waited = parallel.agree(float(bool(stop)), 0.0)
+                stopping, waited = processes.max_over_processes(float(bool(stop)), 0.0)
             record = None
             if done == self._steps_per_epoch:
                 record = self._end_epoch()
@@ -361,7 +361,9 @@ class _Training:
                     on_epoch(record)
             if stopping:
                 raise Interrupted(self._where())
-        if any(parallel.agree(float(bool(stop)))):  # in the last validation, or the last save
+        if any(
+            processes.max_over_processes(float(bool(stop)))
+        ):  # in the last validation, or the last save
             raise Interrupted(self._where())
 
     def _until_save(self) -> int:
@@ -483,7 +485,7 @@ class _Training:
         self.save(self._step, state, self.best.params, meta)
         self._saved_at = time.perf_counter()
         # All processes save at the same time, or none.
-        (self._saving,) = parallel.agree(self._saved_at - started)
+        (self._saving,) = processes.max_over_processes(self._saved_at - started)
 
     def _where(self) -> str:
         done = self._step - self._steps_per_epoch * len(self.history)

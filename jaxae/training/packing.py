@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from jaxtyping import Array, UInt32
 
-from jaxae.runtime import parallel
+from jaxae.runtime import sharding
 
 
 def describe(tree: Any) -> dict[str, str]:
@@ -111,7 +111,7 @@ def places(tree: Any, apart: list[str]) -> tuple[Sharding, dict[str, Any]]:
     if where is None:  # there is no array
         where = SingleDeviceSharding(jax.local_devices()[0])
     if isinstance(where, NamedSharding):
-        where = parallel.everywhere(where.mesh)  # type: ignore[arg-type]
+        where = sharding.replicated(where.mesh)  # type: ignore[arg-type]
     return where, divided
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Array, Integer, Key, PRNGKeyArray
 
 from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
-from jaxae.runtime import parallel
+from jaxae.runtime import sharding
 from jaxae.training.batches import (
     Data,
     Transform,
@@ -180,7 +180,7 @@ def make_epoch(
     """
     step = make_step(model, optimizer, transform=transform)
     if mesh is not None:
-        parallel.check_divides(batch_size, mesh)
+        sharding.check_divides(batch_size, mesh)
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(
@@ -191,7 +191,7 @@ def make_epoch(
         order_key, step_key = jax.random.split(key)
         batches = batched(epoch_order(order_key, state.step, n), batch_size)
         if mesh is not None:
-            batches = parallel.split(batches, mesh, axis=1)
+            batches = sharding.split(batches, mesh, axis=1)
         take = taker(data)
         return jax.lax.scan(lambda state, index: step(state, step_key, take(index)), state, batches)
 

@@ -178,8 +178,8 @@ def plain_vae():
     "options",
     [
         {"beta": 0.5},
-        {"warm_up": 0.5},
-        {"warm_up": 0.5, "cycles": 2},
+        {"warmup": 0.5},
+        {"warmup": 0.5, "cycles": 2},
         {"free_bits": 0.5},
         {"samples": 3},
         {"samples": 3, "importance_weighted": True},
@@ -189,7 +189,7 @@ def plain_vae():
         {"gated": True},
         {"learning_rate": 1e-2},
         {"schedule": "constant"},
-        {"rise": 5},
+        {"warmup_steps": 5},
         {"weight_decay": 0.5},
         {"clip_norm": 0.1},
         {"dropout": 0.5},
@@ -277,7 +277,7 @@ BAD = {
     "a learning rate that is not a number": ["--learning-rate", "nan"],
     "a negative decay": ["--weight-decay", "-1"],
     "a negative norm": ["--clip-norm", "-1"],
-    "a negative rise": ["--rise", "-1"],
+    "a negative rise": ["--warmup-steps", "-1"],
     "a dropout of one": ["--dropout", "1"],
     "a scale that is not used": ["--scale", "2"],
     "a negative scale": ["--likelihood", "gaussian", "--scale", "-2"],
@@ -292,7 +292,7 @@ BAD = {
 }
 BAD_VAE = {
     "a negative beta": ["--beta", "-1"],
-    "a long warm-up": ["--warm-up", "2"],
+    "a long warm-up": ["--beta-warmup", "2"],
     "cycles of nothing": ["--cycles", "3"],
     "no samples": ["--samples", "0"],
     "no nll samples": ["--nll-samples", "0"],

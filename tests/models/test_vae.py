@@ -197,9 +197,9 @@ def test_an_extreme_encoder_stays_finite():
 
 def test_beta_schedules():
     assert jaxae.objectives.beta_schedule(2.0, 100) == 2.0
-    rise = jaxae.objectives.beta_schedule(2.0, 100, warm_up=0.1)
+    rise = jaxae.objectives.beta_schedule(2.0, 100, warmup=0.1)
     np.testing.assert_allclose([rise(step) for step in (0, 5, 10, 99)], [0, 1, 2, 2])
-    cyclical = jaxae.objectives.beta_schedule(1.0, 90, warm_up=0.5, cycles=3)
+    cyclical = jaxae.objectives.beta_schedule(1.0, 90, warmup=0.5, cycles=3)
     values = [float(cyclical(step)) for step in range(90)]
     np.testing.assert_allclose(values[:30], np.minimum(np.arange(30) / 15, 1), atol=1e-6)
     np.testing.assert_allclose(values[:30] * 3, values, atol=1e-6)
@@ -243,8 +243,8 @@ def test_bad_compositions():
         with pytest.raises(ValueError, match="at least one sample"):
             jaxae.analysis.importance_nll(vae(), {}, KEY, x, samples)
     with pytest.raises(ValueError, match="in \\[0, 1\\]"):
-        jaxae.objectives.beta_schedule(1.0, 10, warm_up=1.5)
+        jaxae.objectives.beta_schedule(1.0, 10, warmup=1.5)
     with pytest.raises(ValueError, match="cycles"):
         jaxae.objectives.beta_schedule(1.0, 10, cycles=2)
     with pytest.raises(ValueError, match="positive"):
-        jaxae.objectives.beta_schedule(1.0, 10, warm_up=0.5, cycles=0)
+        jaxae.objectives.beta_schedule(1.0, 10, warmup=0.5, cycles=0)

@@ -10,14 +10,14 @@ import jax
 import pytest
 
 import jaxae
-from jaxae.runtime import parallel
+from jaxae.runtime import processes
 from tests.cases import CASES, images
 
 SCRIPT = """
 import json, jax, numpy as np, optax, shutil
 import jaxae
 from jaxae.training import packing
-from jaxae.runtime import parallel
+from jaxae.runtime import processes, sharding
 from tests.cases import CASES, images
 
 assert jax.device_count() == 8
@@ -82,7 +82,7 @@ for devices in (1, 4):
     spread = packing.checksums(fitted.state), packing.checksums(
         jax.device_put(fitted.state, jax.devices()[0]))
     results[f"checksum {devices}"] = spread[0].tolist() == spread[1].tolist()
-state = parallel.shardings(one.state, parallel.data_mesh(), shard=True)
+state = sharding.shardings(one.state, sharding.data_mesh(), shard=True)
 results["checksum"] = packing.checksums(one.state).tolist() == packing.checksums(
     jax.device_put(one.state, state)).tolist()
 for options in ({"accumulate": 3}, {"accumulate": 8}):
@@ -142,8 +142,8 @@ def test_whoever_says_that_another_process_has_ended_is_understood(monkeypatch):
     reset = OSError("transport/tcp/pair.cc: Read error [127.0.0.1]:42698: Connection reset by peer")
     wrapped = ValueError("the item could not be saved")
     wrapped.__cause__ = reset
-    assert not parallel.is_gone(wrapped)  # of one process
+    assert not processes.is_gone(wrapped)  # of one process
     monkeypatch.setattr(jax, "process_count", lambda: 4)
-    for error in (reset, wrapped, parallel.GoneError(), jax.errors.JaxRuntimeError("UNKNOWN")):
-        assert parallel.is_gone(error)
-    assert not parallel.is_gone(OSError("No space left on device"))
+    for error in (reset, wrapped, processes.GoneError(), jax.errors.JaxRuntimeError("UNKNOWN")):
+        assert processes.is_gone(error)
+    assert not processes.is_gone(OSError("No space left on device"))

@@ -19,7 +19,7 @@ import pytest
 
 import jaxae
 from benchmarks.faults import DAMAGES, damage
-from jaxae.runtime.files import BusyError, exclusive, whole
+from jaxae.runtime.files import BusyError, atomic_write, exclusive
 from jaxae.training import checkpoints as checkpoint
 from jaxae.training import packing
 from jaxae.training import step as training
@@ -222,14 +222,14 @@ def test_nothing_is_set_aside_while_another_process_writes(tmp_path, capsys):
 def test_a_file_is_whole_or_as_it_was(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with contextlib.suppress(KeyboardInterrupt), whole(path) as partial:
+    with contextlib.suppress(KeyboardInterrupt), atomic_write(path) as partial:
         partial.write_text("ha")
         raise KeyboardInterrupt
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     # It is another file, that takes the place of the first: whoever has that one open reads on in it.
     with open(path) as reader:
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("afterwards")
         assert reader.read() == "before"
     assert path.read_text() == "afterwards"

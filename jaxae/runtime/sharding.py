@@ -1,0 +1,136 @@
+"""Where arrays are on many devices and hosts.
+
+Data parallel: the examples of a batch are divided over the devices. Parameters and optimizer state are
+replicated on every device, or divided too (fully sharded, FSDP). The random bits of JAX do not depend on
+how an array is sharded, so one device and eight, and one process and four, compute the same numbers up
+to the order of summation.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding
+from jaxtyping import Array
+
+Tree = TypeVar("Tree")
+
+SMALL = 4096
+"""Arrays with fewer values are on every device, whatever is sharded: to fetch them costs more."""
+
+
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh with one axis, "data", over these devices (all of them, of all processes, when None).
+
+    Examples:
+      >>> data_mesh(jax.devices()[:1]).shape["data"]
+      1
+    """
+    devices = jax.devices() if devices is None else devices
+    # In the order of the processes, each of which reads its own part of a batch.
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(ordered), ("data",), axis_types=(AxisType.Auto,))
+
+
+def local_mesh() -> Mesh:
+    """A mesh over the devices of this process, for what every process does for itself."""
+    return data_mesh(jax.local_devices())
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The sharding of arrays that are the same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def by_example(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
+    """The sharding of arrays whose examples, along an axis, are divided over the devices."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
+
+
+def shardings(tree: Any, mesh: Mesh, *, shard: bool) -> Any:
+    """Where the arrays of a state go: on every device, or each divided along its longest axis.
+
+    Args:
+      tree: arrays, or their shapes.
+      mesh: the devices.
+      shard: whether to divide them; those that do not divide, or are small, are everywhere.
+
+    Examples:
+      >>> mesh = data_mesh(jax.devices()[:1])
+      >>> tuple(shardings(jax.ShapeDtypeStruct((8, 4096), np.float32), mesh, shard=True).spec)
+      (None, 'data')
+    """
+
+    def of(leaf: Any) -> NamedSharding:
+        axes = [i for i, n in enumerate(leaf.shape) if n % mesh.size == 0]
+        if not shard or not axes or math.prod(leaf.shape) < SMALL:
+            return replicated(mesh)
+        return by_example(mesh, axis=max(axes, key=lambda i: leaf.shape[i]))
+
+    return jax.tree.map(of, tree)
+
+
+def put(tree: Tree, sharding: Sharding) -> Tree:
+    """Arrays of this host, the same in every process, as arrays of all devices."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def spread(x: Any) -> Array:
+        if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(spread(jax.random.key_data(x)))
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(spread, tree)
+
+
+def put_share(tree: Tree, sharding: NamedSharding) -> Tree:
+    """What each process has of some arrays, put together to arrays of all devices."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), tree
+    )
+
+
+def gather(tree: Tree) -> Tree:
+    """Arrays of all devices as arrays of one device of this process, on every process the same."""
+
+    def local(x: Array) -> Array:
+        if not x.is_fully_addressable and not x.is_fully_replicated:
+            everyone = replicated(x.sharding.mesh)  # type: ignore[attr-defined]
+            x = jax.jit(lambda x: x, out_shardings=everyone)(x)
+        return jax.device_put(
+            x.addressable_data(0) if x.is_fully_replicated else jax.device_get(x),
+            jax.local_devices()[0],
+        )
+
+    return jax.tree.map(local, tree)
+
+
+def share(batch_size: int) -> slice:
+    """Which examples of a batch this process reads.
+
+    Examples:
+      >>> share(8)
+      slice(0, 8, None)
+    """
+    part = batch_size // jax.process_count()
+    return slice(jax.process_index() * part, (jax.process_index() + 1) * part)
+
+
+def split(tree: Tree, mesh: Mesh, *, axis: int = 0) -> Tree:
+    """Inside `jit`: arrays whose examples, along an axis, are to be divided over the devices."""
+    return jax.lax.with_sharding_constraint(tree, by_example(mesh, axis=axis))
+
+
+def check_divides(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
+    """Raises a `ValueError` unless every device gets the same share of each part of a batch."""
+    if batch_size % (mesh.size * parts):
+        several = f" and {parts} parts" if parts > 1 else ""
+        raise ValueError(
+            f"the batch size {batch_size} does not divide by the {mesh.size} devices{several}; "
+            f"take a multiple of {mesh.size * parts}"
+        )
