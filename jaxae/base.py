@@ -196,6 +196,7 @@ class Model(NamedTuple):
       prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
       likelihood: `(params, z, condition, *, key=None) -> Distribution` of x.
       name: what it is, when printed.
+      conditional: whether any of the functions uses a condition; a model that does not refuses one.
       unit: whether x must be in [0, 1].
       coupled: whether the likelihood of an example depends on the others of its batch.
     """
@@ -205,6 +206,7 @@ class Model(NamedTuple):
     prior: Callable[[Params, int, Tree | None], Distribution] | None
     likelihood: Callable[..., Distribution]
     name: str = "model"
+    conditional: bool = False
     unit: bool = False
     coupled: bool = False
 

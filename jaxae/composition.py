@@ -53,7 +53,7 @@ class Autoencoder(NamedTuple):
           key: for their initialisation.
           batch: real examples; what depends on data is initialised from them.
         """
-        batch = as_batch(batch)
+        batch = self._batch(batch)
         if self.corruption is not None:
             corruption_key, key = jax.random.split(key)
             batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
@@ -72,12 +72,12 @@ class Autoencoder(NamedTuple):
         """
         batch = as_batch(x)
         if condition is not None:
-            batch = batch._replace(condition=_as_floats(condition))
-        return _posterior(self.model)(params, batch).mean
+            batch = batch._replace(condition=condition)
+        return _posterior(self.model)(params, self._batch(batch)).mean
 
     def decode(self, params: Params, z: Tree, *, condition: Tree | None = None) -> Tree:
         """What the codes stand for: the mean of the likelihood. It is not clipped to [0, 1]."""
-        return self.model.likelihood(params, z, _as_floats(condition)).mean
+        return self.model.likelihood(params, z, self._condition(condition)).mean
 
     def loss(
         self,
@@ -100,7 +100,7 @@ class Autoencoder(NamedTuple):
         Returns:
           an :class:`Output`, in nats per example.
         """
-        batch = as_batch(batch)
+        batch = self._batch(batch)
         if self.corruption is not None:
             corruption_key, key = jax.random.split(key)
             batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
@@ -115,7 +115,7 @@ class Autoencoder(NamedTuple):
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree, samples: int = 1
     ) -> Draws:
         """Codes drawn from the posterior, and the log-densities of each piece, without dropout."""
-        return draw(self.model, params, key, as_batch(batch), samples)
+        return draw(self.model, params, key, self._batch(batch), samples)
 
     def log_weight(
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree
@@ -135,7 +135,7 @@ class Autoencoder(NamedTuple):
         Raises:
           ValueError: if the model has no prior.
         """
-        condition = _as_floats(condition)
+        condition = self._condition(condition)
         if self.model.prior is None:
             raise ValueError(
                 "this model has no prior to draw codes from; jaxae.with_prior gives it one, such as "
@@ -161,6 +161,18 @@ class Autoencoder(NamedTuple):
                 f"this model has a penalty {penalty.name!r} already; give one another name"
             )
         return self._replace(penalties=(*self.penalties, penalty))
+
+    def _batch(self, batch: Batch | Tree) -> Batch:
+        batch = as_batch(batch)
+        return batch._replace(condition=self._condition(batch.condition))
+
+    def _condition(self, condition: Tree | None) -> Tree | None:
+        if condition is not None and not self.model.conditional:
+            raise ValueError(
+                "there is a condition, but no part of this model uses one; wrap its networks in "
+                "jaxae.networks.with_condition"
+            )
+        return _as_floats(condition)
 
     def __repr__(self) -> str:
         lines = [f"model: {self.model.name}", f"objective: {_shown(self.objective)}"]

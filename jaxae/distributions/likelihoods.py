@@ -281,8 +281,8 @@ def color_classes(
     least squared error.
 
     The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: the first of the last axis is an image, of which
-    the grey levels are taken (the input of the network: :func:`jaxae.networks.with_input` with `combine` giving
-    its first argument), and the others are the logits of a pixel, one after the other.
+    the grey levels are taken (the input of the network: :func:`jaxae.networks.with_input` with `combine`
+    giving its first argument), and the others are the logits of a pixel, one after the other.
 
     Args:
       centres: c, `[k, 2]`, the colours (C_b, C_r) of the classes: :func:`jaxae.colors.chroma`, such

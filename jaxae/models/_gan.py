@@ -1,7 +1,7 @@
 """Generative adversarial networks, with a decoder as the generator."""
 
 import jax
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.arrays import Weight, check_weights
 from jaxae.base import (
@@ -19,6 +19,7 @@ from jaxae.base import (
 from jaxae.composition import Autoencoder
 from jaxae.distributions import families
 from jaxae.distributions.likelihoods import bernoulli
+from jaxae.models.latent import apply_network, init_network
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import prior_draws
 
@@ -78,7 +79,7 @@ def gan(
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
         n = len(jax.tree.leaves(batch.x)[0])
         z = families.standard_normal((n, latent_dim)).mean
-        return {"decoder": generator.init(key, z)}
+        return {"decoder": init_network(generator, key, z, batch.condition)}
 
     def prior(params: Params, n: int, condition: Tree | None = None) -> Distribution:
         return families.standard_normal((n, latent_dim))
@@ -86,22 +87,31 @@ def gan(
     def describe(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
-        outputs = generator.apply(params["decoder"], z, key=key)
+        outputs = apply_network(generator, params["decoder"], z, condition, key)
         return likelihood.distribution(outputs, params.get("likelihood"))
 
     def init_discriminator(
         key: PRNGKeyArray, model: Model, params: Params, batch: Batch
     ) -> dict[str, Params]:
-        return {"discriminator": discriminator.init(key, batch.x)}
+        return {"discriminator": init_network(discriminator, key, batch.x, batch.condition)}
 
     def apply(context: Context) -> tuple[Term, ...]:
         gan_key, r1_key = jax.random.split(context.key)
+        check_observed(context.batch)
         real, fake = context.batch.x, context.draws.likelihood.mean
+        condition = context.batch.condition
+
+        def judge(
+            params: Params, x: Tree, *, key: PRNGKeyArray | None = None
+        ) -> Float[Array, "b 1"]:
+            return apply_network(discriminator, params, x, condition, key)
+
+        critic = Network(discriminator.init, judge)
         own, train = context.params["discriminator"], context.train
-        losses = gan_losses(discriminator, own, real, fake, key=gan_key if train else None)
+        losses = gan_losses(critic, own, real, fake, key=gan_key if train else None)
         r1_terms = lazy_r1_terms(
             "discriminator",
-            discriminator,
+            critic,
             own,
             real,
             weight=r1,
@@ -114,7 +124,13 @@ def gan(
 
     penalty = Penalty("discriminator", apply, (("r1", r1),), init_discriminator)
     model = Model(
-        init, None, prior, describe, f"gan(latent_dim={latent_dim})", unit=likelihood.unit
+        init,
+        None,
+        prior,
+        describe,
+        f"gan(latent_dim={latent_dim})",
+        conditional=generator.conditional or discriminator.conditional,
+        unit=likelihood.unit,
     )
     return Autoencoder(model, prior_draws(), (penalty,), monitor=None)
 
@@ -126,3 +142,11 @@ def check_gan(latent_dim: int, r1_every: int, **weights: Weight) -> None:
         raise ValueError(f"latent_dim must be positive, got {latent_dim}")
     if r1_every < 1:
         raise ValueError(f"r1_every must be positive, got {r1_every}")
+
+
+def check_observed(batch: Batch) -> None:
+    """Raises a `ValueError` if values are missing, which a discriminator would see."""
+    if batch.observed is not None:
+        raise ValueError(
+            "a discriminator sees whole examples, so no value may be missing (observed)"
+        )

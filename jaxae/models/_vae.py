@@ -65,6 +65,10 @@ def vae(
       al., `Improving Variational Inference with Inverse Autoregressive Flow
       <https://arxiv.org/abs/1606.04934>`_, section C.8.
     """
+    if prior is not None and prior.latent_dim != latent_dim:
+        raise ValueError(
+            f"latent_dim is {latent_dim}, but the prior has {prior.latent_dim} dimensions"
+        )
     model = latent_variable_model(
         encoder,
         decoder,

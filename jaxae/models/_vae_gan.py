@@ -21,7 +21,7 @@ from jaxae.base import (
 from jaxae.composition import Autoencoder, draw
 from jaxae.distributions import posteriors, priors
 from jaxae.distributions.likelihoods import bernoulli
-from jaxae.models._gan import check_gan
+from jaxae.models._gan import check_gan, check_observed
 from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 
@@ -136,6 +136,7 @@ def vae_gan(
 
     def apply(context: Context) -> tuple[Term, ...]:
         code_key, coin_key, fake_key, gan_key, r1_key = jax.random.split(context.key, 5)
+        check_observed(context.batch)
         params, real, z = context.params, context.batch.x, context.z
         own, train = params["discriminator"], context.train
         frozen = jax.lax.stop_gradient(own)

@@ -46,39 +46,27 @@ def latent_variable_model(
       `posterior` and `prior` where these have any.
 
     Raises:
-      ValueError: by its functions, if there is a condition that no network takes, or a network wants one
-        that is missing.
+      ValueError: by its functions, if a network wants a condition and there is none.
     """
     pieces: dict[str, Any] = {"posterior": posterior, "prior": prior}
 
     def own(params: Params, piece: str) -> Params:
         return params.get(piece)
 
-    def check(condition: Tree | None) -> None:
-        takes = encoder.conditional or decoder.conditional
-        takes = takes or (prior is not None and prior.conditional)
-        if condition is not None and not takes:
-            raise ValueError(
-                "there is a condition, but no network takes one; wrap encoder and decoder in "
-                "jaxae.networks.with_condition"
-            )
-
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
-        check(batch.condition)
         encoder_key, decoder_key = jax.random.split(key)
-        params = {"encoder": _init(encoder, encoder_key, batch.input, batch.condition)}
+        params = {"encoder": init_network(encoder, encoder_key, batch.input, batch.condition)}
         for piece_name, piece in pieces.items():
             if piece is not None and piece.init is not None:
                 params[piece_name] = piece.init(fold_in_name(key, piece_name))
         z = q(params, batch).mean
-        params["decoder"] = _init(decoder, decoder_key, z, batch.condition)
+        params["decoder"] = init_network(decoder, decoder_key, z, batch.condition)
         if likelihood.init is not None:
             params["likelihood"] = likelihood.init(fold_in_name(key, "likelihood"), batch.x)
         return params
 
     def q(params: Params, batch: Batch, *, key: PRNGKeyArray | None = None) -> Distribution:
-        check(batch.condition)
-        outputs = _apply(encoder, params["encoder"], batch.input, batch.condition, key)
+        outputs = apply_network(encoder, params["encoder"], batch.input, batch.condition, key)
         return posterior.distribution(outputs, own(params, "posterior"))
 
     def p(params: Params, n: int, condition: Tree | None = None) -> Distribution:
@@ -89,8 +77,7 @@ def latent_variable_model(
     def describe(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
-        check(condition)
-        outputs = _apply(decoder, params["decoder"], z, condition, key)
+        outputs = apply_network(decoder, params["decoder"], z, condition, key)
         return likelihood.distribution(outputs, own(params, "likelihood"))
 
     return Model(
@@ -99,6 +86,9 @@ def latent_variable_model(
         None if prior is None else p,
         describe,
         name,
+        conditional=encoder.conditional
+        or decoder.conditional
+        or (prior is not None and prior.conditional),
         unit=likelihood.unit,
         coupled=likelihood.coupled,
     )
@@ -131,15 +121,17 @@ def from_functions(
     return Model(start, q, None, describe, name, unit=likelihood.unit, coupled=likelihood.coupled)
 
 
-def _init(network: Network, key: PRNGKeyArray, x: Tree, condition: Tree | None) -> Params:
+def init_network(network: Network, key: PRNGKeyArray, x: Tree, condition: Tree | None) -> Params:
+    """Parameters of a network, with the condition if it takes one."""
     if not network.conditional:
         return network.init(key, x)
     return network.init(key, x, condition=_needed(condition))
 
 
-def _apply(
+def apply_network(
     network: Network, params: Params, x: Tree, condition: Tree | None, key: PRNGKeyArray | None
 ) -> Any:
+    """The outputs of a network, with the condition if it takes one."""
     if not network.conditional:
         return network.apply(params, x, key=key)
     return network.apply(params, x, condition=_needed(condition), key=key)

@@ -30,7 +30,7 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
       ValueError: if there is no iteration.
 
     Examples:
-      >>> import jax
+      >>> from jaxae.networks import linen
       >>> network = spectral_norm(linen(nn.Dense(2, use_bias=False)))
       >>> params = {"kernel": jnp.diag(jnp.array([4.0, 2.0]))}
       >>> network.apply(params, jnp.eye(2)).round(3).tolist()

@@ -46,4 +46,6 @@ def with_prior(base: Autoencoder, prior: Prior) -> Autoencoder:
         given = condition if prior.conditional else None
         return prior.distribution(params.get("prior"), n, given)
 
-    return base._replace(model=base.model._replace(init=init, prior=distribution))
+    conditional = base.model.conditional or prior.conditional
+    model = base.model._replace(init=init, prior=distribution, conditional=conditional)
+    return base._replace(model=model)
