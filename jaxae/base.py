@@ -364,5 +364,8 @@ class Penalty(NamedTuple):
     coupled: bool = False
 
 
+View: TypeAlias = Callable[[Tree], Float[Array, "b d"]]
+"""The part of a code that is compared with a prior, as a vector for each example."""
+
 Corruption: TypeAlias = Callable[[PRNGKeyArray, Tree], Tree]
 """`(key, x) -> x`: what becomes of the input of the encoder."""

@@ -248,8 +248,22 @@ def draw(
     prior, log_prior = None, None
     if model.prior is not None:
         prior = model.prior(params, b, batch.condition)
+        if prior.mean is not None and jax.tree.structure(prior.mean) != jax.tree.structure(z):
+            raise ValueError("the prior is one of codes of another structure than the posterior's")
         if prior.log_prob is not None:
             log_prior = jax.vmap(prior.log_prob)(z)
+    # A density of another shape would be broadcast, and examples would mix.
+    for piece, density in (("prior", log_prior), ("posterior", log_posterior)):
+        if density is not None and density.shape != (samples, b):
+            raise ValueError(
+                f"the log-density of the {piece} must be one number for each example, but for codes of "
+                f"{jax.tree.map(lambda leaf: leaf.shape[2:], z)} its shape is {density.shape[1:]}; is it "
+                "a distribution of codes of another shape?"
+            )
+    if log_likelihood.shape != (samples * b,):
+        raise ValueError(
+            f"the log-likelihood must be one number for each example, not {log_likelihood.shape[1:]}"
+        )
     return Draws(
         z,
         log_likelihood.reshape(samples, b),

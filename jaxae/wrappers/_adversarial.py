@@ -1,21 +1,17 @@
 """Adversarial autoencoders: the codes of a batch are matched to a prior by a discriminator."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
-from jaxae.base import Batch, Context, Model, Network, Params, Penalty, Prior, Term
+from jaxae.base import Batch, Context, Model, Network, Params, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
 from jaxae.distributions.priors import check_latent_dim
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.wrappers._with_prior import with_prior
-
-View = Callable[[Float[Array, "b d"]], Float[Array, "b e"]]
-"""The part of a code that is compared with a prior."""
 
 
 def adversarial(

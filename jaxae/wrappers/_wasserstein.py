@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
-from jaxae.base import Context, Penalty, Prior, Term
+from jaxae.base import Context, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
 from jaxae.distributions.kernels import Kernel, imq, mmd
 from jaxae.distributions.priors import check_latent_dim
@@ -11,7 +11,12 @@ from jaxae.wrappers._with_prior import with_prior
 
 
 def wasserstein(
-    base: Autoencoder, prior: Prior, *, weight: Weight, kernel: Kernel | None = None
+    base: Autoencoder,
+    prior: Prior,
+    *,
+    weight: Weight,
+    kernel: Kernel | None = None,
+    view: View | None = None,
 ) -> Autoencoder:
     r"""A model whose codes together are distributed as a prior, by their maximum mean discrepancy.
 
@@ -28,9 +33,11 @@ def wasserstein(
       prior: of codes of this size.
       weight: lambda, a constant or a schedule. The discrepancy is between 0 and 2 (and noise).
       kernel: what codes are compared by; `imq(2 * prior.latent_dim)` when None.
+      view: what of the code is compared; all of it, as one vector, when None. With a view the model keeps
+        the prior of the base.
 
     Returns:
-      an :class:`Autoencoder` that samples from the prior, whose loss has one more term, `mmd`, the
+      an :class:`Autoencoder` that samples from the prior (without a view), whose loss has one more term, `mmd`, the
       same for all examples of a batch.
 
     Raises:
@@ -54,11 +61,12 @@ def wasserstein(
     kernel = imq(2.0 * prior.latent_dim) if kernel is None else kernel
 
     def apply(context: Context) -> tuple[Term]:
-        z = as_vectors(context.z)
+        z = as_vectors(context.z) if view is None else view(context.z)
         check_latent_dim(z, prior)
         discrepancy = mmd(z, prior.sample(context.key, len(z)), kernel)
         spread = jnp.broadcast_to(discrepancy, len(z))
         return (Term("mmd", spread, at_step(weight, context.step)),)
 
     options = (("weight", weight), ("kernel", kernel))
-    return with_prior(base.add(Penalty("mmd", apply, options, coupled=True)), prior)
+    model = base.add(Penalty("mmd", apply, options, coupled=True))
+    return with_prior(model, prior) if view is None else model
