@@ -129,7 +129,8 @@ class Likelihood(NamedTuple):
         where it is a density.
       init: `(key, x) -> params`, where the likelihood has parameters of its own.
       unit: whether values of x outside [0, 1] have no meaning.
-      coupled: whether what it says of an example depends on the others of the batch.
+      coupled: whether the log-probability of an example depends on the others of the batch.
+      name: what it is, when printed.
     """
 
     distribution: Callable[..., Distribution]
@@ -138,6 +139,7 @@ class Likelihood(NamedTuple):
     init: Callable[[PRNGKeyArray, Tree], Params] | None = None
     unit: bool = False
     coupled: bool = False
+    name: str = "likelihood"
 
     def log_prob(self, outputs: Array, x: Tree, params: Params = None) -> Float[Array, " b"]:
         """The log-probability of x in nats, summed over values, constants included."""
@@ -155,11 +157,13 @@ class Posterior(NamedTuple):
       distribution: `(outputs, params=None) -> Distribution` of z.
       outputs: how many outputs the encoder gives; None: any.
       init: `key -> params`, where the family has parameters of its own, such as those of a flow.
+      name: what it is, when printed.
     """
 
     distribution: Callable[..., Distribution]
     outputs: int | None = None
     init: Callable[[PRNGKeyArray], Params] | None = None
+    name: str = "posterior"
 
 
 class Prior(NamedTuple):
@@ -171,6 +175,7 @@ class Prior(NamedTuple):
       init: `key -> params`, where the prior has parameters of its own.
       classes: how many classes there are, where `condition` may be labels, `[n]` (-1: any class).
       conditional: whether the prior of a model gets the condition of the batch.
+      name: what it is, when printed.
     """
 
     latent_dim: int
@@ -178,6 +183,7 @@ class Prior(NamedTuple):
     init: Callable[[PRNGKeyArray], Params] | None = None
     classes: int | None = None
     conditional: bool = False
+    name: str = "prior"
 
     def sample(
         self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None

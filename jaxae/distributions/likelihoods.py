@@ -55,7 +55,7 @@ def bernoulli() -> Likelihood:
 
         return _independent(elementwise, probability, draw, stats=logits)
 
-    return _checked(Likelihood(distribution, levels=2, unit=True))
+    return _checked(Likelihood(distribution, levels=2, unit=True, name="bernoulli"))
 
 
 Scale = float | Literal["learned", "shared", "optimal"]
@@ -94,7 +94,11 @@ def gaussian(scale: Scale = 1.0) -> Likelihood:
         return 0.5 * jnp.log(jnp.mean(jnp.square(difference)) + jnp.exp(-2 * LOG_SCALE_BOUND))
 
     return _location_scale(
-        lambda z: -0.5 * jnp.square(z) - 0.5 * math.log(2 * math.pi), jax.random.normal, best, scale
+        lambda z: -0.5 * jnp.square(z) - 0.5 * math.log(2 * math.pi),
+        jax.random.normal,
+        best,
+        scale,
+        "gaussian",
     )
 
 
@@ -119,7 +123,9 @@ def laplace(scale: Scale = 1.0) -> Likelihood:
     def best(difference: Array) -> Array:
         return jnp.log(jnp.mean(jnp.abs(difference)) + jnp.exp(-LOG_SCALE_BOUND))
 
-    return _location_scale(lambda z: -jnp.abs(z) - math.log(2), jax.random.laplace, best, scale)
+    return _location_scale(
+        lambda z: -jnp.abs(z) - math.log(2), jax.random.laplace, best, scale, "laplace"
+    )
 
 
 def continuous_bernoulli() -> Likelihood:
@@ -169,7 +175,7 @@ def continuous_bernoulli() -> Likelihood:
 
         return _independent(elementwise, mean, draw, stats=logits)
 
-    return _checked(Likelihood(distribution, unit=True))
+    return _checked(Likelihood(distribution, unit=True, name="continuous_bernoulli"))
 
 
 def discretized_logistic() -> Likelihood:
@@ -221,7 +227,9 @@ def discretized_logistic() -> Likelihood:
         mean = scale * (softplus(location / scale) - softplus((location - 1) / scale))
         return _independent(elementwise, mean, draw, stats=(location, scale))
 
-    return _checked(Likelihood(distribution, outputs=2, levels=256, unit=True))
+    return _checked(
+        Likelihood(distribution, outputs=2, levels=256, unit=True, name="discretized_logistic")
+    )
 
 
 def categorical(levels: int = 256) -> Likelihood:
@@ -261,7 +269,11 @@ def categorical(levels: int = 256) -> Likelihood:
         value = jnp.arange(levels, dtype=jnp.float32) / (levels - 1)
         return _independent(elementwise, jax.nn.softmax(logits) @ value, draw, stats=logits)
 
-    return _checked(Likelihood(distribution, outputs=levels, levels=levels, unit=True))
+    return _checked(
+        Likelihood(
+            distribution, outputs=levels, levels=levels, unit=True, name=f"categorical({levels})"
+        )
+    )
 
 
 def color_classes(
@@ -332,7 +344,14 @@ def color_classes(
         mean = image(jax.nn.softmax(logits(outputs) / temperature))
         return Distribution(draw, mean, log_prob, stats=logits(outputs), reparameterised=False)
 
-    return _checked(Likelihood(distribution, outputs=1 + -(-len(table) // 3), unit=True))
+    return _checked(
+        Likelihood(
+            distribution,
+            outputs=1 + -(-len(table) // 3),
+            unit=True,
+            name=f"color_classes({len(table)})",
+        )
+    )
 
 
 def _location_scale(
@@ -340,6 +359,7 @@ def _location_scale(
     noise: Callable[..., Array],
     best: Callable[[Array], Array],
     scale: Scale,
+    name: str,
 ) -> Likelihood:
     """A symmetric density around the outputs, from its log-density and its draws at scale one."""
     if isinstance(scale, str):
@@ -372,7 +392,9 @@ def _location_scale(
         drawn = _independent(elementwise, location, draw, stats=(location, log_scale))
         return drawn._replace(reparameterised=True)
 
-    likelihood = Likelihood(distribution, outputs=2 if scale == "learned" else 1)
+    likelihood = Likelihood(
+        distribution, outputs=2 if scale == "learned" else 1, name=f"{name}(scale={scale})"
+    )
     if scale == "shared":
         likelihood = likelihood._replace(init=lambda key, x: {"log_scale": jnp.zeros(())})
     return _checked(likelihood._replace(coupled=scale == "optimal"))

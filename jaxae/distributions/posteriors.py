@@ -50,7 +50,7 @@ def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) ->
             log_var = soft_clip(log_var, log_var_bound)
         return families.normal(mean, log_var)
 
-    return Posterior(distribution, 2 * latent_dim)
+    return Posterior(distribution, 2 * latent_dim, name=f"gaussian({latent_dim})")
 
 
 def point() -> Posterior:
@@ -64,4 +64,4 @@ def point() -> Posterior:
     def distribution(outputs: Tree, params: Params = None) -> Distribution:
         return families.point(outputs)
 
-    return Posterior(distribution)
+    return Posterior(distribution, name="point")

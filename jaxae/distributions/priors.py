@@ -26,7 +26,9 @@ def standard_normal(latent_dim: int) -> Prior:
     if latent_dim < 1:
         raise ValueError(f"a code has at least one dimension, got {latent_dim}")
     return Prior(
-        latent_dim, lambda params, n, condition=None: families.standard_normal((n, latent_dim))
+        latent_dim,
+        lambda params, n, condition=None: families.standard_normal((n, latent_dim)),
+        name=f"standard_normal({latent_dim})",
     )
 
 
@@ -75,7 +77,7 @@ def petals(
         across = cosine * z[..., 1] - sine * z[..., 0]
         return -0.5 * (jnp.square(along / length) + jnp.square(across / width)) - log_scale
 
-    return _of_classes(2, classes, shape, log_prob)
+    return _of_classes(2, classes, shape, log_prob, name=f"petals({classes})")
 
 
 def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) -> Prior:
@@ -110,7 +112,7 @@ def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) ->
         curve = 2 * t[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1)
         return curve + width * jax.random.normal(noise_key, curve.shape)
 
-    return _of_classes(2, classes, shape)
+    return _of_classes(2, classes, shape, name=f"swiss_roll({classes})")
 
 
 def categorical(classes: int) -> Prior:
@@ -131,7 +133,11 @@ def categorical(classes: int) -> Prior:
         return jnp.where(is_one, 0.0, -jnp.inf)
 
     return _of_classes(
-        classes, classes, lambda key, labels: jax.nn.one_hot(labels, classes), log_prob
+        classes,
+        classes,
+        lambda key, labels: jax.nn.one_hot(labels, classes),
+        log_prob,
+        name=f"categorical({classes})",
     )
 
 
@@ -199,7 +205,7 @@ def gaussian_mixture(
         mean = jnp.broadcast_to(jnp.exp(log_weights) @ means, (n, size))
         return Distribution(draw, mean, log_prob, reparameterised=False)
 
-    return Prior(size, distribution)
+    return Prior(size, distribution, name=f"gaussian_mixture({components})")
 
 
 def check_latent_dim(z: Array, prior: Prior) -> None:
@@ -215,6 +221,8 @@ def _of_classes(
     classes: int,
     shape: Callable[[PRNGKeyArray, Array], Array],
     log_prob: Callable[[Array, Array], Array] | None = None,
+    *,
+    name: str,
 ) -> Prior:
     """A prior of equally likely classes.
 
@@ -223,6 +231,7 @@ def _of_classes(
       classes: how many.
       shape: `(key, labels) -> codes`, the draws of each class.
       log_prob: `(z, labels) -> log-density`, of each class.
+      name: what it is, when printed.
     """
 
     def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
@@ -248,4 +257,4 @@ def _of_classes(
             reparameterised=False,
         )
 
-    return Prior(latent_dim, distribution, classes=classes)
+    return Prior(latent_dim, distribution, classes=classes, name=name)

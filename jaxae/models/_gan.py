@@ -128,7 +128,7 @@ def gan(
         None,
         prior,
         describe,
-        f"gan(latent_dim={latent_dim})",
+        f"gan(likelihood={likelihood.name}, prior=standard_normal({latent_dim}))",
         conditional=generator.conditional or discriminator.conditional,
         unit=likelihood.unit,
     )

@@ -127,7 +127,7 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
         mean = params["mean"]
         return mean + (z @ params["components"]).reshape(z.shape[0], *mean.shape)
 
-    model = from_functions(init, encode, outputs, likelihood, name=f"pca({latent_dim})")
+    model = from_functions(init, encode, outputs, likelihood, name="pca")
     return Autoencoder(model, reconstruction())
 
 

@@ -75,6 +75,6 @@ def vae(
         bernoulli() if likelihood is None else likelihood,
         posteriors.gaussian(latent_dim) if posterior is None else posterior,
         priors.standard_normal(latent_dim) if prior is None else prior,
-        name=f"vae(latent_dim={latent_dim})",
+        name="vae",
     )
     return Autoencoder(model, elbo(beta, samples=samples, free_bits=free_bits))

@@ -97,7 +97,7 @@ def vae_gan(
         likelihood,
         posteriors.gaussian(latent_dim),
         priors.standard_normal(latent_dim),
-        name=f"vae_gan(latent_dim={latent_dim})",
+        name="vae_gan",
     )
 
     def see(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:

@@ -80,12 +80,14 @@ def latent_variable_model(
         outputs = apply_network(decoder, params["decoder"], z, condition, key)
         return likelihood.distribution(outputs, own(params, "likelihood"))
 
+    shown = [f"likelihood={likelihood.name}", f"posterior={posterior.name}"]
+    shown += [] if prior is None else [f"prior={prior.name}"]
     return Model(
         init,
         q,
         None if prior is None else p,
         describe,
-        name,
+        f"{name}({', '.join(shown)})",
         conditional=encoder.conditional
         or decoder.conditional
         or (prior is not None and prior.conditional),
@@ -118,7 +120,15 @@ def from_functions(
     ) -> Distribution:
         return likelihood.distribution(outputs(params, z, key))
 
-    return Model(start, q, None, describe, name, unit=likelihood.unit, coupled=likelihood.coupled)
+    return Model(
+        start,
+        q,
+        None,
+        describe,
+        f"{name}(likelihood={likelihood.name})",
+        unit=likelihood.unit,
+        coupled=likelihood.coupled,
+    )
 
 
 def init_network(network: Network, key: PRNGKeyArray, x: Tree, condition: Tree | None) -> Params:

@@ -37,8 +37,8 @@ def wasserstein(
         the prior of the base.
 
     Returns:
-      an :class:`Autoencoder` that samples from the prior (without a view), whose loss has one more term, `mmd`, the
-      same for all examples of a batch.
+      an :class:`Autoencoder` that samples from the prior (without a view), whose loss has one more
+      term, `mmd`, the same for all examples of a batch.
 
     Raises:
       ValueError: if the weight is negative or not finite; by `loss`, if the codes have another size,

@@ -47,5 +47,10 @@ def with_prior(base: Autoencoder, prior: Prior) -> Autoencoder:
         return prior.distribution(params.get("prior"), n, given)
 
     conditional = base.model.conditional or prior.conditional
-    model = base.model._replace(init=init, prior=distribution, conditional=conditional)
+    model = base.model._replace(
+        init=init,
+        prior=distribution,
+        name=f"{base.model.name} with prior={prior.name}",
+        conditional=conditional,
+    )
     return base._replace(model=model)
