@@ -160,7 +160,7 @@ def check_batch_size(batch_size: int, n: int) -> None:
         raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
 
 
-def transformed(batch: Batch, key: PRNGKeyArray, transform: Transform | None) -> Batch:
+def transformed(batch: Data, key: PRNGKeyArray, transform: Transform | None) -> Batch:
     """The batch with its transform applied to `x`, and with the same key to `seen`, if there is one."""
     batch = as_batch(batch)
     if transform is None:
