@@ -76,7 +76,7 @@ def saving(row: str, n: int, rounds: int = 25) -> dict[str, float]:
             row,
             checkpoints=jaxae.Checkpoints(folder),
             checkpoint_every=4 * (n // 128),
-            on_epoch=lambda record: marks.append(time.perf_counter()),
+            on_epoch=lambda record, state: marks.append(time.perf_counter()),
         )
     seconds = np.diff(marks)[6:][: 4 * (rounds - 1)].reshape(-1, 4)  # the first save compiles
     costs = seconds[:, 0] + seconds[:, 1] - seconds[:, 2] - seconds[:, 3]

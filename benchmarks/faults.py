@@ -106,7 +106,7 @@ def train(folder: str, pipe: Connection) -> None:
             average=0.9,
             checkpoints=run.checkpoints,
             checkpoint_every=EVERY,
-            on_epoch=run.log,
+            on_epoch=lambda record, state: run.log(record),
             progress=False,
         )
     except jaxae.Interrupted:

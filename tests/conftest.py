@@ -19,11 +19,11 @@ import pytest  # noqa: E402
 @pytest.fixture
 def optimised(monkeypatch):
     """For a test that computes more than it compiles: the training loop is optimised after all."""
-    from jaxae.training import feeding
+    from jaxae.training import programs
 
-    known = feeding.compiler_options
+    known = programs.compiler_options
     more = {"xla_backend_optimization_level": 1}
-    monkeypatch.setattr(feeding, "compiler_options", lambda device: known(device) | more)
+    monkeypatch.setattr(programs, "compiler_options", lambda device: known(device) | more)
 
 
 @pytest.fixture(scope="session")

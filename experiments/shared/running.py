@@ -155,7 +155,7 @@ def fit(
             validation = None if validation is None else validation._replace(label=labels[1])
     said: list[str] = []
 
-    def log(record: Mapping[str, float | int]) -> None:
+    def log(record: Mapping[str, float | int], state: Any) -> None:
         note = jaxae.training.gan_diagnosis(record)
         run.log(record if note is None else {**record, "note": note})
         if note is not None and not said:
@@ -199,8 +199,8 @@ def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
     """Writes the training examples of the step that failed, and says where."""
     if error.batch is None:
         return ""
-    parts = jax.tree.leaves(error.batch)
-    arrays: dict[str, Any] = dict(zip(("images", "targets"), parts, strict=False))
+    leaves = jax.tree_util.tree_leaves_with_path(error.batch)
+    arrays = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
     path = run.directory / "nonfinite.npz"
     advice = " (--on-nonfinite skip)"
     try:

@@ -1,10 +1,11 @@
-"""Steps, epochs, evaluation, `fit`, checkpoints."""
+"""Training: `fit`, `fit_many`, single steps and epochs, evaluation, optimizers, checkpoints."""
 
 from jaxae.training.checkpoints import Checkpoints
 from jaxae.training.ema import ema_params, with_ema
 from jaxae.training.ensembles import ManyFits, fit_many
 from jaxae.training.evaluation import loss_scores, make_evaluate, means
-from jaxae.training.fitting import Fit, Interrupted, NonFiniteError, fit
+from jaxae.training.fitting import Fit, fit
+from jaxae.training.loop import Interrupted, NonFiniteError
 from jaxae.training.monitoring import gan_diagnosis
 from jaxae.training.optimizers import every, partition
 from jaxae.training.step import TrainState, init_state, make_epoch, make_step

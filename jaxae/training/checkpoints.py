@@ -1,17 +1,11 @@
-"""Saving and restoring a run with orbax, so that no fault of machine, disk or user loses more than what
-came after the last save; and stopping it at a point where it can be saved.
+"""Saving and restoring a run with orbax, so that a fault of machine, disk or user loses only what came after
+the last save.
 """
 
 import contextlib
-import functools
-import json
 import logging
-import math
 import os
-import signal
 import sys
-import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +20,30 @@ from jaxtyping import Array
 
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import BusyError, exclusive
-from jaxae.training.packing import apart_of, checksums, describe, packed, places, unpacked
+from jaxae.training.damage import (
+    DamagedError,
+    checksum,
+    from_json,
+    hide_orphans,
+    reading,
+    short_reason,
+    to_json,
+)
+from jaxae.training.packing import (
+    checksums,
+    describe,
+    differences,
+    pack,
+    restored_shapes,
+    sharded_paths,
+    unpack,
+)
 
-FORMAT = 4
-"""Of what is written; a number more for each change that makes older checkpoints unreadable."""
+FORMAT = 5
+"""Version of the checkpoint format; incremented on every incompatible change."""
+
+EARLIER_FORMATS = (("latest", "1"), ("about", "2 or 3"), ("arrays/about.json", "4"))
+"""A file or folder of a checkpoint by which an earlier format is recognised."""
 
 
 class Saved(NamedTuple):
@@ -41,11 +55,11 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of a run: the full state, the best parameters, and what is known of the run.
+    """The checkpoints of a run: the full state, the best parameters, and metadata of the run.
 
-    A checkpoint is written whole or not at all, and the one before it is kept. What is read is compared
-    with checksums of what was written: a checkpoint that is damaged is set aside, with one line on
-    standard error, and the one before it is taken.
+    A checkpoint is written completely or not at all, and the previous one is kept. What is read is compared
+    with checksums of what was written. A damaged checkpoint is renamed, with one line on standard
+    error, and the previous one is used.
 
     Examples:
       >>> import tempfile, jax.numpy as jnp
@@ -57,26 +71,27 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | Path):
-        import orbax.checkpoint as ocp  # half a second, and not everyone saves
+        import orbax.checkpoint as ocp  # takes half a second, and not every run saves
 
-        absl_logging.set_verbosity(absl_logging.FATAL)  # what fails, we say
+        absl_logging.set_verbosity(absl_logging.FATAL)  # errors are reported by this module
         logging.getLogger("orbax").setLevel(logging.CRITICAL)
-        _hide_orphans()
+        hide_orphans()
         from jaxae.training import handler
 
         self._ocp, self._handler = ocp, handler
         self.directory = Path(directory).absolute()
 
     def save(self, step: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
-        """Saves a state as it was after `step` updates, and returns once it is written."""
+        """Saves a state after `step` updates, and returns once it is written."""
         with self.writer() as save:
             save(step, state, best, meta)
 
     @contextmanager
     def writer(self) -> Iterator[Callable[[int, Any, Any, dict[str, Any]], None]]:
-        """A function like `save` that returns before all is written; at the end everything is.
+        """A function like `save` that writes in the background; when the context ends, all is written.
 
-        The arrays may be donated once it has returned. Nobody else can write into the folder meanwhile.
+        The arrays may be donated once the function has returned. No other process can write into the folder
+        meanwhile.
 
         Raises:
           ValueError: if another process is writing into the folder, or it cannot be written.
@@ -84,7 +99,7 @@ class Checkpoints:
         step, manager = 0, None
         with contextlib.ExitStack() as stack:
             with self._written(step):
-                # Of several processes that train together the first holds it.
+                # Of several processes that train together, the first holds the lock.
                 hold = exclusive if processes.is_first() else contextlib.nullcontext
                 processes.raise_together(lambda: stack.enter_context(hold(self.directory)))
 
@@ -95,14 +110,14 @@ class Checkpoints:
             def save(at: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
                 nonlocal step, manager
                 with self._written(step):
-                    finish()  # the save before this one, which may have failed
+                    finish()  # waits for the previous save, which may have failed
                 step = at
-                # The best parameters are first, by their name, and can be read alone.
+                # "best" comes first in the order of names, so that it can be read alone.
                 trees = _arrays({"best": best, "state": state})
                 with self._written(step):
                     items = self._items(trees, meta)
-                    # What all processes have, the first writes, and nobody waits for the others.
-                    alone = not apart_of(trees)
+                    # If every process has all arrays, the first writes, and does not wait for the others.
+                    alone = not sharded_paths(trees)
                     if alone and not processes.is_first():
                         return
                     if manager is None:
@@ -114,34 +129,34 @@ class Checkpoints:
                 yield save
             except BaseException as error:
                 if not isinstance(error, KeyboardInterrupt) and jax.process_count() > 1:
-                    stack.pop_all()  # another process may be gone, and would be waited for
+                    stack.pop_all()  # do not wait for another process, which may be gone
                     raise
-                with contextlib.suppress(Exception):  # what went wrong first is what is said
+                with contextlib.suppress(Exception):  # the first error is the one to report
                     finish()
                 raise
             with self._written(step):
                 finish()
 
     def restore(self, state: Any, best: Any) -> Saved | None:
-        """The newest sound checkpoint, or None; the arguments say what it should look like.
+        """The newest intact checkpoint, or None; the arguments have its structure and shapes.
 
-        Arrays come back sharded as the arguments are, on however many devices they were before.
+        Arrays get the shardings of the arguments, whatever devices they were saved from.
 
         Raises:
-          ValueError: saying what differs, if it is of another model, optimizer or version; or if none
-            is sound.
+          ValueError: if the checkpoint is of another model, optimizer or version, and what differs; or if
+            there are checkpoints and none is intact.
         """
         state, best = _arrays((state, best))
         found = self._newest({"best": best, "state": state}, set_aside=True)
         return None if found is None else Saved(found[0]["state"], found[0]["best"], found[1])
 
     def best(self, params: Any) -> Any:
-        """The best parameters of the newest checkpoint, or None; the argument says what they look like.
+        """The best parameters of the newest checkpoint, or None; the argument has their structure.
 
         Raises:
           ValueError: as by `restore`.
         """
-        # They may have been saved from more devices, or others, than there are here.
+        # They may have been saved from other devices, or from more of them.
         here = SingleDeviceSharding(jax.local_devices()[0])
         wanted = jax.tree.map(
             lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype, sharding=here), params
@@ -158,85 +173,85 @@ class Checkpoints:
         options = self._ocp.CheckpointManagerOptions(
             max_to_keep=2,
             enable_async_checkpointing=writes,
-            # What a process that was killed has left half-written; only a writer removes it.
+            # Only a writer removes incomplete checkpoints that a killed process has left.
             cleanup_tmp_directories=writes,
             create=not alone,
             multiprocessing_options=several,
         )
         handlers = {
             "arrays": self._handler.WordsHandler(),
-            "best_apart": self._ocp.StandardCheckpointHandler(),
-            "state_apart": self._ocp.StandardCheckpointHandler(),
+            "best_sharded": self._ocp.StandardCheckpointHandler(),
+            "state_sharded": self._ocp.StandardCheckpointHandler(),
         }
         return self._ocp.CheckpointManager(self.directory, options=options, item_handlers=handlers)
 
     def _items(self, trees: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
         args = self._ocp.args
-        apart = apart_of(trees)
-        words, divided = packed(trees, apart)
+        sharded = sharded_paths(trees)
+        words, apart = pack(trees, sharded)
         body: dict[str, Any] = {
             "format": FORMAT,
             "arrays": describe(trees),
-            "apart": apart,
+            "sharded": sharded,
             "words": words.size,
-            # As text, at once: a history grows while this is written.
-            "meta": json.dumps(_finite(meta)),
+            # Converted to text now: the history grows while the checkpoint is being written.
+            "meta": to_json(meta),
         }
-        # Of the words as a whole: a sum for each array would take half a second to compile.
-        sums = checksums([words, *divided.values()])
-        items = {name: args.StandardSave(part) for name, part in _by_tree(divided, trees).items()}
+        # One checksum of all words: one for each array would take half a second to compile.
+        sums = checksums([words, *apart.values()])
+        items = {name: args.StandardSave(part) for name, part in _by_tree(apart, trees).items()}
 
-        def about() -> dict[str, Any]:
-            # Waits for the device, and so is called in the background.
-            told = body | {"checksums": np.asarray(sums).tolist()}
-            return told | {"checksum": _checksum(told)}
+        def metadata() -> dict[str, Any]:
+            # Called in the background, since it waits for the device.
+            described = body | {"checksums": np.asarray(sums).tolist()}
+            return described | {"checksum": checksum(described)}
 
         # Every device has all words.
-        items["arrays"] = self._handler.Words(words.addressable_data(0), about)
+        items["arrays"] = self._handler.Words(words.addressable_data(0), metadata)
         return items
 
     def _newest(
         self, wanted: dict[str, Any], *, set_aside: bool
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        # What one process sees, another may not yet, or no longer.
+        # Processes may not see the same files at the same time.
         if not processes.max_over_processes(float(self.directory.exists()))[0]:
             return None
         damaged: list[str] = []
         with self._manager() as manager:
             for step in sorted(manager.all_steps(), reverse=True):
-                found, problem = None, "as another process says"
+                found, problem = None, "according to another process"
                 try:
                     found = self._read(manager, step, wanted)
-                except _DamagedError as error:
+                except DamagedError as error:
                     problem = str(error)
-                # All processes take the same one; and only if all have read it they compare it.
+                # All processes use the same checkpoint, and compare checksums only if all have read it.
                 if not any(processes.max_over_processes(float(found is None))):
                     assert found is not None
                     words, apart, written, meta = found
                     if np.asarray(checksums([words, *apart.values()])).tolist() == written:
-                        self._tell(damaged, step, set_aside=set_aside)
-                        return unpacked(words, apart, wanted), meta
+                        self._report(damaged, step, set_aside=set_aside)
+                        return unpack(words, apart, wanted), meta
                     problem = "its arrays are not what was written"
                 damaged.append(f"{step} ({problem})")
         if damaged:
             raise ValueError(
                 f"no checkpoint in {self.directory} can be read: {', '.join(damaged)}; remove that "
-                "folder to begin anew"
+                "folder to start again"
             )
         return None
 
-    def _tell(self, damaged: list[str], step: int, *, set_aside: bool) -> None:
+    def _report(self, damaged: list[str], step: int, *, set_aside: bool) -> None:
         if not damaged or not processes.is_first():
             return
-        aside = set_aside and self._set_aside([name.split()[0] for name in damaged])
+        renamed = set_aside and self._set_aside([name.split()[0] for name in damaged])
         print(
-            f"damaged{' and set aside' if aside else ''}: checkpoint {', '.join(damaged)} of "
+            f"damaged{' and set aside' if renamed else ''}: checkpoint {', '.join(damaged)} of "
             f"{self.directory}; going on from step {step}",
             file=sys.stderr,
         )
 
     def _set_aside(self, steps: list[str]) -> bool:
-        # A folder that is read only can be read, and so can one that another process writes into.
+        # Nothing is renamed in a folder that is read-only, or that another process writes into.
         with contextlib.suppress(OSError, BusyError), exclusive(self.directory):
             for step in steps:
                 aside = self.directory / f"damaged-{step}"
@@ -249,46 +264,45 @@ class Checkpoints:
     def _read(
         self, manager: Any, step: int, wanted: dict[str, Any]
     ) -> tuple[Array, dict[str, Array], list[int], dict[str, Any]]:
-        """The words, the arrays that are apart, what their checksums were, and what else is known."""
+        """The words, the sharded arrays, their checksums as written, and the metadata of the run."""
         args = self._ocp.args
-        for item, version in (("latest", "1"), ("about", "2 or 3")):
+        for item, version in EARLIER_FORMATS:
             if (self.directory / str(step) / item).exists():
-                raise ValueError(self._of_version(version))
-        with _damage():
+                raise ValueError(self._other_version(version))
+        with reading():
             arrays = args.Composite(arrays=self._handler.Words())
-            read, about = manager.restore(step, args=arrays)["arrays"]
-            if not isinstance(about, dict):
-                raise ValueError("what is known of it is missing")
-            checksum = about.pop("checksum", None)
-            if checksum != _checksum(about):
-                raise ValueError("its description is not what was written")
-            version = about["format"]
+            read, metadata = manager.restore(step, args=arrays)["arrays"]
+            if not isinstance(metadata, dict):
+                raise ValueError("its metadata are missing")
+            if metadata.pop("checksum", None) != checksum(metadata):
+                raise ValueError("its metadata are not what was written")
+            version = metadata["format"]
         if version != FORMAT:
-            raise ValueError(self._of_version(str(version)))
+            raise ValueError(self._other_version(str(version)))
         wanted_paths = tuple(f"['{name}']" for name in wanted)
-        with _damage():
-            there = {k: v for k, v in about["arrays"].items() if k.startswith(wanted_paths)}
-            written = [int(one) for one in about["checksums"]]
-            sums = dict(zip(["words", *about["apart"]], written, strict=True))
-            meta = _infinite(json.loads(about["meta"]))
-        if differences := _differences(there, describe(wanted)):
+        with reading():
+            there = {k: v for k, v in metadata["arrays"].items() if k.startswith(wanted_paths)}
+            written = [int(one) for one in metadata["checksums"]]
+            sums = dict(zip(["words", *metadata["sharded"]], written, strict=True))
+            meta = from_json(metadata["meta"])
+        if different := differences(there, describe(wanted)):
             raise ValueError(
                 f"the checkpoints in {self.directory} are of another model or optimizer: "
-                f"{'; '.join(differences)}; take another folder"
+                f"{'; '.join(different)}; take another folder"
             )
-        with _damage():
-            where, divided = places(wanted, about["apart"])
-            if len(read) != about["words"]:
+        with reading():
+            where, shapes = restored_shapes(wanted, metadata["sharded"])
+            if len(read) != metadata["words"]:
                 raise ValueError("a part of its arrays is missing")
-            parts = _by_tree(divided, wanted)
+            parts = _by_tree(shapes, wanted)
             items = {name: args.StandardRestore(part) for name, part in parts.items()}
             more = manager.restore(step, args=args.Composite(**items)) if items else {}
             every = {path: array for name in parts for path, array in more[name].items()}
-            apart = {path: every[path] for path in divided}
+            apart = {path: every[path] for path in shapes}
             words = sharding.put(read, where)
         return words, apart, [sums[name] for name in ("words", *apart)], meta
 
-    def _of_version(self, version: str) -> str:
+    def _other_version(self, version: str) -> str:
         return (
             f"the checkpoints in {self.directory} are of another version of jaxae (format {version}, "
             f"and this one reads {FORMAT}); take another folder"
@@ -302,11 +316,11 @@ class Checkpoints:
             raise
         except Exception as error:
             if processes.is_gone(error):
-                raise processes.GoneError(_reason(error)) from error
-            reason = _reason(error)
+                raise processes.GoneError(short_reason(error)) from error
+            reason = short_reason(error)
             raise ValueError(
-                f"the state after step {step} cannot be saved in {self.directory} ({reason}); what "
-                "was saved before is intact"
+                f"the state after step {step} cannot be saved in {self.directory} ({reason}); earlier "
+                "checkpoints are intact"
             ) from error
 
 
@@ -314,117 +328,10 @@ def _arrays(tree: Any) -> Any:
     return jax.tree.map(lambda x: x if isinstance(x, jax.Array) else jnp.asarray(x), tree)
 
 
-def _by_tree(divided: dict[str, Any], trees: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Arrays by their paths, those of each tree by themselves, so that one tree can be read alone."""
+def _by_tree(sharded: dict[str, Any], trees: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The sharded arrays of each tree by their paths, so that one tree can be read alone."""
     parts = {
-        f"{name}_apart": {k: v for k, v in divided.items() if k.startswith(f"['{name}']")}
+        f"{name}_sharded": {k: v for k, v in sharded.items() if k.startswith(f"['{name}']")}
         for name in trees
     }
     return {name: part for name, part in parts.items() if part}
-
-
-class _DamagedError(Exception):
-    """A checkpoint that is not what was written."""
-
-
-@functools.cache
-def _hide_orphans() -> None:
-    """Where one read or write fails, others that orbax has begun find, some time later and in a thread of
-    their own, that nobody waits for them any more; that is not for the user to read.
-    """
-    before = sys.unraisablehook
-
-    def hook(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    sys.unraisablehook = hook
-
-
-PASSING = (
-    ("RESOURCE_EXHAUSTED", "out of memory"),
-    ("PERMISSION_DENIED", "no permission"),
-    ("Permission denied", "no permission"),
-    ("Too many open files", "too many open files"),
-    ("Input/output error", "the disk does not answer"),
-    ("Stale file handle", "the disk does not answer"),
-)
-"""What is wrong with the machine, and not with a file."""
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # orbax, tensorstore, json, zstd: each raises what it likes
-        if processes.is_gone(error):
-            raise processes.GoneError(_reason(error)) from error
-        text = "RESOURCE_EXHAUSTED" if isinstance(error, MemoryError) else str(error)
-        for sign, meaning in PASSING:
-            if sign in text:
-                raise ValueError(f"a checkpoint cannot be read now: {meaning}") from error
-        raise _DamagedError(_reason(error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What an error says, in one line of bounded length, with what the system says first."""
-    text = str(error)
-    for sign in ("No space left on device", "Permission denied", "Read-only file system"):
-        if sign in text:
-            return sign
-    return (text.splitlines() or [type(error).__name__])[0][:150] or type(error).__name__
-
-
-def _checksum(body: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
-
-
-def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    names = [*before, *(name for name in now if name not in before)]
-    found = [
-        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
-        for name in names
-        if before.get(name) != now.get(name)
-    ]
-    return found if len(found) <= 3 else [*found[:3], f"and {len(found) - 3} more"]
-
-
-class Stop:
-    """True once the process has been asked to stop."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __bool__(self) -> bool:
-        return self.asked
-
-
-@contextmanager
-def stop_signals(enabled: bool) -> Iterator[Stop]:
-    """Turns the first SIGINT or SIGTERM into a flag; a second SIGINT interrupts as usual."""
-    stop = Stop()
-    if not enabled or threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        stop.asked = True
-        print("stopping and saving; Ctrl-C again to stop now", file=sys.stderr)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _finite(meta: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no infinity, which is the best score of a run before its first, or without, validation.
-    score = meta.get("best_score", 0.0)
-    return meta if math.isfinite(score) else meta | {"best_score": str(score)}
-
-
-def _infinite(meta: dict[str, Any]) -> dict[str, Any]:
-    return meta | {"best_score": float(meta["best_score"])} if "best_score" in meta else meta

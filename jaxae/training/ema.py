@@ -1,6 +1,6 @@
 """An exponential moving average of the parameters, kept by the optimizer."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ class EmaState(NamedTuple):
     """The state of :func:`with_ema`.
 
     Attributes:
-      inner: that of the optimizer.
-      steps: how many there were.
-      total: the weighted sum of the parameters after each of them; see :func:`ema_params`.
-      rate: 1 - beta, which has more digits than beta.
+      inner: the state of the optimizer.
+      steps: the number of updates.
+      total: the weighted sum of the parameters after each update; see :func:`ema_params`.
+      rate: 1 - beta, which float32 represents more precisely than beta.
     """
 
     inner: optax.OptState
@@ -26,17 +26,20 @@ class EmaState(NamedTuple):
     rate: Float[Array, ""]
 
 
-def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.GradientTransformation:
-    r"""The same optimizer, which remembers an average of the parameters it has made.
+def with_ema(
+    optimizer: optax.GradientTransformation, decay: float
+) -> optax.GradientTransformationExtraArgs:
+    r"""The same optimizer, which also keeps a moving average of the parameters.
 
     .. math:: \bar \theta_t = \frac{1 - \beta}{1 - \beta^t} \sum_{i=1}^t \beta^{t-i} \theta_i
 
-    The updates are those of the optimizer. An average makes better samples than the last parameters of
-    a game, which never stands still. `fit(..., ema=0.999)` uses it.
+    The updates are those of the optimizer. The average often makes better samples than the last
+    parameters, above all in adversarial training, where the parameters do not settle.
+    `fit(..., ema=0.999)` uses it.
 
     Args:
-      optimizer: any.
-      decay: beta; the average is over about 1 / (1 - beta) steps.
+      optimizer: from optax; `value`, `grad` and `value_fn` are passed on to it.
+      decay: beta; the average is over about 1 / (1 - beta) updates.
 
     Raises:
       ValueError: if the decay is not in [0, 1).
@@ -53,10 +56,12 @@ def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
 
     References:
       Yazıcı et al., `The Unusual Effectiveness of Averaging in GAN Training
-      <https://arxiv.org/abs/1806.04498>`_; the correction at the start is that of Adam.
+      <https://arxiv.org/abs/1806.04498>`_; the correction of the bias towards
+      zero is that of Adam.
     """
     if not 0 <= decay < 1:
         raise ValueError(f"the decay of an average must be in [0, 1), got {decay}")
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def init(params: Params) -> EmaState:
         total = jax.tree.map(jnp.zeros_like, params)
@@ -64,22 +69,22 @@ def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
         return EmaState(optimizer.init(params), zero, total, jnp.float32(1 - decay))
 
     def update(
-        updates: Params, state: EmaState, params: Params | None = None
+        updates: Params, state: EmaState, params: Params | None = None, **extra: Any
     ) -> tuple[Params, EmaState]:
         if params is None:
-            raise ValueError("an average of parameters needs the parameters, update(..., params)")
-        updates, inner = optimizer.update(updates, state.inner, params)
+            raise ValueError("with_ema needs the parameters: update(updates, state, params)")
+        updates, inner = optimizer.update(updates, state.inner, params, **extra)
         after = optax.apply_updates(params, updates)
         total = optax.incremental_update(after, state.total, 1 - decay)
         return updates, EmaState(inner, state.steps + 1, total, state.rate)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def ema_params(state: EmaState) -> Params:
-    """The average that :func:`with_ema` has remembered, of the shape of the parameters.
+    """The moving average that :func:`with_ema` keeps, of the structure of the parameters.
 
-    It is nan before the first step.
+    It is nan before the first update.
 
     Examples:
       >>> state = with_ema(optax.sgd(1.0), 0.9).init(jnp.zeros(1))

@@ -1,4 +1,4 @@
-"""Many models in one program: an ensemble over seeds, or a sweep over hyper-parameters."""
+"""Training many models in one program: an ensemble over seeds, or a sweep over hyper-parameters."""
 
 import time
 from collections.abc import Callable
@@ -13,11 +13,23 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from jaxae.base import Params
 from jaxae.composition import Autoencoder
+from jaxae.data.streams import Stream
 from jaxae.runtime.cache import keep_programs
 from jaxae.runtime.devices import compiler_options
-from jaxae.training.batches import Data, Transform, as_data, check_batch_size, count
+from jaxae.training import checks
+from jaxae.training.batches import (
+    Data,
+    Transform,
+    as_data,
+    check_batch_size,
+    count,
+    epoch_order,
+    taker,
+    transform_key,
+    transformed,
+)
 from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_scores
-from jaxae.training.fitting import NonFiniteError
+from jaxae.training.loop import NonFiniteError
 from jaxae.training.monitoring import check_monitor
 from jaxae.training.progress import EpochProgress
 from jaxae.training.step import TrainState, init_state, make_epoch
@@ -31,8 +43,8 @@ class ManyFits(NamedTuple):
     Attributes:
       params: the parameters with the best validation score (the last ones without validation).
       state: the state after the last epoch.
-      history: of each metric, a value for each epoch, `[models, epochs]`.
-      best_epoch: the epochs that `params` are from; 0, and the first parameters, for a model whose
+      history: each metric, `[models, epochs]`; the names are those of the records of `fit`.
+      best_epoch: the epochs that `params` are from; 0, and the initial parameters, for a model whose
         validation score was never finite.
     """
 
@@ -53,35 +65,39 @@ def fit_many(
     validation: Data | None = None,
     monitor: str | None = None,
     transform: Transform | None = None,
+    validation_transform: Transform | None = None,
+    evaluation_batch_size: int | None = None,
     progress: bool = True,
 ) -> ManyFits:
     """Trains a model for each key in one compiled program: `fit` under `vmap`.
 
-    Each model has its own initialisation, order of the examples and noise: it is the model that
-    `fit` trains with this key, up to the order of sums. They share one copy of the data. On a GPU
-    or TPU, many small models cost little more than one.
+    Each model has its own initialisation, order of the examples and noise. It is the model that `fit`
+    trains with this key, up to the order of sums. The models share one copy of the data. On a GPU or TPU,
+    many small models cost little more than one.
 
     Args:
-      make: from one of the values to a model and its optimizer. The value is traced: it may be a
-        learning rate, or a weight as the schedule ``lambda step: value``, but not a shape.
+      make: a function from one of the values to a model and its optimizer. The value is traced: it may be
+        a learning rate, or a weight as the schedule ``lambda step: value``, but not a shape.
       data: the training set: an array, `[n, ...]`, or a :class:`jaxae.Batch` of arrays.
-      keys: one for each model, `[models]`.
-      values: a tree of arrays, `[models, ...]`, for `make`; None to vary only the keys.
+      keys: one for each model, `[models]`, from `jax.random.split`.
+      values: a tree of arrays, `[models, ...]`, for `make`; None if only the keys vary.
       epochs: passes over the data.
       batch_size: of each model.
-      validation: data that are not trained on, scored after each epoch with fixed noise.
+      validation: data that are not trained on, scored after each epoch with the same noise each time.
       monitor: the validation score to select by; smaller is better. The model's own when None.
       transform: applied to each training batch, with fresh randomness.
+      validation_transform: applied to the validation data, with noise that is the same in every epoch.
+      evaluation_batch_size: as in :func:`fit`.
       progress: whether to show it, on standard error.
 
     Returns:
       a :class:`ManyFits`.
 
     Raises:
-      ValueError: if keys and values are not equally many, a size does not fit the data, or
-        `monitor` is not a score of the model.
-      NonFiniteError: when all of the models have stopped being finite. A single one may: a sweep
-        over learning rates is meant to find where.
+      ValueError: if the numbers of keys and values differ, or an argument does not fit the data or the
+        model; the message says what to do.
+      NonFiniteError: when the losses of all models are not finite. That of a single one may be: a sweep over
+        learning rates is meant to find out where.
 
     Examples:
       >>> import jaxae
@@ -95,25 +111,33 @@ def fit_many(
       >>> fits.history["train/loss"].shape
       (3, 2)
     """
-    if keys.ndim != 1:
-        raise ValueError(f"keys must be one for each model, [models], got the shape {keys.shape}")
+    checks.check_key(keys, "keys", ndim=1)
+    checks.check_positive(epochs=epochs, evaluation_batch_size=evaluation_batch_size)
     n = keys.shape[0]
     if any(jnp.ndim(leaf) == 0 or len(leaf) != n for leaf in jax.tree.leaves(values)):
         raise ValueError(f"there are {n} keys, so each of the values must have {n} rows")
-    if epochs < 1:
-        raise ValueError(f"epochs must be positive, got {epochs}")
     data = as_data(data)
+    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(data)):
+        raise ValueError(
+            "many models share data in memory; take some images of the stream, stream[:n]"
+        )
     check_batch_size(batch_size, count(data))
+    first_model = make(jax.tree.map(lambda leaf: leaf[0], values))[0]
+    if transform is None:
+        checks.check_values(first_model, data)
     if validation is not None:
-        validation = as_data(validation)
-        if count(validation) == 0:
-            raise ValueError("the validation set is empty")
+        validation = checks.check_validation(data, validation, transform, validation_transform)
+        if validation_transform is None:
+            checks.check_values(first_model, validation, "validation x")
     keep_programs()
 
-    def start(one: tuple[PRNGKeyArray, Any], x: Data) -> tuple[TrainState, Array, Array]:
+    def start(one: tuple[PRNGKeyArray, Any], data: Data) -> tuple[TrainState, Array, Array]:
         key, value = one
         init_key, train_key, validation_key = jax.random.split(key, 3)
-        return init_state(*make(value), init_key, x), train_key, validation_key
+        order_key, _ = jax.random.split(train_key)
+        index = epoch_order(order_key, 0, count(data))[:batch_size]
+        first = transformed(taker(data)(index), transform_key(train_key, 0), transform)
+        return init_state(*make(value), init_key, first), train_key, validation_key
 
     def epoch(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> tuple[TrainState, Any]:
         state, key, value = one
@@ -123,24 +147,22 @@ def fit_many(
     def evaluate(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> dict[str, Array]:
         state, key, value = one
         model = make(value)[0]
-        size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
-        scores = make_scores(loss_scores(model), batch_size=size)(
-            (state.params, state.step), key, x
-        )
+        size = evaluation_batch_size
+        if size is None:
+            size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
+        score = make_scores(loss_scores(model, validation_transform), batch_size=size)
+        scores = score((state.params, state.step), key, x)
         return {name: jnp.mean(v) for name, v in scores.items()}
 
     examples = jax.tree.map(jnp.asarray, data)
     held_out = None if validation is None else jax.tree.map(jnp.asarray, validation)
     options = compiler_options(jax.devices()[0])
     compiled = partial(jax.jit, compiler_options=options)
-    state, train_keys, validation_keys = compiled(_each(start))(
-        (keys, values), jax.tree.map(lambda a: a[:batch_size], examples)
-    )
+    state, train_keys, validation_keys = compiled(_each(start))((keys, values), examples)
     run, score = compiled(_each(epoch)), compiled(_each(evaluate))
     if held_out is not None:
         names = jax.eval_shape(score, (state, validation_keys, values), held_out).keys()
-        one = jax.tree.map(lambda leaf: leaf[0], values)
-        monitor = check_monitor(make(one)[0].monitor if monitor is None else monitor, names)
+        monitor = check_monitor(first_model.monitor if monitor is None else monitor, names)
     best, best_score, best_epoch = state.params, np.full(n, np.inf), np.zeros(n, int)
     history: list[dict[str, np.ndarray]] = []
     with EpochProgress(epochs, shown=progress) as bar:
@@ -172,10 +194,10 @@ def fit_many(
 
 
 def _each(function: Callable[[Any, Data], Any]) -> Callable[[Any, Data], Any]:
-    """Over the first axis of the first argument: at once, but one after the other on CPU.
+    """A function over the first axis of its first argument: at once, but on CPU one after the other.
 
-    A CPU is busy with one model; many at once have products that are slower than one after the
-    other (measured: 0.8 of the speed for an MLP, 0.4 for convolutions).
+    One model keeps a CPU busy, and batched products are slower there than single ones (measured: 0.8 of
+    the speed for an MLP, 0.4 for convolutions).
     """
     if jax.default_backend() == "cpu":
         return lambda many, x: jax.lax.map(lambda one: function(one, x), many)

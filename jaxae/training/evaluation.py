@@ -8,18 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Integer, PRNGKeyArray
 
-from jaxae.arrays import Step
+from jaxae.arrays import Step, merge
 from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.runtime import sharding
 from jaxae.runtime.devices import compiler_options
-from jaxae.training.batches import Data, count
+from jaxae.training.batches import Data, Transform, count, transformed
+from jaxae.training.programs import Loop, chosen_loop
 
 Score = Callable[[Params, PRNGKeyArray, Any], Mapping[str, Array]]
-"""Measures of each example of a batch, `(params, key, batch) -> {name: [b]}`. The batch is an array where
-the data are one, and else a :class:`jaxae.Batch`."""
+"""Measures of each example of a batch, `(params, key, batch) -> {name: [b]}`. The batch is a
+:class:`jaxae.Batch` if the data are one, and else an array or a tree of arrays like the data."""
 
 EVALUATION_BATCH_SIZE = 256
 
@@ -31,18 +32,22 @@ def make_evaluate(
     *,
     batch_size: int = EVALUATION_BATCH_SIZE,
     mesh: Mesh | None = None,
+    loop: Loop = "auto",
 ) -> Callable[[Params, PRNGKeyArray, Data], dict[str, np.ndarray]]:
-    """Scores every example exactly once, whatever the batch size.
+    """A function that scores every example exactly once, whatever the batch size.
 
     Args:
-      score: `(params, key, x) -> {name: [b]}`, pure.
-      batch_size: how many are scored together; the last batch is filled up with examples that
-        have been scored already, and their second scores are dropped.
-      mesh: to divide each batch over its devices.
+      score: `(params, key, batch) -> {name: [b]}`, pure.
+      batch_size: how many examples are scored together. The last batch is filled up with examples from
+        the beginning of the data, and their second scores are dropped. Where the score of an example
+        depends on the others of its batch, the batch size and these examples matter.
+      mesh: the devices that each batch is divided over.
+      loop: "scan" for a loop inside one compiled program; "step" for a compiled function of one batch;
+        "auto" for "step" where XLA's loops are slow (its own convolutions on CPU), and else "scan".
 
     Returns:
-      `(params, key, data) -> {name: [n]}`, the scores of the examples in their order. With the
-      same key they are the same.
+      `(params, key, data) -> {name: [n]}`, the scores of the examples in their order. The same key gives
+      the same scores.
 
     Examples:
       >>> brightness = make_evaluate(lambda params, key, x: {"mean": x.mean((1, 2, 3))}, batch_size=2)
@@ -51,16 +56,33 @@ def make_evaluate(
       [0.0, 1.0, 2.0]
     """
     device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
-    scores = make_scores(score, batch_size=batch_size, mesh=mesh)
     options: dict[str, Any] = {"compiler_options": compiler_options(device)}
     if mesh is not None:
         options["out_shardings"] = sharding.replicated(mesh)
-    scan = jax.jit(scores, **options)
+    scan = jax.jit(make_scores(score, batch_size=batch_size, mesh=mesh), **options)
+
+    def one(params: Params, key: PRNGKeyArray, data: Data, i: Array) -> dict[str, Array]:
+        index = _batch_indices(count(data), batch_size, mesh)[i]
+        if mesh is not None:
+            index = sharding.split(index, mesh)
+        return _score_batch(score, params, key, data, i, index)
+
+    step = jax.jit(one, **options)
 
     def evaluate(params: Params, key: PRNGKeyArray, data: Data) -> dict[str, np.ndarray]:
-        if count(data) == 0:
+        nonlocal loop
+        n = count(data)
+        if n == 0:
             raise ValueError("there is no example to evaluate")
-        return jax.device_get(scan(params, key, data))
+        if loop == "auto":
+            loop = chosen_loop(scan.trace(params, key, data).jaxpr, device)
+        if loop == "scan":
+            return jax.device_get(scan(params, key, data))
+        numbers: list[Any] = [np.int32(i) for i in range(-(-n // _size(n, batch_size, mesh)))]
+        if mesh is not None:
+            numbers = sharding.put(numbers, sharding.replicated(mesh))
+        parts = jax.device_get([step(params, key, data, i) for i in numbers])
+        return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
 
     return evaluate
 
@@ -68,45 +90,65 @@ def make_evaluate(
 def make_scores(
     score: Score, *, batch_size: int = EVALUATION_BATCH_SIZE, mesh: Mesh | None = None
 ) -> Callable[[Params, PRNGKeyArray, Data], dict[str, Array]]:
-    """:func:`make_evaluate` as a pure function, for use inside `jit`."""
+    """:func:`make_evaluate` as a pure function, a scan, for use inside `jit`."""
 
-    def scan(params: Params, key: PRNGKeyArray, data: Data) -> dict[str, Array]:
+    def scores(params: Params, key: PRNGKeyArray, data: Data) -> dict[str, Array]:
         n = count(data)
-        size = min(batch_size, n)
-        if mesh is not None:
-            size = -(-size // mesh.size) * mesh.size
-        batches = -(-n // size)
-        indices = jnp.arange(batches * size).reshape(batches, size) % n
+        indices = _batch_indices(n, batch_size, mesh)
         if mesh is not None:
             indices = sharding.split(indices, mesh, axis=1)
 
         def body(_: None, batch: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
-            i, index = batch
-            taken = jax.tree.map(lambda array: array[index], data)
-            # An array stays one: many scores are functions of images alone.
-            batch = as_batch(taken) if isinstance(data, Batch) else as_batch(taken).x
-            scores = score(params, jax.random.fold_in(key, i), batch)
-            chex.assert_shape(list(scores.values()), (size,))
-            return None, dict(scores)
+            return None, _score_batch(score, params, key, data, *batch)
 
-        _, scores = jax.lax.scan(body, None, (jnp.arange(batches), indices))
-        return {name: v.reshape(-1)[:n] for name, v in scores.items()}
+        _, found = jax.lax.scan(body, None, (jnp.arange(len(indices)), indices))
+        return {name: v.reshape(-1)[:n] for name, v in found.items()}
 
-    return scan
+    return scores
+
+
+def _size(n: int, batch_size: int, mesh: Mesh | None) -> int:
+    """The number of examples that are scored together."""
+    size = min(batch_size, n)
+    return size if mesh is None else -(-size // mesh.size) * mesh.size
+
+
+def _batch_indices(n: int, batch_size: int, mesh: Mesh | None) -> Integer[Array, "batches b"]:
+    """The examples of each batch; the last batch is filled up with the first examples."""
+    size = _size(n, batch_size, mesh)
+    batches = -(-n // size)
+    return jnp.arange(batches * size).reshape(batches, size) % n
+
+
+def _score_batch(
+    score: Score, params: Params, key: PRNGKeyArray, data: Data, i: Array, index: Array
+) -> dict[str, Array]:
+    batch = as_batch(jax.tree.map(lambda array: array[index], data))
+    # Many scores are functions of images alone: if the data are an array, so is the batch.
+    found = score(params, jax.random.fold_in(key, i), batch if isinstance(data, Batch) else batch.x)
+    chex.assert_shape(list(found.values()), (len(index),))
+    return dict(found)
 
 
 def loss_scores(
-    model: Autoencoder,
+    model: Autoencoder, transform: Transform | None = None
 ) -> Callable[[tuple[Params, Step], PRNGKeyArray, Data], dict[str, Array]]:
     """A score for :func:`make_evaluate`: the loss, its terms and the metrics, without dropout.
 
-    Its `params` are a pair `(params, step)`: the step is what scheduled weights are read at.
+    Its `params` are a pair `(params, step)`; scheduled weights are evaluated at the step.
+
+    Args:
+      model: any autoencoder.
+      transform: applied to the batch first; its noise depends on the key of the evaluation alone.
     """
 
     def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Data) -> dict[str, Array]:
         params, step = at
+        if transform is not None:
+            transform_key, key = jax.random.split(key)
+            x = transformed(as_batch(x), transform_key, transform)
         out = model.loss(params, key, x, step=step, train=False)
-        return {"loss": out.loss, **out.terms, **out.metrics}
+        return merge({"loss": out.loss}, out.terms, out.metrics)
 
     return score
 

@@ -1,52 +1,47 @@
-"""Training a model: epochs, validation, the choice of the best, saving and going on.
+"""Training a model: `fit` checks its arguments and puts the pieces of a training together.
 
 A fit is a function of its key and its arguments. It can be stopped after any step, by a signal or by a
-fault, and goes on from what it has saved to the same result, bit for bit.
+fault, and a run that is resumed from its checkpoints gives the same result, bit for bit.
 """
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from jaxae.base import Params
+from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.data.streams import Stream
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.cache import keep_programs
+from jaxae.runtime.signals import stop_requests
+from jaxae.training import checks
 from jaxae.training.batches import (
     Data,
     Transform,
     as_data,
+    batch_at,
     check_batch_size,
     count,
+    transform_key,
+    transformed,
 )
-from jaxae.training.checkpoints import Checkpoints, stop_signals
+from jaxae.training.checkpoints import Checkpoints
 from jaxae.training.ema import ema_params, with_ema
-from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_evaluate, means
-from jaxae.training.feeding import Feed, Placement, batch_at, make_feed
+from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_evaluate
+from jaxae.training.feeding import Placement, make_feed
+from jaxae.training.loop import OnEpoch, TrainingLoop, copy
 from jaxae.training.monitoring import check_monitor
+from jaxae.training.packing import describe, differences
+from jaxae.training.programs import Loop
 from jaxae.training.progress import EpochProgress
-from jaxae.training.step import TrainState, init_state, make_step, still_finite
-
-Tree = TypeVar("Tree")
-
-Record = dict[str, int | float]
-"""What is known of an epoch: its number, the step, times, and the means of losses and terms."""
-
-SAVE_EVERY_SECONDS = 20.0
-CHUNK_SECONDS = 2.0
-"""So long training goes on, about, before it looks whether it should stop or save."""
-SAVING = 1 / 40
-"""The part of the time that saving may take, where it is not told when to."""
+from jaxae.training.records import Record
+from jaxae.training.step import TrainState, init_state, make_step, start_from
 
 
 class Fit(NamedTuple):
@@ -67,23 +62,6 @@ class Fit(NamedTuple):
     compile_seconds: float
 
 
-class NonFiniteError(ValueError):
-    """A loss stopped being finite; the message names the term and the step.
-
-    Attributes:
-      step: after how many updates.
-      batch: the training examples of that step, as they were given; None in validation.
-    """
-
-    def __init__(self, message: str, step: int, batch: Any = None):
-        super().__init__(message)
-        self.step, self.batch = step, batch
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop; what it has done is saved."""
-
-
 def fit(
     model: Autoencoder,
     data: Data,
@@ -92,66 +70,89 @@ def fit(
     epochs: int,
     key: PRNGKeyArray,
     batch_size: int = 128,
+    params: Params | None = None,
+    state: TrainState | None = None,
     validation: Data | None = None,
     monitor: str | None = None,
     patience: int | None = None,
     transform: Transform | None = None,
+    validation_transform: Transform | None = None,
     ema: float | None = None,
+    evaluation_params: Callable[[optax.OptState, Params], Params] | None = None,
     evaluation_batch_size: int | None = None,
     accumulate: int = 1,
     on_nonfinite: Literal["stop", "skip"] = "stop",
+    loop: Loop = "auto",
     placement: Placement = "device",
     workers: int = 0,
     devices: Sequence[jax.Device] | None = None,
     shard_params: bool = False,
     checkpoints: Checkpoints | None = None,
     checkpoint_every: int | None = None,
-    on_epoch: Callable[[Record], Any] | None = None,
+    on_epoch: OnEpoch | None = None,
     progress: bool = True,
 ) -> Fit:
     """Trains a model.
 
     Args:
-      model: any autoencoder.
+      model: any autoencoder. Its parameters are initialised from the first batch, after the transform.
       data: the training set: an array, `[n, ...]`, bytes or floats, a :class:`Stream`, or a
         :class:`Batch` of them, with labels, conditions, inputs of the encoder, or masks.
-      optimizer: from optax.
-      epochs: passes over the data, counted from the beginning of the run.
-      key: what the run is a function of.
+      optimizer: from optax. It also gets `value`, `grad` and `value_fn`, as `optax.lbfgs` needs them.
+      epochs: passes over the data. A run that goes on from its checkpoints makes those that are left; a
+        fit that is given `state` makes this number of further passes.
+      key: determines the initial parameters, the order of the examples and all noise.
       batch_size: over all devices.
-      validation: data that are not trained on, scored after each epoch with fixed noise.
-      monitor: the validation score to select by, the name of a term or metric; smaller is better. The
-        model's own (`model.monitor`, in general "loss") when None.
-      patience: stop after so many epochs without a better validation score; None: never.
+      params: parameters to begin with, in place of random ones. The optimizer starts anew.
+      state: a state to begin with, such as `fit(...).state` of the same model and optimizer. The count
+        of steps goes on, and with it schedules; epochs and the best score are counted anew.
+        Checkpoints of this run, if there are any, have priority over `params` and `state`.
+      validation: data that are not trained on, scored after each epoch with the same noise each time.
+      monitor: the validation score to select by, the name of a term or metric; smaller is better.
+        By default that of the model, `model.monitor`, in general "loss".
+      patience: epochs without a better validation score after which training stops; None: never stop.
       transform: applied to each training batch, with fresh randomness: to `x`, and in the same way to
         `seen`, if there is one.
+      validation_transform: applied to the validation data, such as binarisation, with noise that is the
+        same in every epoch.
       ema: the decay of an exponential moving average of the parameters
-        (:func:`jaxae.training.with_ema`), which is then what is validated, kept and returned; the
-        training itself is the same.
-      evaluation_batch_size: examples that are validated together: when None 256, or the batch size
-        where the loss of an example depends on the others of its batch.
-      accumulate: in how many parts a batch passes the model, for less memory (:func:`make_step`).
+        (:func:`jaxae.training.with_ema`). The average is then validated, kept and returned; training
+        itself is the same.
+      evaluation_params: `(opt_state, params) -> params`, the parameters to validate, keep and return, for
+        optimizers whose evaluation parameters are not those that are trained, such as
+        `optax.contrib.schedule_free_eval_params`. Not together with `ema`.
+      evaluation_batch_size: how many examples are validated together: 256 by default, or `batch_size`
+        where the loss of an example depends on the others of its batch (`model.coupled`). There, the
+        last batch is filled up with the first validation examples, whose second scores are dropped.
+      accumulate: the number of parts that a batch is divided into, for less memory (:func:`make_step`).
       on_nonfinite: "stop", or "skip" to drop an update whose loss or gradient is not finite; the
         records then say how many were `skipped`.
-      placement: where the training images are kept, "device" or "host"; those of a :class:`Stream`
-        are read when they are needed.
-      workers: of a stream, processes that read and decode; threads of this one if there are none.
+      loop: "scan" to compile many steps as one loop, "step" to compile one step that is called again and
+        again, "auto" for what is right on this platform: "step" on CPU for models that use XLA's own
+        convolutions, such as `flax.linen.Conv`, which are 5 to 100 times slower inside a loop there.
+      placement: where the training images are kept, "device" or "host"; a :class:`Stream` is read
+        while training.
+      workers: for a stream, the number of processes that read and decode; 0 for threads of this process.
       devices: to train on, all of them when None.
-      shard_params: whether parameters and optimizer are divided over the devices, and fetched when they
-        are needed, for models that do not fit one.
-      checkpoints: where to save. If there is something saved, the run goes on from there. SIGINT
-        (Ctrl-C) and SIGTERM then save, and raise :class:`Interrupted`.
-      checkpoint_every: steps from one save to the next; by default it is saved about every 20 seconds.
-      on_epoch: called with the record of each epoch, those before a resumption included.
-      progress: whether to show it, on standard error.
+      shard_params: whether parameters and optimizer state are divided over the devices, for models that
+        do not fit on one.
+      checkpoints: where to save. If there are checkpoints already, the run goes on from the last one.
+        SIGINT (Ctrl-C) and SIGTERM save and raise :class:`Interrupted`.
+      checkpoint_every: steps from one save to the next; about 20 seconds when None.
+      on_epoch: called as `on_epoch(record, state)` after each epoch, with a copy of the state. Training
+        stops if it returns True. If it raises, the state is saved first, where there are checkpoints. When
+        a run goes on, it is called again with the records of earlier epochs, and None in place of
+        their states, which are gone.
+      progress: whether to show the progress, on standard error.
 
     Returns:
       a :class:`Fit`.
 
     Raises:
-      ValueError: if a size does not fit the data, or there is no score of the model to select epochs by:
-        the loss of a GAN is none.
-      NonFiniteError: when a term stops being finite. The state before that step is saved.
+      ValueError: if an argument does not fit the data, the model, or another argument; the message says
+        what to do.
+      NonFiniteError: when a loss, a term or a gradient stops being finite. The state before that step is
+        saved.
 
     Examples:
       >>> import jaxae
@@ -163,66 +164,86 @@ def fit(
       >>> int(trained.state.step)
       4
     """
-    for name, value in (("epochs", epochs), ("checkpoint_every", checkpoint_every)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be positive, got {value}")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience must be positive, got {patience}")
+    checks.check_key(key)
+    checks.check_on_epoch(on_epoch)
+    checks.check_positive(
+        epochs=epochs,
+        checkpoint_every=checkpoint_every,
+        patience=patience,
+        evaluation_batch_size=evaluation_batch_size,
+    )
     if patience is not None and validation is None:
         raise ValueError("patience needs a validation set")
-    if evaluation_batch_size is not None and evaluation_batch_size < 1:
-        raise ValueError(f"evaluation_batch_size must be positive, got {evaluation_batch_size}")
+    if ema is not None and evaluation_params is not None:
+        raise ValueError("ema and evaluation_params both say what is evaluated; give one of them")
+    if params is not None and state is not None:
+        raise ValueError("params and state both say where to begin; give one of them")
     data = as_data(data)
-    if validation is not None:
-        validation = as_data(validation)
-        if count(validation) == 0:
-            raise ValueError("the validation set is empty")
-    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(validation)):
-        raise ValueError("validation images are to be in memory; take some of the stream")
     check_batch_size(batch_size, count(data))
-    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(data)):
-        placement = "stream"
-    elif placement == "stream":
-        raise ValueError("only a Stream can be streamed; these images are an array")
-    if ema is not None:
-        optimizer = with_ema(optimizer, ema)
+    if transform is None:
+        checks.check_values(model, data)
+    if validation is not None:
+        validation = checks.check_validation(data, validation, transform, validation_transform)
+        if validation_transform is None:
+            checks.check_values(model, validation, "validation x")
+    placement = _checked_placement(placement, data)
     mesh = sharding.data_mesh(devices)
     sharding.check_divides(batch_size, mesh, accumulate)
+    if ema is not None:
+        optimizer = with_ema(optimizer, ema)
+        evaluation_params = _ema_params
     keep_programs()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
     first = as_batch(batch_at(data, train_key, batch_size, 0))
-    initial = partial(init_state, model, optimizer)
-    where = sharding.shardings(jax.eval_shape(initial, init_key, first), mesh, shard=shard_params)
-    everywhere = sharding.replicated(mesh)
-    state = jax.jit(initial, out_shardings=where)(*sharding.put((init_key, first), everywhere))
-    score = loss_scores(model)
-    monitor = model.monitor if monitor is None else monitor
-    if validation is not None:
-        at = (state.params, state.step)
-        names = jax.eval_shape(score, at, validation_key, first).keys()
-        monitor = check_monitor(monitor, names)
+    first = transformed(first, transform_key(train_key, 0), transform)
+    if transform is not None:
+        checks.check_values(model, first)
+    make = partial(init_state, model, optimizer)
+    shapes = jax.eval_shape(make, init_key, first)
+    where = sharding.shardings(shapes, mesh, shard=shard_params)
+    replicated = sharding.replicated(mesh)
+    begin: Callable[..., TrainState] = make
+    arguments: tuple[Any, ...] = (init_key, first)
+    if state is not None:
+        begin, arguments = copy, (checks.matching(state, shapes, "the arrays of state"),)
+    elif params is not None:
+        # A copy, since training donates its state.
+        begin = lambda params: start_from(optimizer, copy(params))  # noqa: E731
+        arguments = (checks.matching(params, shapes.params, "the arrays of params"),)
+    state = jax.jit(begin, out_shardings=where)(*sharding.put(arguments, replicated))
+
     if evaluation_batch_size is None:
         evaluation_batch_size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
-    held_out = None
+    monitor = model.monitor if monitor is None else monitor
+    validate = None
     if validation is not None:
-        held_out = sharding.put(validation, everywhere)
-    step = make_step(
-        model,
-        optimizer,
-        transform=transform,
-        accumulate=accumulate,
-        skip_nonfinite=on_nonfinite == "skip",
-    )
-    evaluate = make_evaluate(score, batch_size=evaluation_batch_size, mesh=mesh)
+        score = loss_scores(model, validation_transform)
+        at = (shapes.params, shapes.step)
+        some = jax.tree.map(lambda array: array[:evaluation_batch_size], validation)
+        monitor = check_monitor(monitor, jax.eval_shape(score, at, validation_key, some).keys())
+        evaluate = make_evaluate(score, batch_size=evaluation_batch_size, mesh=mesh, loop=loop)
+        held_out, noise = sharding.put((validation, validation_key), replicated)
 
-    def validate(state: TrainState, params: Params) -> dict[str, np.ndarray]:
-        assert held_out is not None
-        noise = sharding.put(validation_key, everywhere)
-        return evaluate((params, state.step), noise, held_out)
+        def validate(state: TrainState, params: Params) -> dict[str, np.ndarray]:
+            return evaluate((params, state.step), noise, held_out)
 
+    saved = None if checkpoints is None else checkpoints.restore(state, state.params)
+    first_step = int(state.step) if saved is None else saved.meta["first_step"]
+    steps_per_epoch = count(data) // batch_size
+    if saved is not None and saved.meta["steps_per_epoch"] != steps_per_epoch:
+        raise ValueError(
+            f"an epoch had {saved.meta['steps_per_epoch']} steps when this was saved and has "
+            f"{steps_per_epoch}; take the same images and batch size, or another folder"
+        )
     feed = make_feed(
-        step,
+        make_step(
+            model,
+            optimizer,
+            transform=transform,
+            accumulate=accumulate,
+            skip_nonfinite=on_nonfinite == "skip",
+        ),
         data,
         batch_size=batch_size,
         key=train_key,
@@ -230,282 +251,66 @@ def fit(
         state_shardings=where,
         placement=placement,
         workers=workers,
+        loop=loop,
+        first_step=first_step,
     )
     with ExitStack() as stack:
         stack.callback(feed.close)
-        training = _Training(
+        training = TrainingLoop(
             feed=feed,
-            batch=partial(batch_at, data, train_key, batch_size),
+            batch_at=partial(batch_at, data, train_key, batch_size, first_step=first_step),
             state=state,
             epochs=epochs,
-            steps_per_epoch=count(data) // batch_size,
+            first_step=first_step,
+            steps_per_epoch=steps_per_epoch,
             batch_size=batch_size,
-            validate=None if validation is None else validate,
-            kept=lambda state: state.params if ema is None else ema_params(state.opt_state),
+            validate=validate,
+            evaluation_params=_evaluated(evaluation_params, shapes),
             monitor=monitor or "loss",
             patience=patience,
+            on_epoch=on_epoch,
             checkpoint_every=checkpoint_every,
         )
-        if checkpoints is not None and (saved := checkpoints.restore(state, state.params)):
-            training.go_on(saved.state, saved.best, saved.meta)
-        for earlier in training.history:
-            if on_epoch is not None:
-                on_epoch(earlier)
+        if saved is not None:
+            training.restore(saved.state, saved.best, saved.meta)
         compile_seconds = 0.0
-        if not training.finished():
-            stop = stack.enter_context(stop_signals(enabled=checkpoints is not None))
+        if not training.finished:
+            stop = stack.enter_context(stop_requests(enabled=checkpoints is not None))
             if checkpoints is not None:
                 training.save = stack.enter_context(checkpoints.writer())
             shown = progress and processes.is_first()
             bar = stack.enter_context(EpochProgress(epochs, shown=shown))
             compile_seconds = feed.compile(training.state)
-            training.run(stop, bar, on_epoch)
+            training.run(stop, bar)
     return Fit(
         training.best.params, training.state, training.history, training.best.epoch, compile_seconds
     )
 
 
-class Best(NamedTuple):
-    """The parameters to keep, their validation score, and the epoch they are from."""
-
-    params: Params
-    score: float
-    epoch: int
-
-
-class _Training:
-    """What changes while a model is trained, and how."""
-
-    def __init__(
-        self,
-        *,
-        feed: Feed,
-        batch: Callable[[int], Any],
-        state: TrainState,
-        epochs: int,
-        steps_per_epoch: int,
-        batch_size: int,
-        validate: Callable[[TrainState, Params], Mapping[str, np.ndarray]] | None,
-        kept: Callable[[TrainState], Params],
-        monitor: str,
-        patience: int | None,
-        checkpoint_every: int | None,
-    ):
-        self.state, self.history = state, list[Record]()
-        # Copies: training consumes the state, and these may be the same buffers.
-        self.best = Best(_copy(state.params), math.inf, 0)
-        self.save: Callable[[int, Any, Any, dict[str, Any]], None] | None = None
-        self._feed, self._batch, self._validate, self._kept = feed, batch, validate, kept
-        self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
-        self._batch_size, self._patience = batch_size, patience
-        self._monitor, self._checkpoint_every = monitor, checkpoint_every
-        # What is known of the steps of the epoch that is not complete, and how long they took.
-        self._terms: dict[str, np.ndarray] = {}
-        self._seconds = 0.0
-        self._step = 0
-        self._good: Any = None
-        self._saved_at, self._saving = time.perf_counter(), 0.0
-
-    def go_on(self, state: TrainState, best: Params, meta: dict[str, Any]) -> None:
-        """From what was saved."""
-        if meta["steps_per_epoch"] != self._steps_per_epoch:
-            raise ValueError(
-                f"an epoch had {meta['steps_per_epoch']} steps when this was saved and has "
-                f"{self._steps_per_epoch}; take the same images and batch size, or another folder"
-            )
-        self.state, self.history = state, meta["history"]
-        self.best = Best(best, meta["best_score"], meta["best_epoch"])
-        self._terms = {name: np.array(values, np.float32) for name, values in meta["terms"].items()}
-        self._seconds = meta["seconds"]
-        self._step = int(state.step)
-
-    def finished(self) -> bool:
-        waited = len(self.history) - self.best.epoch
-        patient = self._patience is None or waited < self._patience
-        return len(self.history) >= self._epochs or not patient
-
-    def run(
-        self,
-        stop: Any,
-        bar: EpochProgress,
-        on_epoch: Callable[[Record], Any] | None,
-    ) -> None:
-        """Until it is finished, or asked to stop."""
-        self._saved_at = time.perf_counter()
-        most = 16  # at first, to see how long a step takes
-        while not self.finished():
-            # Steps consume the state: this is what is left to save if something goes wrong.
-            self._good = None
-            self._good = _copy(self.state)
-            done = self._step - self._steps_per_epoch * len(self.history)
-            if done < self._steps_per_epoch:
-                steps = min(most, self._until_save(), self._feed.available(self._step))
-                took = self._advance(steps)
-                done += steps
-                stopping, took, waited = processes.max_over_processes(
-                    float(bool(stop)), took, time.perf_counter() - self._saved_at
-                )
-                most = max(1, min(8 * most, int(CHUNK_SECONDS * steps / max(took, 1e-9))))
-            else:  # it was saved before it was validated
-                stopping, waited = processes.max_over_processes(float(bool(stop)), 0.0)
-            record = None
-            if done == self._steps_per_epoch:
-                record = self._end_epoch()
-            else:
-                bar.at(len(self.history) + done / self._steps_per_epoch)
-            if stopping or self.finished() or self._due(waited):
-                self._save(self.state)
-            if record is not None:
-                bar(record)
-                if on_epoch is not None:
-                    on_epoch(record)
-            if stopping:
-                raise Interrupted(self._where())
-        if any(
-            processes.max_over_processes(float(bool(stop)))
-        ):  # in the last validation, or the last save
-            raise Interrupted(self._where())
-
-    def _until_save(self) -> int:
-        if self._checkpoint_every is None:
-            return self._steps_per_epoch
-        return self._checkpoint_every - self._step % self._checkpoint_every
-
-    def _due(self, waited: float) -> bool:
-        if self._checkpoint_every is not None:
-            return self._step % self._checkpoint_every == 0
-        return waited > max(SAVE_EVERY_SECONDS, self._saving / SAVING)
-
-    def _advance(self, steps: int) -> float:
-        """Makes some steps, and says how many seconds they took."""
-        started = time.perf_counter()
-        try:
-            self.state, values = self._feed(self.state, steps)
-        except KeyboardInterrupt:
-            if self.save is None or jax.process_count() > 1:  # the others are not interrupted
-                raise
-            self._save(self._good)
-            raise Interrupted(self._where()) from None
-        took = time.perf_counter() - started
-        if (bad := _not_finite(values)) is not None or not still_finite(self._good, self.state):
-            self._stop_at_fault(values, steps if bad is None else bad)
-        self._remember(values, steps)
-        self._step += steps
-        self._seconds += took
-        return took
-
-    def _remember(self, values: Mapping[str, np.ndarray], steps: int) -> None:
-        """Adds what is known of some steps to what is known of the epoch."""
-        made = max((len(v) for v in self._terms.values()), default=0)
-        for name in dict.fromkeys([*self._terms, *values]):
-            # Whether steps are skipped may have been decided in the middle.
-            before = self._terms.get(name, np.zeros(made, np.float32))
-            new = values.get(name, np.zeros(steps, np.float32))
-            self._terms[name] = np.concatenate([before, new[:steps]])
-
-    def _stop_at_fault(self, values: Mapping[str, np.ndarray], bad: int) -> None:
-        """Saves the last state that is sound, and raises."""
-        # The first parameters that are not finite may be those before the first such term.
-        sound, above = 0, bad
-        while sound < above:
-            middle = above if sound == 0 and above == bad else (sound + above + 1) // 2
-            state, _ = self._feed(_copy(self._good), middle)
-            if still_finite(self._good, state):
-                sound, self.state = middle, state
-            else:
-                above = middle - 1
-        if sound == 0:
-            self.state = self._good
-        at = self._step + sound
-        names = (
-            _names(values, bad) if sound == bad and bad < len(values["loss"]) else ["the gradient"]
-        )
-        self._remember(values, sound)
-        self._step = at
-        self._save(self.state)
-        raise NonFiniteError(
-            f"{', '.join(names)} stopped being finite at step {at}; try a smaller learning rate or "
-            "gradient clipping, or to skip such updates",
-            at,
-            self._batch(at),
-        )
-
-    def _end_epoch(self) -> Record:
-        """Validates, keeps the best, and adds to the history."""
-        made = self._steps_per_epoch
-        skipped = self._terms.get("skipped", np.zeros(made)) > 0
-        if skipped.all():
-            self._save(self.state)
-            raise NonFiniteError(
-                f"no update of epoch {len(self.history) + 1} had a finite loss and gradient",
-                self._step,
-            )
-        terms = {name: v for name, v in self._terms.items() if name != "skipped"}
-        record: Record = {
-            "epoch": len(self.history) + 1,
-            "step": self._step,
-            "seconds": self._seconds,
-            "images_per_second": made * self._batch_size / max(self._seconds, 1e-9),
-            **means({name: v[~skipped] for name, v in terms.items()}, "train/"),
-        }
-        if skipped.any():
-            record["skipped"] = int(skipped.sum())
-        monitored = -math.inf
-        params = self._kept(self.state)
-        if self._validate is not None:
-            scores = means(self._validate(self.state, params), "validation/")
-            if bad := [name for name, value in scores.items() if not math.isfinite(value)]:
-                self._save(self.state)
-                raise NonFiniteError(
-                    f"{', '.join(bad)} stopped being finite at step {self._step}; try a smaller "
-                    "learning rate or gradient clipping",
-                    self._step,
-                )
-            record |= scores
-            monitored = scores[f"validation/{self._monitor}"]
-        self.history.append(record)
-        self._terms, self._seconds = {}, 0.0
-        if self._validate is None or monitored < self.best.score:
-            self.best = Best(_copy(params), monitored, len(self.history))
-        return record
-
-    def _save(self, state: TrainState) -> None:
-        """Saves a state; it may be consumed afterwards."""
-        if self.save is None:
-            return
-        started = time.perf_counter()
-        meta = {
-            "history": self.history,
-            "best_score": self.best.score,
-            "best_epoch": self.best.epoch,
-            "steps_per_epoch": self._steps_per_epoch,
-            "terms": {name: values.tolist() for name, values in self._terms.items()},
-            "seconds": self._seconds,
-        }
-        self.save(self._step, state, self.best.params, meta)
-        self._saved_at = time.perf_counter()
-        # All processes save at the same time, or none.
-        (self._saving,) = processes.max_over_processes(self._saved_at - started)
-
-    def _where(self) -> str:
-        done = self._step - self._steps_per_epoch * len(self.history)
-        part = f" and {done} of {self._steps_per_epoch} steps" if done else ""
-        return f"saved after epoch {len(self.history)} of {self._epochs}{part}"
+def _checked_placement(placement: Placement, data: Batch) -> Placement:
+    if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(data)):
+        return "stream"
+    if placement == "stream":
+        raise ValueError("only a Stream can be streamed; these images are an array")
+    return placement
 
 
-@jax.jit
-def _copy(tree: Tree) -> Tree:
-    return jax.tree.map(jnp.copy, tree)
+def _ema_params(opt_state: optax.OptState, params: Params) -> Params:
+    return ema_params(opt_state)
 
 
-def _not_finite(values: Mapping[str, np.ndarray]) -> int | None:
-    """The first step at which something is not finite that was not skipped."""
-    ok = np.all([np.isfinite(v) for v in values.values()], axis=0)
-    ok |= values.get("skipped", np.zeros(len(ok))) > 0
-    return None if ok.all() else int(np.argmin(ok))
+def _evaluated(
+    function: Callable[[optax.OptState, Params], Params] | None, shapes: TrainState
+) -> Callable[[TrainState], Params]:
+    """A function from a state to the parameters that are evaluated.
 
-
-def _names(values: Mapping[str, np.ndarray], step: int) -> list[str]:
-    """What is not finite at a step: the terms, or else the sum."""
-    names = [name for name, v in values.items() if not np.isfinite(v[step])]
-    return [name for name in names if name != "loss"] or names
+    Raises:
+      ValueError: if these have another structure or other shapes than the parameters.
+    """
+    if function is None:
+        return lambda state: state.params
+    found = describe(jax.eval_shape(function, shapes.opt_state, shapes.params))
+    if different := differences(found, describe(shapes.params), ("is", "should be")):
+        raise ValueError(f"evaluation_params do not fit the model: {different[0]}")
+    compiled = jax.jit(function)
+    return lambda state: compiled(state.opt_state, state.params)

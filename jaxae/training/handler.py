@@ -1,6 +1,6 @@
-"""What is written of a checkpoint by our own hand: all arrays in one file, and what is known of them.
+"""How arrays and metadata are written to a checkpoint: all arrays in one file, and the metadata as JSON.
 
-The handlers of orbax, of arrays and of JSON, cost a training that saves often twice as much.
+With the handlers of orbax, for arrays and for JSON, frequent saves take twice as long.
 """
 
 import dataclasses
@@ -14,14 +14,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import future
 
-WORDS, ABOUT = "words", "about.json"
+WORDS, METADATA = "words", "metadata.json"
 
 
 class WordsHandler(ocp.AsyncCheckpointHandler):
-    """Writes and reads `Words`; of several processes the first writes."""
+    """Writes and reads `Words`. Of several processes, the first writes."""
 
     async def async_save(self, directory: Any, args: "Words") -> list[future.Future]:
-        """Begins to write, once orbax has made the directory; the words may not change meanwhile."""
+        """Begins to write once orbax has made the directory; the words may not change meanwhile."""
 
         async def write() -> None:
             self.save(directory, args)
@@ -29,26 +29,26 @@ class WordsHandler(ocp.AsyncCheckpointHandler):
         return [future.CommitFutureAwaitingContractedSignals(write(), name="words")]
 
     def save(self, directory: Any, args: "Words") -> None:
-        """Writes, and returns when all is on the disk."""
+        """Writes, and returns when everything is on the disk."""
         if jax.process_index():
             return
         words = np.asarray(args.words).astype("<u4", copy=False)
-        about = json.dumps(args.about()).encode()
-        for name, content in ((ABOUT, about), (WORDS, words.data)):
+        metadata = json.dumps(args.metadata()).encode()
+        for name, content in ((METADATA, metadata), (WORDS, words.data)):
             with open(directory / name, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
 
     def restore(self, directory: Any, args: "Words") -> tuple[np.ndarray, Any]:
-        """The words, and what is known of them."""
-        return np.fromfile(directory / WORDS, "<u4"), json.loads((directory / ABOUT).read_text())
+        """The words and the metadata."""
+        return np.fromfile(directory / WORDS, "<u4"), json.loads((directory / METADATA).read_text())
 
 
 @ocp.args.register_with_handler(WordsHandler, for_save=True, for_restore=True)
 @dataclasses.dataclass
 class Words(ocp.args.CheckpointArgs):
-    """To write: words of 32 bits, `[words]`, and a function that says in plain values what they are."""
+    """What is written: 32-bit words, `[words]`, and a function that gives the metadata as plain values."""
 
     words: Any = None
-    about: Callable[[], dict[str, Any]] = dict
+    metadata: Callable[[], dict[str, Any]] = dict

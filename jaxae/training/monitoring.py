@@ -1,16 +1,16 @@
-"""What the records of a training say: which epoch is better, and whether a discriminator has won."""
+"""Reading the records of a training: the score to select by, and whether a discriminator has won."""
 
 from collections.abc import Collection, Mapping
 
 CERTAIN = 0.99
-"""A discriminator that is right this often gives the generator no useful gradient any more."""
+"""Accuracy above which a discriminator gives the generator no useful gradient any more."""
 
 WORSE_THAN_CHANCE = 0.15
-"""One that is right this seldom has collapsed: it teaches the generator nothing."""
+"""Accuracy below which a discriminator has collapsed and teaches the generator nothing."""
 
 
 def gan_diagnosis(record: Mapping[str, float | int]) -> str | None:
-    """Whether a discriminator has won or lost, in one line, from the record of an epoch; else None.
+    """One line that says whether a discriminator has won or lost in an epoch; None if neither.
 
     Examples:
       >>> gan_diagnosis({"epoch": 3, "train/discriminator_generator_loss": 9.0,
@@ -31,20 +31,20 @@ def gan_diagnosis(record: Mapping[str, float | int]) -> str | None:
 
 
 def check_monitor(monitor: str | None, names: Collection[str]) -> str:
-    """The score that epochs are selected by.
+    """The validation score that epochs are selected by, if the model has it.
 
     Raises:
-      ValueError: if there is none, or the model has no such score.
+      ValueError: if `monitor` is None, or the model has no such score.
 
     Examples:
       >>> check_monitor("loss", ["loss", "distortion"])
       'loss'
     """
     if monitor is None:
+        term = next((name for name in names if name != "loss"), "distortion")
         raise ValueError(
-            "the loss of this model adds up what two players want, so no epoch is better by it; monitor a "
-            f"term, such as {next((n for n in names if n != 'loss'), 'distortion')!r}, or leave out the "
-            "validation"
+            "the loss of this model is the sum of two players' losses and does not say which epoch is "
+            f"better; monitor a term, such as {term!r}, or leave out the validation"
         )
     if monitor not in names:
         raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")

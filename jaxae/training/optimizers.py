@@ -1,5 +1,8 @@
 """Optimizers for several networks: one for each, and one that updates less often."""
 
+from collections.abc import Callable
+from typing import Any
+
 import optax
 
 from jaxae.base import Params
@@ -7,17 +10,22 @@ from jaxae.base import Params
 
 def partition(
     others: optax.GradientTransformation, **optimizers: optax.GradientTransformation
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """An optimizer for each network that is named, and one for all others.
 
     Args:
       others: for all networks that are not named.
-      optimizers: `discriminator=optax.adam(1e-4)`, for one; the names are those of `model.init`.
+      optimizers: for example `discriminator=optax.adam(1e-4)`; the names are those of `model.init`.
+
+    Returns:
+      an optimizer that passes `value`, `grad` and `value_fn` on. Each of its optimizers sees the gradient
+      of its own networks, and `value_fn` as a function of their parameters, the others being fixed.
 
     Raises:
       ValueError: by `init`, if the model has no such network.
 
     Examples:
+      >>> import jax, jax.numpy as jnp
       >>> optimizer = partition(optax.sgd(1.0), discriminator=optax.sgd(0.1))
       >>> params = {"encoder": jnp.zeros(1), "discriminator": jnp.zeros(1)}
       >>> updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params))
@@ -30,14 +38,41 @@ def partition(
             raise ValueError(f"the model has no {missing[0]!r}, only {', '.join(params)}")
         return {name: name if name in optimizers else _OTHERS for name in params}
 
-    return optax.partition({**optimizers, _OTHERS: others}, labels)
+    inner = optax.partition(
+        {**optimizers, _OTHERS: others}, labels, mask_compatible_extra_args=True
+    )
+
+    def update(
+        updates: Params, state: optax.OptState, params: Params | None = None, **extra: Any
+    ) -> tuple[Params, optax.OptState]:
+        if params is not None and "value_fn" in extra:
+            extra["value_fn"] = _completed(extra["value_fn"], params)
+        return inner.update(updates, state, params, **extra)
+
+    return optax.GradientTransformationExtraArgs(inner.init, update)
 
 
 _OTHERS = "(others)"
 
 
-def every(optimizer: optax.GradientTransformation, steps: int) -> optax.GradientTransformation:
-    """An optimizer that updates only once in so many steps, by the gradient of the last of them.
+def _completed(function: Callable[[Params], Any], params: Params) -> Callable[[Params], Any]:
+    """A function of all parameters as one of those of some networks; the others are `params`."""
+
+    def of_some(some: Params) -> Any:
+        return function(
+            {
+                name: params[name] if isinstance(own, optax.MaskedNode) else own
+                for name, own in some.items()
+            }
+        )
+
+    return of_some
+
+
+def every(
+    optimizer: optax.GradientTransformation, steps: int
+) -> optax.GradientTransformationExtraArgs:
+    """An optimizer that updates only once in `steps` steps, by the gradient of the last of them.
 
     Given to the generator, the discriminator makes `steps` updates for each of the generator's.
 
@@ -45,6 +80,7 @@ def every(optimizer: optax.GradientTransformation, steps: int) -> optax.Gradient
       ValueError: if the number is not positive.
 
     Examples:
+      >>> import jax.numpy as jnp
       >>> optimizer = every(optax.sgd(1.0), 2)
       >>> state = optimizer.init(jnp.zeros(1))
       >>> for _ in range(4):
@@ -58,5 +94,5 @@ def every(optimizer: optax.GradientTransformation, steps: int) -> optax.Gradient
     if steps < 1:
         raise ValueError(f"the number of steps must be positive, got {steps}")
     if steps == 1:
-        return optimizer
+        return optax.with_extra_args_support(optimizer)
     return optax.conditionally_mask(optimizer, lambda step, **_: step % steps == steps - 1)

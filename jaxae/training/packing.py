@@ -1,6 +1,7 @@
-"""The arrays of a state as words of 32 bits: what they are, a checksum of each, and all of them in one."""
+"""The arrays of a state as 32-bit words: their description, their checksums, and all of them in one array."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jaxae.runtime import sharding
 
 
 def describe(tree: Any) -> dict[str, str]:
-    """Type and shape of every array of a tree, by its path.
+    """The type and shape of every array of a tree, by its path.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -25,11 +26,30 @@ def describe(tree: Any) -> dict[str, str]:
     }
 
 
-def checksums(tree: Any) -> UInt32[Array, " arrays"]:
-    """A checksum of every array, `[arrays]`, the same however it is spread over devices.
+def differences(
+    one: Mapping[str, str], other: Mapping[str, str], verbs: tuple[str, str] = ("was", "is")
+) -> list[str]:
+    """What differs between two descriptions; at most three differences, and how many more there are.
 
-    Every 32 bits are scrambled together with their place, one to one, and added modulo 2^32: one word that
-    is changed changes the sum, for certain; more of them do but for once in four billion.
+    Examples:
+      >>> differences({"['w']": "float32[2]"}, {"['w']": "float32[3]"})
+      ["['w'] was float32[2] and is float32[3]"]
+    """
+    names = [*one, *(name for name in other if name not in one)]
+    found = [
+        f"{name} {verbs[0]} {one.get(name, 'not there')} and {verbs[1]} {other.get(name, 'not there')}"
+        for name in names
+        if one.get(name) != other.get(name)
+    ]
+    return found if len(found) <= 3 else [*found[:3], f"and {len(found) - 3} more"]
+
+
+def checksums(tree: Any) -> UInt32[Array, " arrays"]:
+    """A checksum of every array, `[arrays]`, which does not depend on how an array is sharded.
+
+    Every 32-bit word is mixed with its position by a one-to-one function, and the results are added modulo
+    2^32. A change of one word always changes the sum; a change of several words goes unnoticed with a
+    probability of about one in four billion.
 
     Examples:
       >>> one, other = checksums([jnp.array([0.0, 1.0]), jnp.array([1.0, 0.0])])
@@ -46,17 +66,17 @@ def _checksums(leaves: list[Array]) -> UInt32[Array, " arrays"]:
 
 def _sum_of_words(x: Array) -> UInt32[Array, ""]:
     words = _words(jnp.asarray(x))
-    # The place from an index along each axis: an array that is spread stays where it is.
-    place, stride = jnp.zeros(words.shape, jnp.uint32), 1
+    # The position is computed from an index along each axis, so that a sharded array stays sharded.
+    position, stride = jnp.zeros(words.shape, jnp.uint32), 1
     for axis in reversed(range(words.ndim)):
         index = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
-        place += index * jnp.uint32(stride % 2**32)
+        position += index * jnp.uint32(stride % 2**32)
         stride *= words.shape[axis]
-    return jnp.sum(_mixed(words ^ _mixed(place)), dtype=jnp.uint32)
+    return jnp.sum(_mixed(words ^ _mixed(position)), dtype=jnp.uint32)
 
 
 def _mixed(x: Array) -> Array:
-    """Numbers scrambled one to one (the end of MurmurHash3)."""
+    """A one-to-one function of 32-bit words (the last step of MurmurHash3)."""
     x = (x ^ x >> 16) * jnp.uint32(0x85EBCA6B)
     x = (x ^ x >> 13) * jnp.uint32(0xC2B2AE35)
     return x ^ x >> 16
@@ -67,16 +87,16 @@ def _paths(tree: Any) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
 
 
-def apart_of(tree: Any) -> list[str]:
-    """The arrays that are divided over devices: these are written as they are."""
+def sharded_paths(tree: Any) -> list[str]:
+    """The paths of the arrays that are divided over devices, which are written as they are."""
     return [path for path, leaf in _paths(tree) if not leaf.sharding.is_fully_replicated]
 
 
-def packed(tree: Any, apart: list[str]) -> tuple[Array, dict[str, Array]]:
-    """All arrays in one, `[words]`, but for those that are apart: to write many takes a while."""
-    together = [leaf for path, leaf in _paths(tree) if path not in apart]
-    # Copies, which are written while training goes on with the arrays themselves, and consumes them.
-    return _joined(together), {path: jnp.copy(leaf) for path, leaf in _paths(tree) if path in apart}
+def pack(tree: Any, sharded: list[str]) -> tuple[Array, dict[str, Array]]:
+    """All arrays in one, `[words]`, except for the sharded ones: writing many arrays is slow."""
+    together = [leaf for path, leaf in _paths(tree) if path not in sharded]
+    # Copies: they are written while training goes on, which donates the arrays themselves.
+    return _joined(together), {p: jnp.copy(leaf) for p, leaf in _paths(tree) if p in sharded}
 
 
 @jax.jit
@@ -85,7 +105,7 @@ def _joined(leaves: list[Array]) -> UInt32[Array, " words"]:
 
 
 def _words(x: Array) -> UInt32[Array, "..."]:
-    """The bits of an array in words of 32; those of smaller types in a word each."""
+    """The bits of an array as 32-bit words; a value of a smaller type becomes one word."""
     if x.dtype == bool:
         x = x.astype(jnp.uint8)
     return jax.lax.bitcast_convert_type(x, _unsigned(x.dtype)).astype(jnp.uint32)
@@ -95,37 +115,37 @@ def _unsigned(dtype: Any) -> Any:
     return jnp.dtype(f"uint{8 * min(4, dtype.itemsize)}")
 
 
-def _shape(leaf: Any) -> tuple[int, ...]:
-    """Of the words of an array."""
+def _words_shape(leaf: Any) -> tuple[int, ...]:
+    """The shape of the words of an array."""
     return (*leaf.shape, 2) if leaf.dtype.itemsize == 8 else tuple(leaf.shape)
 
 
-def places(tree: Any, apart: list[str]) -> tuple[Sharding, dict[str, Any]]:
-    """Where what `packed` gives is to be read to: the words, and each array that is apart."""
-    divided: dict[str, Any] = {}
+def restored_shapes(tree: Any, sharded: list[str]) -> tuple[Sharding, dict[str, Any]]:
+    """The sharding that the words are read to, and the shape and sharding of each sharded array."""
+    apart: dict[str, Any] = {}
     where: Any = None
     for path, leaf in _paths(tree):
         where = leaf.sharding
-        if path in apart:
-            divided[path] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-    if where is None:  # there is no array
+        if path in sharded:
+            apart[path] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+    if where is None:  # the tree has no arrays
         where = SingleDeviceSharding(jax.local_devices()[0])
     if isinstance(where, NamedSharding):
         where = sharding.replicated(where.mesh)  # type: ignore[arg-type]
-    return where, divided
+    return where, apart
 
 
-def unpacked(words: Array, apart: dict[str, Array], tree: Any) -> Any:
-    """The arrays of a tree, each where it is to be."""
+def unpack(words: Array, sharded: dict[str, Array], tree: Any) -> Any:
+    """The arrays that `pack` was given, with the structure and the shardings of `tree`."""
 
-    def divide(words: Array, apart: dict[str, Array]) -> list[Array]:
+    def divide(words: Array, sharded: dict[str, Array]) -> list[Array]:
         leaves, start = [], 1
         for path, like in _paths(tree):
-            if path in apart:
-                leaves.append(apart[path])
+            if path in sharded:
+                leaves.append(sharded[path])
                 continue
-            end = start + math.prod(_shape(like))
-            part = jnp.reshape(words[start:end], _shape(like))
+            end = start + math.prod(_words_shape(like))
+            part = jnp.reshape(words[start:end], _words_shape(like))
             if like.dtype == bool:
                 leaves.append(part.astype(bool))
             else:
@@ -135,5 +155,5 @@ def unpacked(words: Array, apart: dict[str, Array], tree: Any) -> Any:
         return leaves
 
     where = [leaf.sharding for leaf in jax.tree.leaves(tree)]
-    leaves = jax.jit(divide, out_shardings=where)(words, apart)
+    leaves = jax.jit(divide, out_shardings=where)(words, sharded)
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)

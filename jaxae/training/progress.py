@@ -1,4 +1,4 @@
-"""The progress of a fit: a bar on a terminal or in a notebook, a few lines in a log."""
+"""The progress of a training: a bar on a terminal or in a notebook, a few lines in a log."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,11 +13,11 @@ from rich.progress import (
 )
 
 LINES = 10
-"""How many lines a log gets."""
+"""The number of lines that are written to a log."""
 
 
 class EpochProgress:
-    """Shows loss, terms, images per second and the time left; called with the record of an epoch.
+    """Shows the loss, its terms, images per second and the time left; called with the record of each epoch.
 
     Examples:
       >>> with EpochProgress(epochs=3, shown=False) as progress:
@@ -53,7 +53,7 @@ class EpochProgress:
             self._bar.stop()
 
     def at(self, epochs: float) -> None:
-        """Shows how far it is, in the middle of an epoch."""
+        """Shows the number of epochs that are done, as a fraction within an epoch."""
         if self._live:
             self._bar.update(self._task, completed=epochs)
 
@@ -77,7 +77,7 @@ def describe(record: Mapping[str, float | int]) -> str:
     terms = [
         f"{name.removeprefix('train/')} {value:.2f}"
         for name, value in sorted(record.items(), key=lambda item: item[0] != "train/loss")
-        if name.startswith("train/")
+        if name.startswith("train/") and name != "train/gradient_norm"
     ]
     if "validation/loss" in record:
         terms.insert(1, f"validation {record['validation/loss']:.2f}")

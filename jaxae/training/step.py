@@ -1,7 +1,7 @@
-"""One step of training, and one epoch in a single `jit`, as pure functions.
+"""One training step, and one epoch in a single `jit`, as pure functions.
 
-Every random number is a function of (key, step): no generator has state, so that a run that was
-stopped and resumed draws the same permutations and the same noise as one that was not.
+Every random number is a function of (key, step). There is no generator with state, so a run that was
+interrupted and resumed draws the same permutations and the same noise as one that was not.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 from jax.stages import Wrapped
-from jaxtyping import Array, Integer, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Integer, Key, PRNGKeyArray
 
+from jaxae.arrays import merge
 from jaxae.base import Batch, Params
-from jaxae.composition import Autoencoder, as_batch
+from jaxae.composition import Autoencoder
 from jaxae.runtime import sharding
 from jaxae.training.batches import (
     Data,
@@ -26,16 +27,17 @@ from jaxae.training.batches import (
     check_batch_size,
     count,
     epoch_order,
+    step_keys,
     taker,
     transformed,
 )
 
 
 class TrainState(NamedTuple):
-    """All that training carries from one step to the next.
+    """Everything that training carries from one step to the next.
 
     Attributes:
-      step: how many updates were made, int32.
+      step: the number of updates so far, int32.
       params: of the model.
       opt_state: of the optimizer.
     """
@@ -47,6 +49,9 @@ class TrainState(NamedTuple):
 
 StepFunction = Callable[[TrainState, PRNGKeyArray, Data], tuple[TrainState, dict[str, Array]]]
 
+GRADIENT_NORM = "gradient_norm"
+"""The metric of every step that is the norm of its gradient."""
+
 
 def init_state(
     model: Autoencoder,
@@ -54,8 +59,12 @@ def init_state(
     key: PRNGKeyArray,
     batch: Data,
 ) -> TrainState:
-    """The state before the first step; the parameters are initialised from a real batch."""
-    params = model.init(key, batch)
+    """The state before the first step. The parameters are initialised from a real batch."""
+    return start_from(optimizer, model.init(key, batch))
+
+
+def start_from(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
+    """The state before the first step, with given parameters."""
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
@@ -69,20 +78,30 @@ def make_step(
 ) -> StepFunction:
     """One update of the parameters as a pure function, to be compiled by the caller.
 
+    The optimizer also gets `value` (the loss), `grad` (the gradient) and `value_fn` (the loss of this
+    batch, with the same randomness, as a function of the parameters), so that
+    `optax.contrib.reduce_on_plateau`, `optax.polyak_sgd` and `optax.lbfgs` can be used.
+
     Args:
       model: any autoencoder.
       optimizer: from optax.
-      transform: applied to the images first, with fresh randomness each step.
-      accumulate: in how many parts the batch passes the model, one after the other; the update is by the
-        mean of their gradients, and the activations take so many times less memory. (Of a model that
-        compares the examples of a batch the parts are compared.)
-      skip_nonfinite: whether an update is dropped when the loss, a term or the gradient is not finite;
-        there is then a metric `skipped`, 1 where it was. The step counts all the same.
+      transform: applied to the batch first, with fresh randomness at each step.
+      accumulate: the number of parts that a batch is divided into. The parts pass the model one after
+        the other, the update is made with the mean of their gradients, and activations take that many
+        times less memory. If the loss of an example depends on the others of its batch, then on those
+        of its part.
+      skip_nonfinite: whether an update is dropped when the loss, a term or the gradient is not finite.
+        There is then a metric `skipped`, 1 where an update was dropped. The step is counted all the
+        same.
 
     Returns:
-      `(state, key, x) -> (state, metrics)`; `x` is images or a pair of images and targets, the
-      randomness of the step is `fold_in(key,
-      state.step)`, and the metrics are the mean loss and the mean of every term, in nats.
+      `(state, key, batch) -> (state, metrics)`. The randomness of the step is
+      `fold_in(key, state.step)`. The metrics are the mean loss and the mean of every term and metric of
+      the model, and `gradient_norm`, the norm of the gradient of all parameters before the optimizer
+      sees it (the largest float where it is not finite).
+
+    Raises:
+      ValueError: when traced, if a term of the model is called `loss` or `gradient_norm`.
 
     Examples:
       >>> import jaxae
@@ -93,35 +112,44 @@ def make_step(
       >>> step = jax.jit(make_step(model, optimizer))
       >>> state, metrics = step(state, jax.random.key(1), images)
       >>> int(state.step), sorted(metrics)
-      (1, ['distortion', 'loss'])
+      (1, ['distortion', 'gradient_norm', 'loss'])
     """
     if accumulate < 1:
-        raise ValueError(f"a batch passes the model in at least one part, got {accumulate}")
+        raise ValueError(f"accumulate, the number of parts, must be positive, got {accumulate}")
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def step(
         state: TrainState, key: PRNGKeyArray, data: Data
     ) -> tuple[TrainState, dict[str, Array]]:
-        transform_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
-        batch = transformed(as_batch(data), transform_key, transform)
+        transform_key, loss_key = step_keys(key, state.step)
+        batch = transformed(data, transform_key, transform)
 
         def objective(
             params: Params, key: PRNGKeyArray, batch: Batch
         ) -> tuple[Array, dict[str, Array]]:
             out = model.loss(params, key, batch, step=state.step, train=True)
-            reported = {**out.terms, **out.metrics}
+            reported = merge(out.terms, out.metrics)
             chex.assert_shape([out.loss, *reported.values()], (count(batch),))
             return jnp.mean(out.loss), {name: jnp.mean(v) for name, v in reported.items()}
 
-        value_and_grad = jax.value_and_grad(objective, has_aux=True)
-        if accumulate == 1:
-            (loss, terms), gradient = value_and_grad(state.params, loss_key, batch)
-        else:
+        def over_batch(function: Callable[..., Any]) -> Any:
+            """The mean over the parts of a batch of a function of `(key, batch)`."""
+            if accumulate == 1:
+                return function(loss_key, batch)
             keys = jax.random.split(loss_key, accumulate)
-            one = partial(value_and_grad, state.params)
-            (loss, terms), gradient = _mean_of_parts(one, accumulate, keys, batch)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            return _mean_of_parts(function, accumulate, keys, batch)
+
+        def value_fn(params: Params) -> Float[Array, ""]:
+            return over_batch(lambda key, batch: objective(params, key, batch)[0])
+
+        value_and_grad = jax.value_and_grad(objective, has_aux=True)
+        (loss, terms), gradient = over_batch(partial(value_and_grad, state.params))
+        updates, opt_state = optimizer.update(
+            gradient, state.opt_state, state.params, value=loss, grad=gradient, value_fn=value_fn
+        )
         params = optax.apply_updates(state.params, updates)
-        after, metrics = TrainState(state.step + 1, params, opt_state), {"loss": loss, **terms}
+        after = TrainState(state.step + 1, params, opt_state)
+        metrics = merge({"loss": loss, GRADIENT_NORM: _gradient_norm(gradient)}, terms)
         if skip_nonfinite:
             before = state._replace(step=after.step)
             good = all_finite((metrics, gradient)) & still_finite(before, after)
@@ -132,10 +160,18 @@ def make_step(
     return step
 
 
+def _gradient_norm(gradient: Params) -> Float[Array, ""]:
+    # A finite number in any case: the square of a large gradient overflows where the gradient does not,
+    # and clipping may still make a good update of it.
+    norm = optax.global_norm(gradient).astype(jnp.float32)
+    largest = jnp.finfo(jnp.float32).max
+    return jnp.nan_to_num(norm, nan=largest, posinf=largest)
+
+
 def _mean_of_parts(
     function: Callable[..., Any], parts: int, keys: Key[Array, " parts"], batch: Batch
 ) -> Any:
-    """The mean of what a function makes of each part of a batch, one part after the other."""
+    """The mean of `function(key, part)` over the parts of a batch, one part after the other."""
 
     def divided(array: Array) -> Array:
         # Every device has examples of each part.
@@ -166,17 +202,16 @@ def make_epoch(
     Args:
       model: any autoencoder.
       optimizer: from optax.
-      batch_size: the batch over all devices; examples left over wait for the next permutation.
+      batch_size: over all devices. Examples beyond the last complete batch are left out.
       transform: as in :func:`make_step`.
-      mesh: to divide each batch over its devices.
+      mesh: the devices that each batch is divided over.
 
     Returns:
-      `(state, key, images) -> (state, metrics)`, compiled; the state is donated, `images` are
-      bytes or floats on the device, `[n, h, w, c]`, or a pair of them and their targets, and each of
-      the metrics is `[steps]`.
+      `(state, key, data) -> (state, metrics)`, compiled. The state is donated, `data` are arrays on the
+      device or a :class:`jaxae.Batch` of them, and each of the metrics is `[steps]`.
 
     Raises:
-      ValueError: if a batch is larger than the data, or does not divide by the devices.
+      ValueError: if a batch is larger than the data, or cannot be divided equally over the devices.
     """
     step = make_step(model, optimizer, transform=transform)
     if mesh is not None:
@@ -202,12 +237,12 @@ def make_epoch(
 def still_finite(before: Any, after: Any) -> Array:
     """Whether every number of a tree is finite that was finite before.
 
-    An optimizer may begin with an infinite best score; and a gradient that is large and finite makes
-    the mean of its squares infinite.
+    Some numbers are infinite from the start, such as the best loss so far of an optimizer. And the
+    square of a large gradient, of which Adam keeps a mean, may overflow where the gradient does not.
     """
     pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
-    sound = [jnp.all(jnp.isfinite(new) | ~jnp.isfinite(old)) for old, new in pairs]
-    return jnp.all(jnp.array(sound))
+    finite = [jnp.all(jnp.isfinite(new) | ~jnp.isfinite(old)) for old, new in pairs]
+    return jnp.all(jnp.array(finite))
 
 
 @jax.jit
