@@ -15,7 +15,7 @@ from PIL import Image
 
 import jaxae
 from experiments.shared.image_to_image import Config, Painter, Task, build, painter, symmetries
-from jaxae.data import images
+from jaxae.data import reading
 from jaxae.data.colors import luma
 from jaxae.runs.folder import Run
 from jaxae.runtime.files import atomic_write
@@ -104,7 +104,7 @@ def apply(
     for name in config.images:
         path = Path(name).expanduser()
         try:
-            picture, alpha = images.read_image(path), images.read_alpha(path)
+            picture, alpha = reading.read_image(path), reading.read_alpha(path)
         except ValueError as error:
             failed.append(str(error))
             continue
