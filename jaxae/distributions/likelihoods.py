@@ -74,8 +74,8 @@ def gaussian(scale: Scale = 1.0) -> Likelihood:
     Args:
       scale: the standard deviation: a number; "learned", one for each value, as a second output of the
         decoder; "shared", one parameter for all values; or "optimal", the one that is best for the
-        batch, the square root of its mean squared error. (The last is no density of one example:
-        nothing but training should use it.)
+        batch, the square root of its mean squared error. The last is for training only: it is no
+        density of one example, it cannot be drawn from, and no value may be missing.
 
     Raises:
       ValueError: if the scale is neither positive nor one of these words.
@@ -168,10 +168,13 @@ def continuous_bernoulli() -> Likelihood:
 
         def draw(key: PRNGKeyArray) -> Array:
             u = jax.random.uniform(key, logits.shape)
-            # The inverse of the distribution function, from the side where it keeps its digits.
-            up = jnp.log1p(-(1 - u) * -jnp.expm1(-jnp.abs(safe))) / jnp.abs(safe) + 1
-            x = jnp.where(safe > 0, up, 1 - up)
-            return jnp.where(near, u, x)
+            # The inverse of the distribution function, from the side where it keeps its digits; near
+            # a logit of zero its series.
+            near = size < 0.01
+            slope = jnp.where(near, 1.0, size)
+            up = jnp.log1p((1 - u) * jnp.expm1(-slope)) / slope + 1
+            x = jnp.where(logits > 0, up, 1 - up)
+            return jnp.where(near, u + 0.5 * logits * u * (1 - u), x)
 
         return _independent(elementwise, mean, draw, stats=logits)
 
@@ -378,7 +381,7 @@ def _location_scale(
         elif scale == "shared":
             log_scale = soft_clip(params["log_scale"], LOG_SCALE_BOUND)
         elif scale == "optimal":
-            log_scale = jnp.nan  # until there is something to be best for
+            log_scale = jnp.nan  # there is none before there are data
         else:
             log_scale = math.log(scale)  # type: ignore[arg-type]
 
@@ -387,10 +390,18 @@ def _location_scale(
             return standard((x - location) * jnp.exp(-at)) - at
 
         def draw(key: PRNGKeyArray) -> Array:
+            if scale == "optimal":
+                raise ValueError(
+                    'a likelihood with scale "optimal" has no scale before there are data, and '
+                    'cannot be drawn from; use "shared" or "learned"'
+                )
             return location + jnp.exp(log_scale) * noise(key, location.shape)
 
-        drawn = _independent(elementwise, location, draw, stats=(location, log_scale))
-        return drawn._replace(reparameterised=True)
+        found = _independent(elementwise, location, draw, stats=(location, log_scale))
+        # The optimal scale depends on all values, so that they are not independent.
+        return found._replace(
+            reparameterised=True, elementwise=None if scale == "optimal" else elementwise
+        )
 
     likelihood = Likelihood(
         distribution, outputs=2 if scale == "learned" else 1, name=f"{name}(scale={scale})"
