@@ -18,8 +18,7 @@ import numpy as np
 import tyro
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
@@ -39,10 +38,10 @@ LEAST_ERROR = 1e-10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the experiments that make one image of another."""
 
-    network: base.NetworkName = "unet"
+    network: flags.NetworkName = "unet"
     """A U-Net; or a network with a bottleneck: residual blocks, strided convolutions, fully
     connected."""
     hidden: tuple[int, ...] | None = None
@@ -87,7 +86,7 @@ class Task(NamedTuple):
       seen: the shape of one image as the network sees it, of the shape of a target.
       combine: of the network's image and its input; None where the input is no part of the answer.
       look: from what the network sees to something that can be looked at.
-      rivals: from the targets of the training to what the model has to beat, by name.
+      baselines: from the targets of the training to what the model has to beat, by name.
       scores: of an image beside the truth, besides squared error and ssim.
       images: how many are shown in a training by default.
       channels, blocks: of the U-Net by default.
@@ -103,7 +102,7 @@ class Task(NamedTuple):
     seen: Callable[[tuple[int, ...]], tuple[int, ...]]
     combine: Combine | None
     look: Painter
-    rivals: Callable[[np.ndarray], dict[str, Painter]]
+    baselines: Callable[[np.ndarray], dict[str, Painter]]
     scores: Scores = lambda truth, image, seen: {}
     images: int = 300_000
     channels: tuple[int, ...] = (48, 96, 192)
@@ -122,7 +121,7 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
         if config.code != type(config).code:
             raise ValueError("--code goes with a network that has a bottleneck, not with unet")
         channels = task.channels if config.hidden is None else config.hidden
-        options = base.network_options(config)
+        options = from_flags.network_options(config)
         options["blocks"] = task.blocks if config.blocks is None else config.blocks
         encoder = jaxae.networks.unet_encoder(channels, **options)
         decoder = jaxae.networks.unet_decoder(
@@ -131,7 +130,7 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
     else:
         if config.blocks is not None:
             raise ValueError(f"--blocks goes with --network unet, not with {config.network}")
-        encoder, decoder = base.networks(config, shape, distribution.outputs, config.code)
+        encoder, decoder = from_flags.networks(config, shape, distribution.outputs, config.code)
     if task.combine is not None and config.residual:
         # What is known are values of the image: a likelihood must take them as its mean.
         if config.likelihood not in (None, "gaussian", "laplace"):
@@ -146,7 +145,7 @@ def likelihood(config: Config, task: Task) -> tuple[jaxae.Likelihood, str]:
     """What the outputs of the network mean, and its name."""
     if task.likelihood is not None:
         return task.likelihood, task.likelihood_name
-    return base.likelihood(config, "gaussian"), config.likelihood or "gaussian"
+    return from_flags.likelihood(config, "gaussian"), config.likelihood or "gaussian"
 
 
 def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
@@ -168,18 +167,18 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
 def train(
     config: Config,
     task: Task,
-    data: base.Data,
+    data: datasets.Data,
     *,
     started: float,
     pairs: jaxae.data.PairSplits | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Trains a model, measures it beside its rivals, and writes the run folder.
+    """Trains a model, measures it beside its baselines, and writes the run folder.
 
     Args:
       config: the flags.
       task: what to do.
-      data: what `base.load` returned.
+      data: what `datasets.load` returned.
       started: `time.perf_counter()` at the beginning.
       pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
       record: what `apply` has to know of this run besides its configuration.
@@ -188,10 +187,10 @@ def train(
         raise ValueError("--binarize is for models of images as they are; leave it out")
     shape = data.test.shape[1:] if pairs is None else pairs.test[1].shape[1:]
     count = symmetries(config, task, shape)
-    config = base.with_epochs(config, data, task.images, most=400)
+    config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
     if task.likelihood is None:
-        base.check_levels(name, distribution, data.test)
+        datasets.check_levels(name, distribution, data.test)
     plain = build(config, task, shape)
     if task.corrupt is not None:
         # What cannot be done to these images is refused before there is a folder.
@@ -210,20 +209,22 @@ def train(
         if pairs is None:
             fitted = running.fit(config, run, model, data)
         else:
-            fitted = running.fit(
-                config, run, model, data, targets=(pairs.train[1], pairs.validation[1])
+            train, validation = (
+                jaxae.Batch(targets, seen=inputs)
+                for inputs, targets in (pairs.train, pairs.validation)
             )
+            fitted = running.fit(config, run, model, data, train=train, validation=validation)
         once = painter(model, fitted.params, 1)
         answer = painter(model, fitted.params, count)
-        rivals = task.rivals(data.train if pairs is None else pairs.train[1])
-        methods = {"test": answer} | ({"once": once} if count > 1 else {}) | rivals
+        baselines = task.baselines(data.train if pairs is None else pairs.train[1])
+        methods = {"test": answer} | ({"once": once} if count > 1 else {}) | baselines
         results: dict[str, Any] = {}
         for method, function in methods.items():
             found = measure(test, function, task.scores)
             results |= {f"{method}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = protocol(config, task, data.protocol, name, count)
-        draw(config, run, task, test, answer, rivals)
+        draw(config, run, task, test, answer, baselines)
         return results
 
     # The inputs of pairs are `data` already; what is made of them counts as much.
@@ -247,7 +248,7 @@ def protocol(config: Config, task: Task, about: str, name: str, count: int) -> s
 
 def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
     """What the network sees of images: the same for every run and every method."""
-    key = jax.random.key(base.TEST_SEED)
+    key = jax.random.key(datasets.TEST_SEED)
     run = jax.jit(corrupt)
     return np.concatenate(
         [
@@ -301,14 +302,14 @@ def draw(
     task: Task,
     test: tuple[np.ndarray, np.ndarray],
     answer: Painter,
-    rivals: Mapping[str, Painter],
+    baselines: Mapping[str, Painter],
 ) -> None:
-    """What was seen, what was made of it, the truth, and what the rivals made of it."""
-    chosen = base.spread(len(test[0]), 10)
+    """What was seen, what was made of it, the truth, and what the baselines made of it."""
+    chosen = datasets.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
     shown = np.asarray(task.look(x))
-    others = {k: np.clip(np.asarray(paint(x)), 0, 1) for k, paint in rivals.items()}
-    # A rival that leaves the input as it is gives it its name.
+    others = {k: np.clip(np.asarray(paint(x)), 0, 1) for k, paint in baselines.items()}
+    # A baseline that leaves the input as it is gives it its name.
     same = [name for name, image in others.items() if np.array_equal(image, shown)]
     rows = {" ".join(["input", *(f"({name})" for name in same)]): shown}
     rows |= {task.answer: np.clip(answer(x), 0, 1), "truth": np.asarray(truth)}

@@ -10,8 +10,7 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, optimizers, running
 from jaxae.runs.folder import Run
 
 FEATURES = 64
@@ -33,10 +32,10 @@ class Judge:
       network: from images to features, before the last activation.
     """
 
-    def __init__(self, config: base.Config, run: Run, data: base.Data, network: jaxae.Network):
+    def __init__(self, config: flags.Config, run: Run, data: datasets.Data, network: jaxae.Network):
         x = jaxae.as_float(data.train[:1])
         fresh = network.init(jax.random.key(config.seed), x)
-        classes = base.count_classes(data)
+        classes = datasets.count_classes(data)
         model = jaxae.classifier(
             lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
         )
@@ -51,9 +50,9 @@ class Judge:
             weight_decay=0.0,
             clip_norm=None,
         )
-        size = base.batch_size(settings, len(data.train), 128)
+        size = datasets.batch_size(settings, len(data.train), 128)
         data = data._replace(batch_size=size)
-        settings = base.with_epochs(settings, data, IMAGES, most=50)
+        settings = optimizers.with_epochs(settings, data, IMAGES, most=50)
         # By the cross-entropy and not by the error: what is asked is how sure it is.
         fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
         self._encode = partial(jax.jit(model.encode), fitted.params)
@@ -104,7 +103,7 @@ def make_fidelity(
       whether to look for the training images nearest to them.
     """
     real, seen = np.asarray(jaxae.as_float(real)), flat(train)
-    some = flat(real[base.spread(len(real), COPIES)])
+    some = flat(real[datasets.spread(len(real), COPIES)])
     apart = jaxae.analysis.nearest(some, seen).distance.mean()
     space = flat(real) if judge is None else judge.features(real)
     usual = None if judge is None else jaxae.analysis.class_shares(judge.classify(space))
