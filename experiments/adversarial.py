@@ -50,11 +50,11 @@ import optax
 from scipy.stats import ks_2samp
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.distributions.kernels import Kernel
 from jaxae.distributions.priors import Prior
-from jaxae.runs import charts, figures
+from jaxae.runs import charts, figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 1_200_000
@@ -67,7 +67,7 @@ SCATTERED, SHOWN, GRID = 5000, 60, 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the adversarial autoencoder."""
 
     code: int = 2
@@ -104,19 +104,19 @@ def main(config: Config) -> dict[str, Any]:
     """Trains both autoencoders, tests and draws their codes, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config, hold_out=False, default=256)
+    data = datasets.load(config, hold_out=False, default=256)
     if len(data.test) < LEAST:
         raise ValueError(
             f"{len(data.test)} test images of {config.dataset} are too few to compare with a prior; "
             f"it takes {LEAST}"
         )
-    config = base.with_epochs(config, data, IMAGES, most=400)
-    if classes := base.count_classes(data):
-        base.check_labels(config, data)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
+    if classes := datasets.count_classes(data):
+        datasets.check_labels(config, data)
     known = None
     if config.labels:
-        base.check_labels(config, data)
-        known = base.known_labels(data, config.labels, config.seed)
+        datasets.check_labels(config, data)
+        known = datasets.known_labels(data, config.labels, config.seed)
     prior = make_prior(config, classes)
     built = build(config, data, prior)
 
@@ -135,24 +135,24 @@ def main(config: Config) -> dict[str, Any]:
             )
             params[name] = fitted.params
         codes = {
-            name: np.asarray(running.encode(model, params[name], data.test))
+            name: np.asarray(inference.encode(model, params[name], data.test))
             for name, (model, _) in built.items()
         }
         results: dict[str, Any] = {}
         measure = yardstick(prior, min(COMPARED, len(data.test)))
         for name, (model, _) in built.items():
-            error, _ = running.squared_errors(model, params[name], data)
+            error, _ = inference.squared_errors(model, params[name], data.test)
             results[f"{name}/squared_error"] = error
             results |= {f"{name}/{key}": value for key, value in measure(codes[name]).items()}
-            some = data.train[base.spread(len(data.train), len(data.test))]
+            some = data.train[datasets.spread(len(data.train), len(data.test))]
             seen = np.asarray(
-                running.encode(model, params[name], np.asarray(base.as_trained(data, some)))
+                inference.encode(model, params[name], np.asarray(datasets.as_trained(data, some)))
             )
             results |= {f"{name}/train_{key}": value for key, value in measure(seen).items()}
             if classes:
-                voters = base.spread(len(data.train), VOTERS)
-                images = np.asarray(base.as_trained(data, data.train[voters]))
-                train = np.asarray(running.encode(model, params[name], images))
+                voters = datasets.spread(len(data.train), VOTERS)
+                images = np.asarray(datasets.as_trained(data, data.train[voters]))
+                train = np.asarray(inference.encode(model, params[name], images))
                 labelled = (train, np.asarray(data.labels[0])[voters])
                 results[f"{name}/neighbour_error"] = jaxae.analysis.neighbour_probe(
                     labelled, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
@@ -179,7 +179,7 @@ def check(config: Config) -> None:
     for name in ("r1", "kernel"):
         if not 0 <= getattr(config, name) < np.inf:
             raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
-    base.check_average(config)
+    flags.check_ema(config)
     if config.prior != "normal" and config.code != 2:
         raise ValueError(f"--prior {config.prior} is in the plane: it goes with --code 2")
     if config.labels < 0:
@@ -197,16 +197,16 @@ def make_prior(config: Config, classes: int) -> Prior:
 
 
 def build(
-    config: Config, data: base.Data, prior: Prior
+    config: Config, data: datasets.Data, prior: Prior
 ) -> dict[str, tuple[jaxae.Autoencoder, optax.GradientTransformation | None]]:
     """The autoencoder without an adversary and with one, and the optimizer of the game."""
     shape = data.train.shape[1:]
     if config.hidden is None and config.network == "mlp":
         config = dataclasses.replace(config, hidden=(1000, 500))
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    likelihood = base.likelihood(config, default)
-    base.check_levels(config.likelihood or default, likelihood, data.train)
-    networks = base.networks(config, shape, likelihood.outputs, config.code)
+    likelihood = from_flags.likelihood(config, default)
+    datasets.check_levels(config.likelihood or default, likelihood, data.train)
+    networks = from_flags.networks(config, shape, likelihood.outputs, config.code)
     plain = jaxae.autoencoder(*networks, likelihood)
     game = jaxae.adversarial(
         plain,
@@ -217,22 +217,22 @@ def build(
         labels=config.labels > 0,
     )
     if config.kernel:
-        steps = base.steps(config, data)
+        steps = optimizers.steps(config, data)
         rising = optax.exponential_decay(config.kernel / 100, steps, 100.0)
         game = jaxae.wasserstein(game, prior, weight=rising, kernel=yard(prior))
-    optimizer = base.game_optimizer(config, data, discriminator=config.discriminator_rate)
+    optimizer = optimizers.game_optimizer(config, data, discriminator=config.discriminator_rate)
     return {"AE": (plain, None), "AAE": (game, optimizer)}
 
 
 def yard(prior: Prior) -> Kernel:
     """The kernel that codes are compared by: its unit is a typical squared distance, of the prior itself."""
-    drawn = prior.sample(jax.random.key(base.SAMPLE_SEED), COMPARED)
+    drawn = prior.sample(jax.random.key(datasets.SAMPLE_SEED), COMPARED)
     return jaxae.distributions.imq(float(2 * jnp.sum(jnp.var(drawn, axis=0))))
 
 
 def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
     """How far codes are from a prior, beside how far two samples of the prior are from each other."""
-    drawn_key, pairs_key = jax.random.split(jax.random.key(base.SAMPLE_SEED))
+    drawn_key, pairs_key = jax.random.split(jax.random.key(datasets.SAMPLE_SEED))
     drawn = prior.sample(drawn_key, n)
     kernel = yard(prior)
     discrepancy = jax.jit(lambda x, y: jaxae.distributions.mmd(x, y, kernel))
@@ -248,7 +248,7 @@ def yardstick(prior: Prior, n: int) -> Callable[[np.ndarray], dict[str, float]]:
     usually = np.array(usual)
 
     def measure(codes: np.ndarray) -> dict[str, float]:
-        found = np.array(compare(jnp.asarray(codes[base.spread(len(codes), n)]), drawn))
+        found = np.array(compare(jnp.asarray(codes[datasets.spread(len(codes), n)]), drawn))
         as_large = (1 + np.sum(usually >= found, axis=0)) / (1 + PAIRS)
         bounds = np.quantile(usually, 0.95, axis=0)
         results = {}
@@ -268,13 +268,13 @@ def draw(
     params: dict[str, Any],
     codes: dict[str, np.ndarray],
     prior: Prior,
-    data: base.Data,
+    data: datasets.Data,
 ) -> None:
     """The hidden codes beside the prior, its samples, the plane of the prior, and reconstructions."""
     title = f"{Path(config.dataset).name}, code {config.code}"
-    model, key = models["AAE"], jax.random.key(base.SAMPLE_SEED)
+    model, key = models["AAE"], jax.random.key(datasets.SAMPLE_SEED)
     drawn_key, sample_key = jax.random.split(key)
-    some = base.spread(len(data.test), SCATTERED)
+    some = datasets.spread(len(data.test), SCATTERED)
     drawn = np.asarray(prior.sample(drawn_key, len(some)))
     labels = None if data.labels[2] is None else np.asarray(data.labels[2])[some]
     if config.labels and prior.given is not None:
@@ -298,13 +298,13 @@ def draw(
         run.figures / "dimensions.png",
         title=f"{title}: distribution of each dimension of the code",
     )
-    images = running.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
+    images = inference.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
     figures.grid(images, run.figures / "samples.png", title=f"{title}: decoded draws of the prior")
     if config.code == 2 and config.prior == "normal":
         quantiles = jaxae.analysis.normal_quantiles(GRID)
         z = jaxae.analysis.plane(quantiles, quantiles)
         grid = jaxae.analysis.decode_grid(
-            lambda z: jnp.asarray(running.decode(model, params["AAE"], z)), z
+            lambda z: jnp.asarray(inference.decode(model, params["AAE"], z)), z
         )
         figures.grid(
             np.asarray(grid).reshape(-1, *data.test.shape[1:]),
@@ -312,7 +312,7 @@ def draw(
             title=f"{title}: the plane of the prior, decoded; each image stands for as much of it",
             columns=GRID,
         )
-    x = base.choose(data)
+    x = datasets.choose(data)
     rows = {"test images": np.asarray(x)}
     for name, one in models.items():
         rows[name] = np.asarray(jaxae.reconstruct(one, params[name], x))
@@ -321,4 +321,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -42,9 +42,9 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import confusion_matrix
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import charts, figures
+from experiments.shared import datasets, flags, optimizers, running
+from jaxae.runs import charts, figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES, ROUND_IMAGES = 1_800_000, 60_000
@@ -55,7 +55,7 @@ EXAMPLES = 12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(flags.Config):
     """Flags of the clustering."""
 
     preset: Literal["plain", "best"] = "plain"
@@ -116,9 +116,9 @@ class Found(NamedTuple):
 def main(config: Config) -> dict[str, Any]:
     """Trains, clusters and scores as many times as there are seeds, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, default=128)
-    config = base.with_epochs(config, data, IMAGES, most=400)
-    base.check_labels(config, data)
+    data = datasets.load(config, hold_out=False, default=128)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
+    datasets.check_labels(config, data)
     for name in ("seeds", "rounds", "round_epochs"):
         value = getattr(config, name)
         if value is not None and value < 1:
@@ -148,7 +148,9 @@ def main(config: Config) -> dict[str, Any]:
             settings = dataclasses.replace(config, seed=seed)
             part = run.part(f"seed-{seed}")
             fitted = running.fit(settings, part, model, data)
-            train, test = (running.encode(model, fitted.params, x) for x in (data.train, data.test))
+            train, test = (
+                inference.encode(model, fitted.params, x) for x in (data.train, data.test)
+            )
             codes = np.asarray(train), np.asarray(test)
             found = k_means(codes, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
@@ -195,7 +197,7 @@ def augmentation(config: Config, side: int) -> Any:
     )
 
 
-def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
+def build(config: Config, data: datasets.Data) -> jaxae.Autoencoder:
     """The autoencoder: fully connected, half the squared error."""
     shape = data.train.shape[1:]
     encoder = jaxae.networks.mlp_encoder(config.code, config.hidden)
@@ -223,7 +225,7 @@ def refine(
     params: Any,
     start: np.ndarray,
     codes: np.ndarray,
-    data: base.Data,
+    data: datasets.Data,
 ) -> Found:
     """Deep embedded clustering: assignments of all images, a round of training towards them, and again.
 
@@ -237,7 +239,7 @@ def refine(
     targets = np.eye(clusters, dtype=np.float32)[start]
 
     def assignments(params: Any, centres: jax.Array, images: np.ndarray) -> np.ndarray:
-        z = running.encode(model, params, images)
+        z = inference.encode(model, params, images)
         return np.asarray(jaxae.wrappers.soft_assignments(z, centres, scale=scale))
 
     for i in range(config.rounds):
@@ -246,7 +248,7 @@ def refine(
         clustered = jaxae.deep_clustering(
             model, params, centres, scale=scale, reconstruction=config.reconstruction
         )
-        settings = base.with_epochs(
+        settings = optimizers.with_epochs(
             dataclasses.replace(config, epochs=config.round_epochs), data, ROUND_IMAGES
         )
         part = run.part(f"round-{i + 1}")
@@ -258,7 +260,7 @@ def refine(
     return Found(found[0], found[1], np.concatenate(found), test.max(axis=1))
 
 
-def score(found: Found, data: base.Data) -> dict[str, float]:
+def score(found: Found, data: datasets.Data) -> dict[str, float]:
     """How well clusters agree with classes: on test images, and on all of them."""
     labels, test_labels = (np.asarray(data.labels[i], int) for i in (0, 2))
     held_out = jaxae.analysis.cluster_scores(found.test, test_labels)
@@ -296,7 +298,7 @@ def gather(scores: dict[str, list[dict[str, float]]], config: Config) -> dict[st
     return results
 
 
-def draw(config: Config, run: Run, found: Found, data: base.Data) -> None:
+def draw(config: Config, run: Run, found: Found, data: datasets.Data) -> None:
     """The confusion matrix of the test images, and the most typical of each cluster."""
     labels = np.asarray(data.labels[0], int)
     test_labels = np.asarray(data.labels[2], int)
@@ -349,4 +351,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -32,15 +32,15 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import datasets, pictures
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures, running
 from jaxae.data import colors
 from jaxae.networks import unet
 
 FITTED, PIXELS = 1000, 200_000
 """How many training images the affine map is fitted to, and how many pixels of training images the
 classes of colours are found from."""
+from jaxae.runs.command import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def scores(truth: jax.Array, image: jax.Array, seen: jax.Array) -> dict[str, jax
 
 def rivals(targets: np.ndarray) -> dict[str, common.Painter]:
     """The grey image, and the best affine function of its levels for each colour."""
-    some = jaxae.as_float(targets[base.spread(len(targets), FITTED)])
+    some = jaxae.as_float(targets[datasets.spread(len(targets), FITTED)])
     grey = np.asarray(colors.luma(some), np.float64).ravel()
     fitted = np.polyfit(grey, np.asarray(some, np.float64).reshape(-1, 3), 1)
     slope, offset = (jnp.asarray(part, jnp.float32) for part in fitted)
@@ -101,9 +101,9 @@ def find_centres(config: Config, images: np.ndarray) -> np.ndarray | None:
     """The colours of the classes, if there are any: K-means of those of training pixels."""
     if config.classes is None:
         return None
-    some = jaxae.as_float(images[base.spread(len(images), 2000)])
+    some = jaxae.as_float(images[datasets.spread(len(images), 2000)])
     pixels = np.asarray(colors.chroma(some)).reshape(-1, 2)
-    pixels = pixels[base.spread(len(pixels), PIXELS)]
+    pixels = pixels[datasets.spread(len(pixels), PIXELS)]
     different = len(np.unique(pixels.round(4), axis=0))
     if different < config.classes:
         raise ValueError(f"--classes {config.classes}: {config.dataset} has {different} colours")
@@ -131,7 +131,7 @@ def main(config: Config) -> dict[str, Any]:
     if pictures.applied(config, use):
         return {}
     check(config)
-    data = base.load(config, default=16)
+    data = datasets.load(config, default=16)
     if data.test.shape[-1] != 3:
         raise ValueError(f"the images of {config.dataset} have no colours to find")
     centres = find_centres(config, data.train)
@@ -161,4 +161,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -29,10 +29,10 @@ import numpy as np
 import scipy.ndimage
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
 from jaxae.runs import figures
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 Denoiser = Callable[[jax.Array], jax.Array]
@@ -48,7 +48,7 @@ SSIM_WINDOW = 11
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the denoising autoencoder."""
 
     noise: float | None = None
@@ -57,7 +57,7 @@ class Config(base.ModelConfig):
     corrupt: tuple[str, ...] = ()
     """Corruptions to apply in this order instead of --noise: gaussian:S, masking:P, salt_and_pepper:P,
     erase:PART, downsample:FACTOR, grayscale."""
-    network: base.NetworkName = "unet"
+    network: flags.NetworkName = "unet"
     """Architecture: unet, or one with a bottleneck: mlp (fully connected), conv (strided convolutions)
     or resnet (residual blocks)."""
     code: int = 64
@@ -81,27 +81,27 @@ def corruption(config: Config) -> Corruption:
     if config.corrupt:
         if config.noise is not None:
             raise ValueError("--corrupt replaces --noise; give only one of them")
-        return base.corruption(config.corrupt)
+        return from_flags.corruption(config.corrupt)
     return jaxae.corruptions.gaussian(0.5 if config.noise is None else config.noise, clip=True)
 
 
-def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
+def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
     """The autoencoder without its corruption, and the name of its likelihood."""
     shape = data.train.shape[1:]
-    likelihood = base.likelihood(config, "gaussian")
+    likelihood = from_flags.likelihood(config, "gaussian")
     name = config.likelihood or "gaussian"
-    base.check_levels(name, likelihood, data.train)
+    datasets.check_levels(name, likelihood, data.train)
     if config.network == "unet":
         if config.code != Config.code:
             raise ValueError("--code is for networks with a bottleneck; --network unet has none")
         channels = (48, 96, 192) if config.hidden is None else config.hidden
-        options = base.network_options(config)
+        options = from_flags.network_options(config)
         encoder = jaxae.networks.unet_encoder(channels, **options)
         decoder = jaxae.networks.unet_decoder(
             shape, channels[::-1], outputs=likelihood.outputs, **options
         )
     else:
-        encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
+        encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, config.code)
     if name == "gaussian" and config.scale != "learned":
         decoder = jaxae.networks.activate(decoder, jax.nn.sigmoid)
     return jaxae.autoencoder(encoder, decoder, likelihood), name
@@ -110,8 +110,8 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
 def main(config: Config) -> dict[str, Any]:
     """Trains a denoising autoencoder, compares it with the baselines, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, default=64)
-    config = base.with_epochs(config, data, IMAGES, most=40)
+    data = datasets.load(config, default=64)
+    config = optimizers.with_epochs(config, data, IMAGES, most=40)
     corrupt = corruption(config)
     # A corruption that does not fit these images is an error before the run folder exists.
     jax.eval_shape(corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
@@ -137,7 +137,7 @@ def main(config: Config) -> dict[str, Any]:
     return running.conduct("denoising", config, data, work, started=started)
 
 
-def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
+def baselines(data: datasets.Data, corrupt: Corruption) -> dict[str, Denoiser]:
     """The corrupted image itself, a median filter, and the best affine map."""
 
     def median(x: jax.Array) -> jax.Array:
@@ -150,14 +150,14 @@ def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
         fit = jax.jit(lambda key, x: jaxae.analysis.linear_denoiser(key, x, corrupt, draws=draws))
         images = data.train
         if data.placement == "stream":
-            images = data.train[base.spread(len(data.train), LINEAR_IMAGES)]
-        found["linear"] = fit(jax.random.key(LINEAR_SEED), base.as_trained(data, images))
+            images = data.train[datasets.spread(len(data.train), LINEAR_IMAGES)]
+        found["linear"] = fit(jax.random.key(LINEAR_SEED), datasets.as_trained(data, images))
     return found
 
 
-def measure(data: base.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str, float]:
+def measure(data: datasets.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str, float]:
     """The errors of a denoiser on the test images; the noise is the same for every denoiser."""
-    key = jax.random.key(base.TEST_SEED)
+    key = jax.random.key(datasets.TEST_SEED)
     squared, similarity = [], []
     size = 500
     fits = min(data.test.shape[1:3]) >= SSIM_WINDOW
@@ -175,13 +175,13 @@ def measure(data: base.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str
 def draw(
     config: Config,
     run: Run,
-    data: base.Data,
+    data: datasets.Data,
     corrupt: Corruption,
     methods: dict[str, Denoiser],
 ) -> None:
     """Draws original and corrupted test images, and the results of every method."""
-    x = base.choose(data)
-    noisy = corrupt(jax.random.key(base.SAMPLE_SEED), x)
+    x = datasets.choose(data)
+    noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
     names = {"corrupted": "corrupted", "median_filter": "median filter", "linear": "best linear"}
     rows = {"original": np.asarray(x)} | {
         names.get(name, name): np.clip(methods[name](noisy), 0, 1)
@@ -200,4 +200,4 @@ def describe(config: Config) -> str:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

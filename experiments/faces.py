@@ -46,10 +46,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.augmentations import Transform
-from jaxae.runs import figures
+from jaxae.runs import figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 216_000
@@ -62,7 +62,7 @@ principal components of the pixels they see."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the faces."""
 
     dataset: str = "celeb_a"
@@ -71,12 +71,12 @@ class Config(base.ModelConfig):
     """Crop to the square in the middle and resize it to this many pixels."""
     code: int = 50
     """Size of the code."""
-    network: base.NetworkName = "conv"
+    network: flags.NetworkName = "conv"
     """Strided convolutions, fully connected, or residual blocks."""
     hidden: tuple[int, ...] | None = None
     """Channels at each depth, or widths of the encoder's hidden layers; the decoder mirrors them.
     By default 32 64 128 256; 1000; or 32 64 128."""
-    likelihood: base.LikelihoodName | None = None
+    likelihood: flags.LikelihoodName | None = None
     """What the decoder's outputs mean; by default gaussian (squared error)."""
     scale: float | Literal["learned"] | None = 0.2
     """Standard deviation of the pixels around the decoded image; or "learned"."""
@@ -104,8 +104,8 @@ Terms = list[tuple[str, float]]
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, finds directions of attributes, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, default=32)
-    config = base.with_epochs(config, data, IMAGES, most=400)
+    data = datasets.load(config, default=32)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
     wanted = directions_wanted(config, data)
     if config.flip:
         data = data._replace(transform=flipped(data.transform))
@@ -149,7 +149,7 @@ def flipped(transform: Transform | None) -> Transform:
     return both
 
 
-def directions_wanted(config: Config, data: base.Data) -> dict[str, Terms]:
+def directions_wanted(config: Config, data: datasets.Data) -> dict[str, Terms]:
     """What the flags ask for, attribute by attribute; all of it is in the data."""
     known = list(data.attributes[0])
     if not config.attributes:
@@ -177,7 +177,7 @@ def directions_wanted(config: Config, data: base.Data) -> dict[str, Terms]:
     return found
 
 
-def varies(data: base.Data, attribute: str) -> bool:
+def varies(data: datasets.Data, attribute: str) -> bool:
     """Whether there are training images and test images with the attribute, and without it."""
     return all(
         attribute in known and 0 < known[attribute].sum() < len(known[attribute])
@@ -185,7 +185,7 @@ def varies(data: base.Data, attribute: str) -> bool:
     )
 
 
-def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
+def build(config: Config, data: datasets.Data) -> jaxae.Autoencoder:
     """The VAE that the flags ask for."""
     shape = data.train.shape[1:]
     if config.beta < 0:
@@ -193,16 +193,16 @@ def build(config: Config, data: base.Data) -> jaxae.Autoencoder:
     name = config.likelihood or "gaussian"
     if name not in ("gaussian", "laplace") and config.scale == Config.scale:
         config = dataclasses.replace(config, scale=None)
-    likelihood = base.likelihood(config, "gaussian")
-    base.check_levels(name, likelihood, data.train)
+    likelihood = from_flags.likelihood(config, "gaussian")
+    datasets.check_levels(name, likelihood, data.train)
     if config.hidden is None:
         hidden = {"conv": (32, 64, 128, 256), "mlp": (1000,)}.get(config.network)
         config = dataclasses.replace(config, hidden=hidden)
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, 2 * config.code)
     return jaxae.vae(encoder, decoder, likelihood, latent_dim=config.code, beta=config.beta)
 
 
-def find(config: Config, codes: jax.Array, data: base.Data, terms: Terms) -> jax.Array:
+def find(config: Config, codes: jax.Array, data: datasets.Data, terms: Terms) -> jax.Array:
     """The direction in the codes of the training images."""
     attributes = data.attributes[0]
     if config.direction == "partial":
@@ -220,7 +220,7 @@ def find(config: Config, codes: jax.Array, data: base.Data, terms: Terms) -> jax
     )
 
 
-def without(data: base.Data, terms: Terms) -> np.ndarray:
+def without(data: datasets.Data, terms: Terms) -> np.ndarray:
     """Test images that are at the beginning of a direction: without A, and with B if it is A-B."""
     has = data.attributes[2]
     start = ~has[terms[0][0]]
@@ -234,21 +234,21 @@ def go(
     run: Run,
     model: jaxae.Autoencoder,
     params: Any,
-    data: base.Data,
+    data: datasets.Data,
     wanted: dict[str, Terms],
 ) -> dict[str, float]:
     """Goes along each direction from test faces without it; draws and judges what comes out."""
     codes, test_codes = (
-        running.encode(model, params, images) for images in (data.train, data.test)
+        inference.encode(model, params, images) for images in (data.train, data.test)
     )
-    some = base.spread(len(data.train), JUDGES)
-    judge = train_judges(running.decode(model, params, codes[some]), data, some)
-    seen = judge(running.decode(model, params, test_codes))
+    some = datasets.spread(len(data.train), JUDGES)
+    judge = train_judges(inference.decode(model, params, codes[some]), data, some)
+    seen = judge(inference.decode(model, params, test_codes))
     results: dict[str, float] = {}
     for name, terms in wanted.items():
         direction = find(config, codes, data, terms)
         start = without(data, terms)
-        chosen = start[base.spread(len(start), FACES)]
+        chosen = start[datasets.spread(len(start), FACES)]
         strengths = jnp.asarray(STRENGTHS)[None, :, None]
         path = test_codes[chosen][:, None] + strengths * direction
         faces = np.asarray(jaxae.analysis.decode_grid(lambda z: model.decode(params, z), path))
@@ -259,9 +259,9 @@ def go(
             title=f"{name.replace('_', ' ')}: test faces, and their codes moved along it",
             columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
-        judged = start[base.spread(len(start), JUDGED)]
-        before = judge(running.decode(model, params, test_codes[judged]))
-        after = judge(running.decode(model, params, test_codes[judged] + JUDGED_AT * direction))
+        judged = start[datasets.spread(len(start), JUDGED)]
+        before = judge(inference.decode(model, params, test_codes[judged]))
+        after = judge(inference.decode(model, params, test_codes[judged] + JUDGED_AT * direction))
         target = terms[0][0]
         moved = {part for part, _ in terms}
         others = [abs(after[k] - before[k]).mean() for k in before if k not in moved]
@@ -275,7 +275,7 @@ def go(
     return results
 
 
-def train_judges(images: np.ndarray, data: base.Data, some: np.ndarray) -> Any:
+def train_judges(images: np.ndarray, data: datasets.Data, some: np.ndarray) -> Any:
     """Classifiers of all attributes on pixels: from images to `{attribute: probabilities}`."""
     flat = images.reshape(len(images), -1)
     count = min(COMPONENTS, *flat.shape)
@@ -295,28 +295,30 @@ def train_judges(images: np.ndarray, data: base.Data, some: np.ndarray) -> Any:
     return judge
 
 
-def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: base.Data) -> None:
+def draw(
+    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: datasets.Data
+) -> None:
     """Reconstructions, samples, and the way from one face to another."""
     name = Path(config.dataset).name
     title = f"VAE on {name}, code {config.code}"
     running.figure_reconstructions(
         run, model, params, data, title=f"{title}: test faces and their reconstructions"
     )
-    codes = running.encode(model, params, data.train)
-    key = jax.random.key(base.SAMPLE_SEED)
+    codes = inference.encode(model, params, data.train)
+    key = jax.random.key(datasets.SAMPLE_SEED)
     drawn = {
         "the prior, N(0, I)": jax.random.normal(key, (30, config.code)),
         "a normal distribution fitted to training codes": jaxae.analysis.draw_like(key, codes, 30),
     }
     figures.panels(
         {
-            where: running.decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
+            where: inference.decode(model, params, z).reshape(5, 6, *data.test.shape[1:])
             for where, z in drawn.items()
         },
         run.figures / "samples.png",
         title=f"{title}: decoded draws",
     )
-    ends = base.choose(data, 4)
+    ends = datasets.choose(data, 4)
     z = model.encode(params, ends)
     t = jnp.linspace(0, 1, 9)
     half = len(ends) // 2
@@ -347,4 +349,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -45,10 +45,10 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.judge import Judge, flat, make_fidelity
-from jaxae.runs import figures
+from jaxae.runs import figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 780_000
@@ -59,10 +59,10 @@ FEATURES, SLOPE_EVERY = 64, 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the comparison."""
 
-    network: base.NetworkName = "conv"
+    network: flags.NetworkName = "conv"
     """Strided convolutions, fully connected, or residual blocks: of encoders, the decoder, and the
     discriminators."""
     code: int = 16
@@ -102,22 +102,22 @@ class Player(NamedTuple):
     average: float | None = None
 
 
-def build(config: Config, data: base.Data) -> dict[str, Player]:
+def build(config: Config, data: datasets.Data) -> dict[str, Player]:
     """The models by name."""
     shape = data.train.shape[1:]
     if config.likelihood not in (None, "bernoulli"):
         raise ValueError(
             "--likelihood: the generators end in a sigmoid, and the likelihood is bernoulli"
         )
-    likelihood = base.likelihood(config, "bernoulli")
-    encoder, decoder = base.networks(config, shape, 1, config.code)
-    probabilistic, _ = base.networks(config, shape, 1, 2 * config.code)
-    critic, _ = base.networks(config, shape, 1, 1, activation=leaky_relu)
-    features, _ = base.networks(config, shape, 1, FEATURES, activation=leaky_relu)
+    likelihood = from_flags.likelihood(config, "bernoulli")
+    encoder, decoder = from_flags.networks(config, shape, 1, config.code)
+    probabilistic, _ = from_flags.networks(config, shape, 1, 2 * config.code)
+    critic, _ = from_flags.networks(config, shape, 1, 1, activation=leaky_relu)
+    features, _ = from_flags.networks(config, shape, 1, FEATURES, activation=leaky_relu)
     normal = jaxae.priors.standard_normal(config.code)
     plain = jaxae.autoencoder(encoder, decoder, likelihood)
     settings = dataclasses.replace(config, learning_rate=config.game_rate)
-    game = base.game_optimizer(
+    game = optimizers.game_optimizer(
         settings, data, critic_steps=config.critic_steps, discriminator=config.game_rate
     )
     return {
@@ -165,10 +165,10 @@ def main(config: Config) -> dict[str, Any]:
     """Trains the models, draws and judges their samples, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config, hold_out=False)
-    config = base.with_epochs(config, data, IMAGES, most=400)
-    if base.count_classes(data):
-        base.check_labels(config, data)
+    data = datasets.load(config, hold_out=False)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
+    if datasets.count_classes(data):
+        datasets.check_labels(config, data)
     check_data(config, data)
     features = None
     if config.inception is not None:
@@ -178,7 +178,7 @@ def main(config: Config) -> dict[str, Any]:
 
     def work(run: Run) -> dict[str, Any]:
         judge = None
-        if base.count_classes(data):
+        if datasets.count_classes(data):
             judge = Judge(config, run, data, jaxae.networks.conv_encoder(FEATURES))
         real = judged(data)
         fidelity = make_fidelity(
@@ -202,14 +202,14 @@ def main(config: Config) -> dict[str, Any]:
             )
             model = player.model
             if model.sample is None:
-                codes = running.encode(model, fitted.params, data.train)
+                codes = inference.encode(model, fitted.params, data.train)
                 prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
             samples[name] = draw(model, fitted.params, len(real))
             report(name, samples[name])
             if name != "GAN":
-                free, _ = running.squared_errors(model, fitted.params, data)
+                free, _ = inference.squared_errors(model, fitted.params, data.test)
                 results[f"{name}/squared_error"] = free
             speed = running.training_figures(data, fitted)["images_per_second"]
             results[f"{name}/images_per_second"] = speed
@@ -245,10 +245,10 @@ def check(config: Config) -> None:
     for name in ("r1", "beta", "adversarial"):
         if not getattr(config, name) >= 0:
             raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
-    base.check_average(config)
+    flags.check_ema(config)
 
 
-def check_data(config: Config, data: base.Data) -> None:
+def check_data(config: Config, data: datasets.Data) -> None:
     """Raises for what would fail after hours of training."""
     least = FEATURES if config.inception is None else jaxae.inception.FEATURES
     if len(judged(data)) <= least:
@@ -265,28 +265,28 @@ def check_data(config: Config, data: base.Data) -> None:
         raise ValueError(
             f"the sharpness of images of {data.train.shape[1]} x {data.train.shape[2]} is nothing"
         )
-    if config.critic_steps > base.steps(config, data):
+    if config.critic_steps > optimizers.steps(config, data):
         raise ValueError(
-            f"--critic-steps {config.critic_steps} is more than the {base.steps(config, data)} steps "
+            f"--critic-steps {config.critic_steps} is more than the {optimizers.steps(config, data)} steps "
             "of the run"
         )
 
 
-def judged(data: base.Data) -> np.ndarray:
+def judged(data: datasets.Data) -> np.ndarray:
     """The test images that samples are compared with."""
-    return data.test[base.spread(len(data.test), SAMPLES)]
+    return data.test[datasets.spread(len(data.test), SAMPLES)]
 
 
-def beside(data: base.Data, count: int) -> np.ndarray:
+def beside(data: datasets.Data, count: int) -> np.ndarray:
     """As many training images: what samples would be at best."""
-    return np.asarray(jaxae.as_float(data.train[base.spread(len(data.train), count)]))
+    return np.asarray(jaxae.as_float(data.train[datasets.spread(len(data.train), count)]))
 
 
 def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
     """Samples, some at a time."""
     assert model.sample is not None
     sample = jax.jit(model.sample, static_argnums=2)
-    keys = jax.random.split(jax.random.key(base.SAMPLE_SEED), -(-count // 500))
+    keys = jax.random.split(jax.random.key(datasets.SAMPLE_SEED), -(-count // 500))
     return np.concatenate([sample(params, key, 500) for key in keys])[:count]
 
 
@@ -295,11 +295,11 @@ def show(
     run: Run,
     trained: dict[str, tuple[jaxae.Autoencoder, Any]],
     samples: dict[str, np.ndarray],
-    data: base.Data,
+    data: datasets.Data,
 ) -> None:
     """Samples, the training images nearest to them, and reconstructions."""
     title = f"{Path(config.dataset).name}, code {config.code}"
-    real = np.asarray(base.choose(data, SHOWN))
+    real = np.asarray(datasets.choose(data, SHOWN))
     shown = {name: images[:SHOWN] for name, images in samples.items()}
     figures.rows(
         {"test images": real, **shown},
@@ -338,4 +338,4 @@ def print_table(results: dict[str, Any], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -30,9 +30,8 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import datasets, from_flags, pictures
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures, running
 from jaxae.data import masks
 from jaxae.networks import unet
 
@@ -42,6 +41,7 @@ HOLES: dict[str, Callable[..., masks.Mask]] = {
     "pixels": masks.pixels,
     "torn": masks.torn,
 }
+from jaxae.runs.command import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def hole(flag: str) -> masks.Mask:
         return masks.half(value or None)
     if not value:
         raise ValueError(f"a hole is written with its size, such as {name}:0.5")
-    return HOLES[name](base.number(value, flag))
+    return HOLES[name](from_flags.number(value, flag))
 
 
 def task(config: Config) -> common.Task:
@@ -130,7 +130,7 @@ def main(config: Config) -> dict[str, Any]:
     if pictures.applied(config, use):
         return {}
     what = task(config)
-    data = base.load(config, default=16)
+    data = datasets.load(config, default=16)
     assert what.corrupt is not None
     if not common.corrupted(what.corrupt, data.test[: common.BATCH])[..., -1].any():
         raise ValueError(f"--hole {config.hole} leaves no pixel out of {config.dataset}")
@@ -166,4 +166,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -47,11 +47,11 @@ from rich.table import Table
 from scipy.stats import norm
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.judge import Judge, certainty, flat
 from jaxae.analysis.regularity import CARRIES
-from jaxae.runs import charts, figures
+from jaxae.runs import charts, figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.runs.projector import write_projector
 
@@ -66,7 +66,7 @@ SHOWN_DIMENSIONS = 12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the report on the latent space."""
 
     code: int = 2
@@ -79,7 +79,7 @@ class Config(base.ModelConfig):
     MNIST), and at most 200."""
     learning_rate: float = 1e-3
     """Of Adam, at the start."""
-    likelihood: base.LikelihoodName | None = None
+    likelihood: flags.LikelihoodName | None = None
     """What the decoders' outputs mean. By default bernoulli (cross-entropy) for one channel, and
     gaussian (half the squared error) for more; for the VAE as well."""
     noise: float = 0.3
@@ -115,18 +115,18 @@ class Trained(NamedTuple):
         return self.model.decode(self.params, z)
 
 
-def models(config: Config, data: base.Data) -> dict[str, tuple[jaxae.Autoencoder, Any]]:
+def models(config: Config, data: datasets.Data) -> dict[str, tuple[jaxae.Autoencoder, Any]]:
     """The models by name, each with the encoder of its posterior, if it has one."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    likelihood = base.likelihood(config, default)
-    base.check_levels(config.likelihood or default, likelihood, data.train)
+    likelihood = from_flags.likelihood(config, default)
+    datasets.check_levels(config.likelihood or default, likelihood, data.train)
     if config.hidden is None and config.network == "mlp":
         config = dataclasses.replace(config, hidden=(400, 400))
     plain = jaxae.autoencoder(
-        *base.networks(config, shape, likelihood.outputs, config.code), likelihood
+        *from_flags.networks(config, shape, likelihood.outputs, config.code), likelihood
     )
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, 2 * config.code)
     vae = partial(jaxae.vae, encoder, decoder, likelihood, latent_dim=config.code)
     return {
         "AE": (plain, None),
@@ -144,14 +144,14 @@ def main(config: Config) -> dict[str, Any]:
         raise ValueError("--code 1 is a line, and this is about the plane and more; take 2")
     if config.grid < 2:
         raise ValueError(f"--grid must be at least 2, got {config.grid}")
-    data = base.load(config)
+    data = datasets.load(config)
     if len(data.test) < 20:
         raise ValueError(
             f"{len(data.test)} test images of {config.dataset} are too few to judge by"
         )
-    config = base.with_epochs(config, data, IMAGES, most=200)
-    if classes := base.count_classes(data):
-        base.check_labels(config, data)
+    config = optimizers.with_epochs(config, data, IMAGES, most=200)
+    if classes := datasets.count_classes(data):
+        datasets.check_labels(config, data)
     built = models(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def main(config: Config) -> dict[str, Any]:
         if classes:
             judge = Judge(config, run, data, jaxae.networks.mlp_encoder(256))
         if judge is not None:
-            some = base.spread(len(data.test), 2 * JUDGED)
+            some = datasets.spread(len(data.test), 2 * JUDGED)
             seen = judge.probabilities(data.test[some])
             results |= {f"judge/test_{key}": value for key, value in certainty(seen).items()}
             wrong = np.argmax(seen, axis=1) != np.asarray(data.labels[2])[some]
@@ -193,7 +193,7 @@ def main(config: Config) -> dict[str, Any]:
 
 
 def describe(
-    model: jaxae.Autoencoder, encoder: jaxae.Network | None, params: Any, data: base.Data
+    model: jaxae.Autoencoder, encoder: jaxae.Network | None, params: Any, data: datasets.Data
 ) -> Trained:
     """A trained model, and its codes of the test images."""
     posterior = None
@@ -203,13 +203,13 @@ def describe(
             return jaxae.diagonal_posterior(encoder.apply(params["encoder"], x))
 
         posterior = jax.jit(posterior)
-    codes = running.encode(model, params, data.test)
+    codes = inference.encode(model, params, data.test)
     return Trained(model, params, posterior, codes)
 
 
-def continuity(one: Trained, data: base.Data) -> dict[str, float]:
+def continuity(one: Trained, data: datasets.Data) -> dict[str, float]:
     """How fast and how evenly decoded images move when codes move."""
-    order = jax.random.permutation(jax.random.key(base.TEST_SEED), len(one.codes))
+    order = jax.random.permutation(jax.random.key(datasets.TEST_SEED), len(one.codes))
     start, end = (one.codes[i] for i in (order, jnp.roll(order, 1)))
     # Equal images have equal codes, and nothing between them.
     apart = jnp.flatnonzero(jnp.linalg.norm(end - start, axis=1) > 0)[:LINES]
@@ -234,7 +234,7 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     speed = speeds(one.params, start, end)
     on, off = (stretch(one.params, z[:STRETCHED]) / unit for z in (start, (start + end) / 2))
     return {
-        "squared_error": running.squared_errors(one.model, one.params, data)[0],
+        "squared_error": inference.squared_errors(one.model, one.params, data.test)[0],
         "lipschitz_on": float(on.mean()),
         "lipschitz_off": float(off.mean()),
         "lipschitz_largest": float(jnp.maximum(on.max(), off.max())),
@@ -242,16 +242,16 @@ def continuity(one: Trained, data: base.Data) -> dict[str, float]:
     }
 
 
-def completeness(one: Trained, judge: Judge | None, data: base.Data) -> dict[str, float]:
+def completeness(one: Trained, judge: Judge | None, data: datasets.Data) -> dict[str, float]:
     """What comes out for codes that are drawn."""
     n = min(JUDGED, len(data.test) // 2)
-    chosen = np.random.default_rng(base.TEST_SEED).permutation(len(data.test))
+    chosen = np.random.default_rng(datasets.TEST_SEED).permutation(len(data.test))
     # As many on each side of every comparison: nearer is what has more to choose from.
     real, others = flat(data.test[chosen[:n]]), flat(data.test[chosen[n : 2 * n]])
     apart = np.mean(jaxae.analysis.nearest(others, real).distance)
     results: dict[str, float] = {}
     for name, z in drawn_codes(one, n).items():
-        images = running.decode(one.model, one.params, z)
+        images = inference.decode(one.model, one.params, z)
         quality = jaxae.analysis.precision_recall(real, flat(images))
         results |= {
             f"{name}_precision": quality.precision,
@@ -268,14 +268,14 @@ def completeness(one: Trained, judge: Judge | None, data: base.Data) -> dict[str
 
 def drawn_codes(one: Trained, n: int) -> dict[str, jax.Array]:
     """Codes from N(0, I), and from the normal distribution that is fitted to the codes."""
-    key = jax.random.key(base.SAMPLE_SEED)
+    key = jax.random.key(datasets.SAMPLE_SEED)
     return {
         "prior": jax.random.normal(key, (n, one.codes.shape[1])),
         "fitted": jaxae.analysis.draw_like(key, one.codes, n),
     }
 
 
-def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict[str, Any]:
+def divergences(config: Config, run: Run, vae: Trained, data: datasets.Data) -> dict[str, Any]:
     """The KL divergence of each dimension, the units in use, and all codes against the prior."""
     assert vae.posterior is not None
     batches = range(0, len(data.test), 1000)
@@ -287,7 +287,7 @@ def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict
     active = jaxae.analysis.active_units(mean)
     # The aggregated posterior: a code drawn for each image, whatever the image.
     z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(
-        jax.random.key(base.TEST_SEED), mean.shape
+        jax.random.key(datasets.TEST_SEED), mean.shape
     )
     d = z.shape[1]
     name = Path(config.dataset).name
@@ -322,22 +322,25 @@ def divergences(config: Config, run: Run, vae: Trained, data: base.Data) -> dict
 
 
 def probes(
-    config: Config, run: Run, trained: dict[str, Trained], data: base.Data
+    config: Config, run: Run, trained: dict[str, Trained], data: datasets.Data
 ) -> dict[str, float]:
     """Test errors of classifiers that see a few labelled codes, and of the same on pixels."""
     if data.labels[0] is None or data.labels[2] is None:
         return {}
     labels, test_labels = data.labels[0], data.labels[2]
-    some, tested = base.spread(len(data.train), 10 * PROBED), base.spread(len(data.test), PROBED)
+    some, tested = (
+        datasets.spread(len(data.train), 10 * PROBED),
+        datasets.spread(len(data.test), PROBED),
+    )
     classes = len(np.unique(labels[some]))
     counts = [count for count in COUNTS if classes <= count <= len(some)]
     if not counts:
         return {}
-    seen = np.asarray(base.as_trained(data, data.train[some]))
+    seen = np.asarray(datasets.as_trained(data, data.train[some]))
     features = {"pixels": (flat(seen), flat(data.test[tested]))}
     for name in ("AE", "VAE"):
         one = trained[name]
-        codes = running.encode(one.model, one.params, seen)
+        codes = inference.encode(one.model, one.params, seen)
         features[name] = np.asarray(codes), np.asarray(one.codes)[tested]
     kinds = {
         "linear": partial(jaxae.analysis.linear_probe, regularization=(1.0,)),
@@ -365,7 +368,7 @@ def probes(
     return results
 
 
-def draw(config: Config, run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+def draw(config: Config, run: Run, trained: dict[str, Trained], data: datasets.Data) -> None:
     """All pictures but those that come with a measurement."""
     name = Path(config.dataset).name
     pair = {key: trained[key] for key in ("AE", "VAE")}
@@ -375,7 +378,7 @@ def draw(config: Config, run: Run, trained: dict[str, Trained], data: base.Data)
     if config.code > 2:
         draw_traversals(config, run, pair)
     draw_interpolation(config, run, pair, data)
-    z = jax.random.normal(jax.random.key(base.SAMPLE_SEED), (30, config.code))
+    z = jax.random.normal(jax.random.key(datasets.SAMPLE_SEED), (30, config.code))
     figures.panels(
         {
             f"{key}: {said}": np.asarray(one.decode(z)).reshape(5, 6, *data.test.shape[1:])
@@ -408,9 +411,9 @@ def said_of(config: Config) -> str:
     return "" if config.code == 2 else f" (PCA of codes of {config.code} dimensions)"
 
 
-def draw_codes(config: Config, run: Run, pair: dict[str, Trained], data: base.Data) -> None:
+def draw_codes(config: Config, run: Run, pair: dict[str, Trained], data: datasets.Data) -> None:
     """Codes of test images, coloured by class."""
-    some = base.spread(len(data.test), SCATTERED)
+    some = datasets.spread(len(data.test), SCATTERED)
     points = {}
     for key, one in pair.items():
         codes = np.asarray(one.codes)
@@ -426,9 +429,11 @@ def draw_codes(config: Config, run: Run, pair: dict[str, Trained], data: base.Da
     )
 
 
-def draw_posteriors(config: Config, run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+def draw_posteriors(
+    config: Config, run: Run, trained: dict[str, Trained], data: datasets.Data
+) -> None:
     """The probability balls q(z | x) at beta 0 and at beta 1, in the first two dimensions."""
-    some = base.spread(len(data.test), ELLIPSES)
+    some = datasets.spread(len(data.test), ELLIPSES)
     shown = {}
     for key in ("VAE beta 0", "VAE"):
         posterior = trained[key].posterior
@@ -498,10 +503,12 @@ def draw_traversals(config: Config, run: Run, pair: dict[str, Trained]) -> None:
     )
 
 
-def draw_interpolation(config: Config, run: Run, pair: dict[str, Trained], data: base.Data) -> None:
+def draw_interpolation(
+    config: Config, run: Run, pair: dict[str, Trained], data: datasets.Data
+) -> None:
     """From one test image to another: in pixels, in codes, and on the sphere."""
     labels = data.labels[2]
-    some = base.spread(len(data.test), 100)
+    some = datasets.spread(len(data.test), 100)
     first = some[0]
     other = some[len(some) // 2]
     if labels is not None and (labels[some] != labels[first]).any():
@@ -519,9 +526,9 @@ def draw_interpolation(config: Config, run: Run, pair: dict[str, Trained], data:
     figures.rows(rows, run.figures / "interpolation.png", title=title)
 
 
-def project(run: Run, trained: dict[str, Trained], data: base.Data) -> None:
+def project(run: Run, trained: dict[str, Trained], data: datasets.Data) -> None:
     """Files for the embedding projector, for each of the models."""
-    some = base.spread(len(data.test), PROJECTED)
+    some = datasets.spread(len(data.test), PROJECTED)
     labels = None if data.labels[2] is None else data.labels[2][some]
     for name in ("AE", "VAE"):
         codes = np.asarray(trained[name].codes)[some]
@@ -558,4 +565,4 @@ def print_table(results: dict[str, Any], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -29,9 +29,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import figures
+from experiments.shared import datasets, flags, from_flags, optimizers, running
+from jaxae.runs import figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.training.step import Transform
 
@@ -42,14 +42,14 @@ CERTAIN = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the semi-supervised autoencoder."""
 
     labels: int = 1000
     """So many training images come with their class, as many of each class as of any other."""
     code: int = 10
     """Size of the style."""
-    network: base.NetworkName = "conv"
+    network: flags.NetworkName = "conv"
     """Strided convolutions, fully connected, or residual blocks."""
     epochs: int | None = None
     """Passes over the training set, in which the labelled images come again and again; by default as
@@ -76,16 +76,16 @@ def main(config: Config) -> dict[str, Any]:
     """Trains both models, measures their errors, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config, hold_out=False)
-    base.check_labels(config, data)
-    classes = base.count_classes(data)
-    known = base.known_labels(data, config.labels, config.seed)
+    data = datasets.load(config, hold_out=False)
+    datasets.check_labels(config, data)
+    classes = datasets.count_classes(data)
+    known = datasets.known_labels(data, config.labels, config.seed)
     if config.shift:
         data = data._replace(transform=shifted(config.shift, data.transform))
     labelled = data._replace(train=data.train[known >= 0])
     images, targets = repeated(data.train, known, config.labelled_part)
     data = data._replace(train=images)
-    config = base.with_epochs(config, data, IMAGES, most=400)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
     model = build(config, data, classes)
     baseline = build_baseline(config, data, classes)
 
@@ -96,14 +96,14 @@ def main(config: Config) -> dict[str, Any]:
             model,
             data,
             targets=(targets, None),
-            optimizer=base.game_optimizer(
+            optimizer=optimizers.game_optimizer(
                 config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
             ),
             average=config.average,
         )
         settings = dataclasses.replace(config, epochs=None, batch_size=None)
-        few = labelled._replace(batch_size=base.batch_size(settings, len(labelled.train), 128))
-        settings = base.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
+        few = labelled._replace(batch_size=datasets.batch_size(settings, len(labelled.train), 128))
+        settings = optimizers.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
         alone = running.fit(
             settings,
             run.part("supervised"),
@@ -112,15 +112,15 @@ def main(config: Config) -> dict[str, Any]:
             targets=(known[known >= 0], None),
             average=config.average,
         )
-        codes = running.encode(model, fitted.params, data.test)
+        codes = inference.encode(model, fitted.params, data.test)
         predicted = np.asarray(codes[:, :classes]).argmax(axis=1)
         beside = np.asarray(
-            running.decode(
-                baseline, alone.params, running.encode(baseline, alone.params, data.test)
+            inference.decode(
+                baseline, alone.params, inference.encode(baseline, alone.params, data.test)
             )
         ).argmax(axis=1)
         truth = np.asarray(data.labels[2])
-        free, _ = running.squared_errors(model, fitted.params, data)
+        free, _ = inference.squared_errors(model, fitted.params, data.test)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
             "test/error": float((predicted != truth).mean()),
@@ -145,7 +145,7 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if not 0 < config.labelled_part < 1:
         raise ValueError(f"--labelled-part must be in (0, 1), got {config.labelled_part}")
-    base.check_average(config)
+    flags.check_ema(config)
     if config.labels < 1:
         raise ValueError(f"--labels must be positive, got {config.labels}")
     if config.shift < 0:
@@ -178,12 +178,12 @@ def repeated(images: np.ndarray, known: np.ndarray, part: float) -> tuple[np.nda
     return np.concatenate([images, images[again]]), targets
 
 
-def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
+def build(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencoder:
     """The composition: an autoencoder, a discriminator of its classes and one of its styles, labels."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    likelihood = base.likelihood(config, default)
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, classes + config.code)
+    likelihood = from_flags.likelihood(config, default)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, classes + config.code)
     decoder = jaxae.networks.categorical_code(decoder, classes)
     model = jaxae.autoencoder(encoder, decoder, likelihood)
     model = jaxae.adversarial(
@@ -205,10 +205,10 @@ def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
     return jaxae.supervised(model, classes, weight=config.supervised)
 
 
-def build_baseline(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
+def build_baseline(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencoder:
     """The same encoder with a softmax layer, for the labels alone."""
     shape = data.train.shape[1:]
-    encoder, _ = base.networks(config, shape, 1, classes + config.code)
+    encoder, _ = from_flags.networks(config, shape, 1, classes + config.code)
     fresh = encoder.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
     return jaxae.classifier(lambda params, x: jax.nn.gelu(encoder.apply(params, x)), fresh, classes)
 
@@ -220,15 +220,15 @@ def draw(
     params: Any,
     codes: jax.Array,
     classes: int,
-    data: base.Data,
+    data: datasets.Data,
 ) -> None:
     """Every class in the style of some test images: class and style are apart if the hand stays."""
-    some = base.spread(len(data.test), STYLES)
+    some = datasets.spread(len(data.test), STYLES)
     styles = codes[some, classes:]
     columns = []
     for label in range(min(classes, STYLES)):
         given = jnp.broadcast_to(CERTAIN * jax.nn.one_hot(label, classes), (len(some), classes))
-        columns.append(running.decode(model, params, jnp.concatenate([given, styles], axis=1)))
+        columns.append(inference.decode(model, params, jnp.concatenate([given, styles], axis=1)))
     x = np.asarray(jaxae.as_float(data.test[some]))
     grid = np.stack([x, *columns], axis=1)
     figures.panels(
@@ -240,4 +240,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

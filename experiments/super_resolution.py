@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import datasets, pictures
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures, running
 from jaxae.networks import unet
+from jaxae.runs.command import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def main(config: Config) -> dict[str, Any]:
     if pictures.applied(config, use):
         return {}
     what = task(config)
-    data = base.load(config, default=16)
+    data = datasets.load(config, default=16)
     if min(data.test.shape[1:3]) < config.factor:
         raise ValueError(
             f"--factor {config.factor} is larger than the images of {config.dataset}, "
@@ -96,4 +96,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

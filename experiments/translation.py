@@ -29,9 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import datasets, flags, from_flags, pictures
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures, running
 from jaxae.data import images
 from jaxae.data.colors import luma
 from jaxae.networks import unet
@@ -39,6 +38,7 @@ from jaxae.networks import unet
 MADE_SEED = 1_414_213_562
 NIGHT = (0.18, 0.2, 0.32)
 """What is left of red, green and blue at night."""
+from jaxae.runs.command import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,12 @@ def main(config: Config) -> dict[str, Any]:
     )
 
 
-def made(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
+def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     """Pairs that are made from the images of a data set."""
     kind, *numbers = (config.make or "shift:4:2").split(":")
     if kind not in ("shift", "night") or len(numbers) != (2 if kind == "shift" else 0):
         raise ValueError(f"--make is shift:DOWN:RIGHT or night, not {config.make!r}")
-    data = base.load(config, default=16)
+    data = datasets.load(config, default=16)
     if data.placement == "stream":
         raise ValueError("pairs are not streamed; take --placement host")
     assert data.validation is not None
@@ -94,7 +94,7 @@ def made(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
     splits = []
     for i, x in enumerate((data.train, data.validation, data.test)):
         if kind == "shift":
-            down, right = (base.number(text, str(config.make)) for text in numbers)
+            down, right = (from_flags.number(text, str(config.make)) for text in numbers)
             if down != int(down) or right != int(right):
                 raise ValueError(f"--make {config.make}: images are shifted by whole pixels")
             splits.append((x, shifted(x, int(down), int(right))))
@@ -104,7 +104,7 @@ def made(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
     return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
 
 
-def given(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
+def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     """Pairs of the user's own."""
     if config.inputs is None or config.targets is None:
         raise ValueError("--inputs and --targets go together")
@@ -114,21 +114,21 @@ def given(config: Config) -> tuple[base.Data, jaxae.data.PairSplits, str]:
         )
     if config.dataset != Config.dataset or config.data_dir is not None:
         raise ValueError("--dataset is for pairs made of it; leave it out beside --inputs")
-    base.check(config)
+    flags.check(config)
     pairs = jaxae.data.load_pairs(config.inputs, config.targets, image_size=config.image_size)
     x, y = pairs.train
-    size = base.batch_size(config, len(x), 16)
+    size = datasets.batch_size(config, len(x), 16)
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
     shape = " x ".join(map(str, y.shape[1:]))
     words = f"{len(pairs.test[0])} test pairs of {names}, {shape}"
     if config.placement == "stream":
         raise ValueError("pairs are not streamed; take --placement host")
-    where, why = base.placement(config, pairs.train, pairs.validation)
-    empty = base.Data(x, None, x, None, size, False, words, placement=where, placed=why)
+    where, why = datasets.placement(config, pairs.train, pairs.validation)
+    empty = datasets.Data(x, None, x, None, size, False, words, placement=where, placed=why)
     return with_inputs(empty, pairs), pairs, names
 
 
-def with_inputs(data: base.Data, pairs: jaxae.data.PairSplits) -> base.Data:
+def with_inputs(data: datasets.Data, pairs: jaxae.data.PairSplits) -> datasets.Data:
     """The data with the inputs of the pairs as its images."""
     train, validation, test = (pair[0] for pair in pairs)
     return data._replace(train=train, validation=validation, test=test)
@@ -213,4 +213,4 @@ def use(config: Config, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

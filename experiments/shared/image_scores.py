@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import datasets
 from jaxae.data.corruptions import Corruption
 
 Painter = Callable[[jax.Array], jax.Array]
@@ -25,7 +25,7 @@ LEAST_ERROR = 1e-10
 
 def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
     """Corrupted test images, with the same random numbers for every run and every method."""
-    key = jax.random.key(base.TEST_SEED)
+    key = jax.random.key(datasets.TEST_SEED)
     run = jax.jit(corrupt)
     return np.concatenate(
         [

@@ -16,8 +16,7 @@ import numpy as np
 import tyro
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.image_scores import Painter, Scores, corrupted, measure
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
@@ -30,10 +29,10 @@ PAINTED = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the image-to-image experiments."""
 
-    network: base.NetworkName = "unet"
+    network: flags.NetworkName = "unet"
     """Architecture: unet, or one with a bottleneck: resnet (residual blocks), conv (strided
     convolutions) or mlp (fully connected)."""
     hidden: tuple[int, ...] | None = None
@@ -116,7 +115,7 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
         if config.code != type(config).code:
             raise ValueError("--code is for networks with a bottleneck; --network unet has none")
         channels = task.channels if config.hidden is None else config.hidden
-        options = base.network_options(config)
+        options = from_flags.network_options(config)
         options["blocks"] = task.blocks if config.blocks is None else config.blocks
         encoder = jaxae.networks.unet_encoder(channels, **options)
         decoder = jaxae.networks.unet_decoder(
@@ -125,7 +124,7 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
     else:
         if config.blocks is not None:
             raise ValueError(f"--blocks is for --network unet, not for {config.network}")
-        encoder, decoder = base.networks(config, shape, distribution.outputs, config.code)
+        encoder, decoder = from_flags.networks(config, shape, distribution.outputs, config.code)
     if task.combine is not None and config.residual:
         # The input consists of pixel values, so the first output must be the mean of the likelihood.
         if config.likelihood not in (None, "gaussian", "laplace"):
@@ -140,7 +139,7 @@ def likelihood(config: Config, task: Task) -> tuple[jaxae.Likelihood, str]:
     """The likelihood of the task or of the flags, and its name."""
     if task.likelihood is not None:
         return task.likelihood, task.likelihood_name
-    return base.likelihood(config, "gaussian"), config.likelihood or "gaussian"
+    return from_flags.likelihood(config, "gaussian"), config.likelihood or "gaussian"
 
 
 def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
@@ -163,7 +162,7 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
 def train(
     config: Config,
     task: Task,
-    data: base.Data,
+    data: datasets.Data,
     *,
     started: float,
     pairs: jaxae.data.PairSplits | None = None,
@@ -174,7 +173,7 @@ def train(
     Args:
       config: the flags.
       task: what to do.
-      data: what `base.load` returned.
+      data: what `datasets.load` returned.
       started: `time.perf_counter()` at the beginning.
       pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
       record: what `apply` needs to know of this run in addition to its configuration.
@@ -183,10 +182,10 @@ def train(
         raise ValueError("--binarize is not for image-to-image experiments; leave it out")
     shape = data.test.shape[1:] if pairs is None else pairs.test[1].shape[1:]
     count = symmetries(config, task, shape)
-    config = base.with_epochs(config, data, task.images, most=400)
+    config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
     if task.likelihood is None:
-        base.check_levels(name, distribution, data.test)
+        datasets.check_levels(name, distribution, data.test)
     model = build(config, task, shape)
     if task.corrupt is not None:
         # A corruption that does not fit these images is an error before the run folder exists.
@@ -265,7 +264,7 @@ def draw(
     baselines: Mapping[str, Painter],
 ) -> None:
     """Draws inputs, results, true images, and the results of the baselines."""
-    chosen = base.spread(len(test[0]), 10)
+    chosen = datasets.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
     shown = np.asarray(task.displayed(x))
     others = {k: np.clip(np.asarray(method(x)), 0, 1) for k, method in baselines.items()}

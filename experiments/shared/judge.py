@@ -10,8 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, optimizers, running
 from jaxae.analysis.generation_report import ImageClassifier
 from jaxae.runs.folder import Run
 
@@ -22,7 +21,7 @@ COMPONENTS = 100
 
 
 def train_judge(
-    config: base.Config, run: Run, data: base.Data, network: jaxae.Network
+    config: flags.Config, run: Run, data: datasets.Data, network: jaxae.Network
 ) -> ImageClassifier:
     """Trains a classifier of the images.
 
@@ -36,7 +35,7 @@ def train_judge(
     model = jaxae.classifier(
         lambda params, x: jax.nn.gelu(network.apply(params, x)),
         pretrained,
-        base.count_classes(data),
+        datasets.count_classes(data),
     )
     settings = dataclasses.replace(
         config,
@@ -48,9 +47,9 @@ def train_judge(
         weight_decay=0.0,
         clip_norm=None,
     )
-    size = base.batch_size(settings, len(data.train), 128)
+    size = datasets.batch_size(settings, len(data.train), 128)
     data = data._replace(batch_size=size)
-    settings = base.with_epochs(settings, data, IMAGES, most=50)
+    settings = optimizers.with_epochs(settings, data, IMAGES, most=50)
     # The epoch is selected by the cross-entropy and not by the error: its certainty is what is used.
     fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
     return ImageClassifier(
