@@ -63,23 +63,6 @@ COUNTS, PROBED = (10, 30, 100, 300, 1000), 2000
 PROJECTED = 10_000
 """Codes that are written for the embedding projector, at most."""
 
-MEASURES = {
-    "squared error of a test image": "squared_error",
-    "Lipschitz, on": "lipschitz_on",
-    "Lipschitz, off": "lipschitz_off",
-    "Lipschitz, largest": "lipschitz_largest",
-    "jump": "jump",
-    "confidence, prior": "prior_confidence",
-    "confidence, fitted": "fitted_confidence",
-    "nearest, prior": "prior_nearest",
-    "nearest, fitted": "fitted_nearest",
-    "precision, prior": "prior_precision",
-    "precision, fitted": "fitted_precision",
-    "recall, prior": "prior_recall",
-    "recall, fitted": "fitted_recall",
-}
-"""The rows of the printed table."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(flags.ModelConfig):
@@ -174,16 +157,17 @@ def main(config: Config) -> dict[str, Any]:
         if config.projector:
             project(run, trained, data)
         results["protocol"] = (
-            f"{data.protocol}; squared_error summed over an image; lipschitz and jump as in "
-            f"--help, over {min(LINES, len(data.test))} codes and as many lines; drawn images: "
-            f"{min(JUDGED, len(data.test) // 2)}, in pixels, precision and recall with 3 neighbours; probe errors in percent; active units "
-            "and KL in nats of test images; moment_matched_kl: the KL divergence from the prior of the "
-            "normal distribution with the mean and covariance of codes drawn from q(z | x)"
+            f"{data.protocol}; squared_error summed over an image; lipschitz and jump as in --help, over "
+            f"{min(LINES, len(data.test))} codes and as many lines; drawn images: "
+            f"{min(JUDGED, len(data.test) // 2)}, in pixels, precision and recall with 3 neighbours; probe "
+            "errors in percent; active units and KL in nats of test images; moment_matched_kl: the KL "
+            "divergence from the prior of the normal distribution with the mean and covariance of codes "
+            "drawn from q(z | x)"
         )
         return results
 
     results = running.conduct("latent_space", config, data, work, started=started)
-    print_models("Continuity and completeness", results, list(built), MEASURES)
+    print_models("Continuity and completeness", results, list(built))
     Console().print(f"VAE: {results['VAE/collapse']}", highlight=False)
     return results
 

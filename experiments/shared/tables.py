@@ -15,20 +15,19 @@ def print_rows(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[s
     Console().print(table)
 
 
-def print_models(
-    title: str, results: Mapping[str, Any], names: Sequence[str], measures: Mapping[str, str]
-) -> None:
-    """Prints a table with one column for each model and one row for each measure.
+def print_models(title: str, results: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Prints a table with one column for each model and one row for each measure of the first one.
 
     Args:
       title: of the table.
       results: by the names `model/measure`; a dash stands for what is missing.
       names: of the models.
-      measures: from the label of a row to the name of the measure.
     """
     rows = {}
-    for label, measure in measures.items():
-        values = [results.get(f"{name}/{measure}") for name in names]
-        if any(value is not None for value in values):
-            rows[label] = ["-" if value is None else f"{value:.3g}" for value in values]
+    for key in results:
+        model, _, measure = key.partition("/")
+        if model == names[0] and isinstance(results[key], int | float):
+            values = [results.get(f"{name}/{measure}") for name in names]
+            cells = ["-" if value is None else f"{value:.3g}" for value in values]
+            rows[measure.replace("_", " ")] = cells
     print_rows(title, names, rows)
