@@ -250,21 +250,21 @@ def draw(
     data: datasets.Data,
 ) -> None:
     """Draws codes and prior, samples, the decoded plane of the prior, and reconstructions."""
-    title = f"{Path(config.dataset).name}, code {config.code}"
+    title = f"{Path(config.dataset).name}, {config.code} latent dimensions"
     model, key = models["AAE"], jax.random.key(datasets.SAMPLE_SEED)
     drawn_key, sample_key = jax.random.split(key)
-    some = datasets.spread(len(data.test), SCATTERED)
-    drawn = np.asarray(prior.sample(drawn_key, len(some)))
-    labels = None if data.labels[2] is None else np.asarray(data.labels[2])[some]
+    chosen = datasets.spread(len(data.test), SCATTERED)
+    drawn = np.asarray(prior.sample(drawn_key, len(chosen)))
+    labels = None if data.labels[2] is None else np.asarray(data.labels[2])[chosen]
     if config.labels:
-        drawn = np.asarray(prior.sample(drawn_key, len(some), condition=jnp.asarray(labels)))
+        drawn = np.asarray(prior.sample(drawn_key, len(chosen), condition=jnp.asarray(labels)))
     if config.code == 2:
         of_prior = labels if config.labels else None
         both = np.concatenate([codes["AAE"], drawn])
         charts.scatter(
             {
-                "codes without an adversary": codes["AE"][some],
-                "codes of the adversarial autoencoder": codes["AAE"][some],
+                "codes without an adversary": codes["AE"][chosen],
+                "codes of the adversarial autoencoder": codes["AAE"][chosen],
                 f"draws of the prior ({config.prior.replace('_', ' ')})": drawn,
             },
             None if labels is None else [labels, labels, of_prior],
