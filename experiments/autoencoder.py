@@ -16,28 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import charts
+from jaxae.runs.command import command, report, resumable
 from jaxae.runs.folder import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the autoencoder."""
 
     sweep_code: tuple[int, ...] = ()
     """Train with each of these codes in turn and draw the error against the size of the code."""
 
 
-def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
+def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
     """The model that the flags ask for, and the name of its likelihood."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
     name = config.likelihood or default
-    likelihood = base.likelihood(config, default)
-    base.check_levels(name, likelihood, data.train)
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
+    likelihood = from_flags.likelihood(config, default)
+    datasets.check_levels(name, likelihood, data.train)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, config.code)
     return jaxae.autoencoder(encoder, decoder, likelihood), name
 
 
@@ -46,7 +46,7 @@ def main(config: Config) -> dict[str, Any]:
     if config.sweep_code:
         return sweep(config)
     started = time.perf_counter()
-    data = base.load(config)
+    data = datasets.load(config)
     model, name = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -73,14 +73,14 @@ def sweep(config: Config) -> dict[str, Any]:
         raise ValueError("--sweep-code replaces --code; give one of them")
     codes = sorted(config.sweep_code)
     # Everything that may be refused is, before there is a folder.
-    data = base.load(dataclasses.replace(config, code=codes[-1]))
+    data = datasets.load(dataclasses.replace(config, code=codes[-1]))
     for code in codes:
         build(dataclasses.replace(config, code=code), data)
     run = running.open_run(config, data, "autoencoder")
     results: dict[str, Any] = {}
     for code in codes:
         folder = str(run.directory / f"code-{code}")
-        with running.resumable(run):
+        with resumable(run):
             found = main(dataclasses.replace(config, code=code, sweep_code=(), run_dir=folder))
         results |= {f"code_{code}/{name}": value for name, value in found.items()}
     errors = [results[f"code_{code}/test/squared_error"] for code in codes]
@@ -95,9 +95,9 @@ def sweep(config: Config) -> dict[str, Any]:
     results["protocol"] = data.protocol
     run.finish(results)
     shown = {f"code {c}: test/squared_error": e for c, e in zip(codes, errors, strict=True)}
-    running.report(run, shown | {"protocol": data.protocol})
+    report(run, shown | {"protocol": data.protocol})
     return results
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

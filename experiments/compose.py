@@ -24,16 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, running
 from jaxae.networks.layers import Activation
 from jaxae.runs import figures
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.wrappers._sparse import CodePenalty as Penalty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the parts."""
 
     beta: float | None = None
@@ -58,7 +58,7 @@ def main(config: Config) -> dict[str, Any]:
     """Builds, trains and evaluates what the flags say, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config)
+    data = datasets.load(config)
     model, name = build(config, data)
     # What does not fit together is refused before there is a folder.
     x = jaxae.as_float(data.train[:2])
@@ -120,7 +120,7 @@ def sparsity(config: Config) -> Sparsity:
     if config.sparse is None:
         return Sparsity()
     kind, *numbers = config.sparse.split(":")
-    values = [base.number(text, config.sparse) for text in numbers]
+    values = [from_flags.number(text, config.sparse) for text in numbers]
     if kind == "l1" and len(values) == 1:
         return Sparsity(penalty=jaxae.wrappers.l1, weight=values[0])
     if config.beta is not None and kind in ("kl", "top_k"):
@@ -132,13 +132,13 @@ def sparsity(config: Config) -> Sparsity:
     raise ValueError(f"--sparse is l1:WEIGHT, kl:WEIGHT:RATE or top_k:K, not {config.sparse!r}")
 
 
-def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
+def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
     """The model that the flags describe, and the name of its likelihood."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    likelihood = base.likelihood(config, default)
+    likelihood = from_flags.likelihood(config, default)
     name = config.likelihood or default
-    base.check_levels(name, likelihood, data.train)
+    datasets.check_levels(name, likelihood, data.train)
     extra = sparsity(config)
     overcomplete = bool(config.sparse or config.corrupt or config.contract)
     if config.tied:
@@ -151,7 +151,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
             shape, config.code, hidden, code_activation=extra.activation, likelihood=likelihood
         )
     else:
-        encoder, decoder = base.networks(
+        encoder, decoder = from_flags.networks(
             config,
             shape,
             likelihood.outputs,
@@ -173,7 +173,7 @@ def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
     if config.contract is not None:
         model = jaxae.contractive(model, config.contract, mode=config.jacobian or "auto")
     if config.corrupt:
-        model = jaxae.denoising(model, base.corruption(config.corrupt))
+        model = jaxae.denoising(model, from_flags.corruption(config.corrupt))
     return model, name
 
 
@@ -193,23 +193,25 @@ def describe(config: Config) -> str:
     return ", ".join(words)
 
 
-def draw(config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: base.Data) -> None:
+def draw(
+    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: datasets.Data
+) -> None:
     """Reconstructions of images, and of corrupted ones; samples where there is a prior."""
     name = Path(config.dataset).name
-    x = base.choose(data)
+    x = datasets.choose(data)
     rows = {"image": x, "reconstruction": jaxae.reconstruct(model, params, x)}
     if config.corrupt:
-        noisy = base.corruption(config.corrupt)(jax.random.key(base.SAMPLE_SEED), x)
+        noisy = from_flags.corruption(config.corrupt)(jax.random.key(datasets.SAMPLE_SEED), x)
         rows["corrupted"] = jnp.clip(noisy, 0, 1)
         rows["denoised"] = jaxae.reconstruct(model, params, noisy)
     shown = {label: np.asarray(row) for label, row in rows.items()}
     title = f"{name}: {describe(config)}"
     figures.rows(shown, run.figures / "reconstructions.png", title=title)
     if model.sample is not None:
-        images = np.asarray(model.sample(params, jax.random.key(base.SAMPLE_SEED), 60))
+        images = np.asarray(model.sample(params, jax.random.key(datasets.SAMPLE_SEED), 60))
         title = f"{title}: decoded draws from the prior"
         figures.grid(images, run.figures / "samples.png", title=title)
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

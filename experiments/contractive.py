@@ -39,9 +39,9 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import charts
+from experiments.shared import datasets, flags, optimizers, running
+from jaxae.runs import charts, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 1_080_000
@@ -55,7 +55,7 @@ SHIFTS = (1, 2, 3, 4)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(flags.Config):
     """Flags of the comparison."""
 
     code: int = 1000
@@ -105,13 +105,13 @@ def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencod
 def main(config: Config) -> dict[str, Any]:
     """Trains, measures and fine-tunes all of them, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config)
+    data = datasets.load(config)
     for name in ("seeds", "classifier_epochs"):
         value = getattr(config, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
-    config = base.with_epochs(config, data, IMAGES, most=200)
-    base.check_labels(config, data)
+    config = optimizers.with_epochs(config, data, IMAGES, most=200)
+    datasets.check_labels(config, data)
     models = methods(config, data.train.shape[1:])
     jaxae.corruptions.gaussian(config.classifier_noise)  # is refused before there is a folder
 
@@ -151,7 +151,7 @@ def main(config: Config) -> dict[str, Any]:
 
 
 def fine_tune(
-    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: base.Data
+    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: datasets.Data
 ) -> float:
     """The test error in percent of the encoder as a classifier; its epoch is chosen by validation."""
     labels = [np.asarray(part, np.int32) for part in data.labels]
@@ -166,11 +166,13 @@ def fine_tune(
         settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
     )
     evaluate = jaxae.training.make_evaluate(jaxae.training.loss_scores(classifier))
-    scores = evaluate((fitted.params, 0), jax.random.key(base.TEST_SEED), (data.test, labels[2]))
+    scores = evaluate(
+        (fitted.params, 0), jax.random.key(datasets.TEST_SEED), (data.test, labels[2])
+    )
     return 100 * float(scores["error"].mean(dtype=np.float64))
 
 
-def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
+def describe(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
     """The norm of the Jacobian, exactly, and the saturation of the units, on test images."""
 
     def score(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
@@ -186,17 +188,19 @@ def describe(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str
         }
 
     evaluate = jaxae.training.make_evaluate(score, batch_size=50)
-    return jaxae.training.means(evaluate(params, jax.random.key(0), base.choose(data, DESCRIBED)))
+    return jaxae.training.means(
+        evaluate(params, jax.random.key(0), datasets.choose(data, DESCRIBED))
+    )
 
 
-def frozen(model: jaxae.Autoencoder, params: Any, data: base.Data) -> dict[str, float]:
+def frozen(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
     """Test errors in percent of classifiers on the codes as they are."""
 
     def codes(images: np.ndarray) -> np.ndarray:
-        return np.asarray(running.encode(model, params, images))
+        return np.asarray(inference.encode(model, params, images))
 
     labels = [np.asarray(part, np.int32) for part in data.labels]
-    some = base.spread(len(data.train), PROBED)
+    some = datasets.spread(len(data.train), PROBED)
     train = codes(data.train[some]), labels[0][some]
     test = codes(data.test), labels[2]
     linear = jaxae.analysis.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
@@ -212,25 +216,25 @@ class Profile(NamedTuple):
     singular_values: np.ndarray
 
 
-def profile(model: jaxae.Autoencoder, params: Any, data: base.Data) -> Profile:
+def profile(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> Profile:
     """What happens to the code of a test image when the image moves a little."""
-    x = base.choose(data, MOVED)
+    x = datasets.choose(data, MOVED)
     encode = partial(jax.jit(model.encode), params)
     z = encode(x)
     # How far apart the codes of two images are, whatever the order of the data.
-    order = jax.random.permutation(jax.random.key(base.SAMPLE_SEED), len(z))
+    order = jax.random.permutation(jax.random.key(datasets.SAMPLE_SEED), len(z))
     apart = jnp.linalg.norm(z[order] - z[jnp.roll(order, 1)], axis=1).mean()
 
     def movement(moved: jax.Array) -> float:
         return float(jnp.linalg.norm(encode(moved) - z, axis=1).mean() / apart)
 
-    key = jax.random.key(base.TEST_SEED)
+    key = jax.random.key(datasets.TEST_SEED)
     noise = [movement(x + s * jax.random.normal(key, x.shape)) for s in NOISES]
     shifts = []
     for pixels in SHIFTS:
         padded = jnp.pad(x, ((0, 0), (0, 0), (pixels, 0), (0, 0)))
         shifts.append(movement(padded[:, :, : x.shape[2]]))
-    few = base.choose(data, SPECTRA)
+    few = datasets.choose(data, SPECTRA)
     jacobian = jax.lax.map(jax.jacfwd(lambda x: model.encode(params, x[None])[0]), few)
     matrices = jacobian.reshape(len(few), z.shape[1], -1)
     spectra = jnp.linalg.svd(matrices, compute_uv=False)
@@ -296,4 +300,4 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -31,16 +31,16 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import figures
+from experiments.shared import datasets, flags, running
+from jaxae.runs import figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 LINEAR_IMAGES = 600_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(flags.Config):
     """Flags of the deep autoencoder."""
 
     code: int = 30
@@ -78,7 +78,7 @@ def deep(config: Config, shape: tuple[int, ...]) -> jaxae.Autoencoder:
 def main(config: Config) -> dict[str, Any]:
     """Trains the three, measures them on the same test images, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, default=256)
+    data = datasets.load(config, hold_out=False, default=256)
     shape = data.train.shape[1:]
     check(config, data)
     model = deep(config, shape)
@@ -90,9 +90,9 @@ def main(config: Config) -> dict[str, Any]:
         decoded: dict[str, np.ndarray] = {}
 
         def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-            error, clipped = running.squared_errors(model, params, data)
+            error, clipped = inference.squared_errors(model, params, data.test)
             results.update({f"{name}/error": error, f"{name}/error_clipped": clipped})
-            decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
+            decoded[name] = np.clip(jaxae.reconstruct(model, params, datasets.choose(data)), 0, 1)
 
         fitted = running.fit(config, run.part("deep"), model, data)
         measure("deep", model, fitted.params)
@@ -113,7 +113,7 @@ def main(config: Config) -> dict[str, Any]:
             )
             fitted = running.fit(settings, run.part(name), linear, data._replace(transform=None))
             measure(name, linear, fitted.params)
-        pca = jaxae.pca(config.code, jaxae.likelihoods.gaussian(clip=False))
+        pca = jaxae.pca(config.code, jaxae.likelihoods.gaussian())
         measure("pca", pca, jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train)))
         results["protocol"] = (
             f"{data.protocol}; the deep autoencoder trained on images shifted by up to {config.shift} "
@@ -121,7 +121,7 @@ def main(config: Config) -> dict[str, Any]:
             "images"
         )
         rows = {
-            "real": np.asarray(base.choose(data)),
+            "real": np.asarray(datasets.choose(data)),
             "deep autoencoder": decoded["deep"],
             "logistic PCA": decoded["logistic_pca"],
             "PCA": decoded["pca"],
@@ -133,9 +133,9 @@ def main(config: Config) -> dict[str, Any]:
     return running.conduct("deep_autoencoder", config, data, work, started=started)
 
 
-def check(config: Config, data: base.Data) -> None:
+def check(config: Config, data: datasets.Data) -> None:
     """Raises for flags out of range."""
-    base.check_components(config.code, data)
+    datasets.check_components(config.code, data)
     if config.linear_epochs is not None and config.linear_epochs < 1:
         raise ValueError(f"--linear-epochs must be positive, got {config.linear_epochs}")
     if not config.hidden:
@@ -143,4 +143,4 @@ def check(config: Config, data: base.Data) -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import charts, figures
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the sweep over rates."""
 
     rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -48,35 +48,35 @@ def main(config: Config) -> dict[str, Any]:
         raise ValueError("--hidden names at least one layer: without any there is nothing to drop")
     if not config.rates or len({f"{rate:g}" for rate in config.rates}) != len(config.rates):
         raise ValueError("--rates names each rate once, and at least one")
-    data = base.load(config)
+    data = datasets.load(config)
     shape = data.train.shape[1:]
-    likelihood = base.likelihood(config, "gaussian")
-    base.check_levels(config.likelihood or "gaussian", likelihood, data.train)
+    likelihood = from_flags.likelihood(config, "gaussian")
+    datasets.check_levels(config.likelihood or "gaussian", likelihood, data.train)
     rates = sorted(config.rates)
     if config.network == "mlp" and config.hidden is None:
         config = dataclasses.replace(config, hidden=(1000, 500))
     models = {}
     for rate in rates:
-        networks = base.networks(
+        networks = from_flags.networks(
             dataclasses.replace(config, dropout=rate), shape, likelihood.outputs, config.code
         )
         models[rate] = jaxae.autoencoder(*networks, likelihood)
 
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
-        decoded = {"image": np.asarray(base.choose(data))}
+        decoded = {"image": np.asarray(datasets.choose(data))}
         for rate, model in models.items():
             fitted = running.fit(config, run.part(f"rate-{rate:g}"), model, data)
             found = running.evaluate(model, fitted, data)
             results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
-            some = data.train[base.spread(len(data.train), len(data.test))]
-            seen = data._replace(test=np.asarray(base.as_trained(data, some)))
+            some = data.train[datasets.spread(len(data.train), len(data.test))]
+            seen = data._replace(test=np.asarray(datasets.as_trained(data, some)))
             found = running.evaluate(model, fitted, seen)
             results[f"rate_{rate:g}/train_error"] = found["test/squared_error"]
             for key in ("validation/loss", "best_epoch", "images_per_second"):
                 results[f"rate_{rate:g}/{key}"] = running.training_figures(data, fitted)[key]
             decoded[f"rate {rate:g}"] = np.asarray(
-                jaxae.reconstruct(model, fitted.params, base.choose(data))
+                jaxae.reconstruct(model, fitted.params, datasets.choose(data))
             )
         test_errors = [results[f"rate_{rate:g}/test_error"] for rate in rates]
         results["protocol"] = (
@@ -104,4 +104,4 @@ def main(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import charts, figures
+from experiments.shared import datasets, flags, optimizers, running
+from jaxae.runs import charts, figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 POINTS = {
@@ -46,7 +46,7 @@ IMAGES = 3_600_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.Config):
+class Config(flags.Config):
     """Flags of PCA and the linear autoencoders."""
 
     code: int = 30
@@ -63,16 +63,16 @@ class Config(base.Config):
 def main(config: Config) -> dict[str, Any]:
     """Fits PCA, trains both linear autoencoders, compares them, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, hold_out=False, default=256)
-    config = base.with_epochs(config, data, IMAGES)
-    base.check_components(config.code, data)
+    data = datasets.load(config, hold_out=False, default=256)
+    config = optimizers.with_epochs(config, data, IMAGES)
+    datasets.check_components(config.code, data)
     print_lecture_table()
     return running.conduct(
         "linear", config, data, lambda run: compare(config, run, data), started=started
     )
 
 
-def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
+def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
     """Errors on the test images, and where the subspaces and the bases lie."""
     shape = data.train.shape[1:]
     most = min(math.prod(shape), len(data.train), max(config.code, 100))
@@ -81,14 +81,14 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
     )
     components = np.asarray(found.components[: config.code])
     params = found._asdict() | {"components": found.components[: config.code]}
-    free = jaxae.likelihoods.gaussian(clip=False)
+    free = jaxae.likelihoods.gaussian()
     decoded = {}
     results: dict[str, Any] = {}
 
     def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
-        error, clipped = running.squared_errors(model, params, data)
+        error, clipped = inference.squared_errors(model, params, data.test)
         results.update({f"{name}/mse_per_image": error, f"{name}/mse_per_image_clipped": clipped})
-        decoded[name] = np.clip(jaxae.reconstruct(model, params, base.choose(data)), 0, 1)
+        decoded[name] = np.clip(jaxae.reconstruct(model, params, datasets.choose(data)), 0, 1)
 
     measure("pca", jaxae.pca(config.code, free), params)
     results["pca/explained_variance"] = float(
@@ -126,14 +126,14 @@ def compare(config: Config, run: Run, data: base.Data) -> dict[str, Any]:
 def draw(
     config: Config,
     run: Run,
-    data: base.Data,
+    data: datasets.Data,
     decoded: dict[str, np.ndarray],
     found: jaxae.models.PrincipalComponents,
 ) -> None:
     """Reconstructions, explained variance, and the points of the lecture."""
     name = Path(config.dataset).name
     rows = {
-        "image": np.asarray(base.choose(data)),
+        "image": np.asarray(datasets.choose(data)),
         "PCA": decoded["pca"],
         "untied": decoded["untied"],
         "tied": decoded["tied"],
@@ -162,7 +162,7 @@ def draw(
 def lecture_table() -> tuple[np.ndarray, np.ndarray]:
     """Codes and decoded points of the five points, by PCA with one component."""
     x = jnp.array(list(POINTS.values()))
-    model = jaxae.pca(1, jaxae.likelihoods.gaussian(clip=False))
+    model = jaxae.pca(1, jaxae.likelihoods.gaussian())
     params = model.init(jax.random.key(0), x)
     z = model.encode(params, x)
     return np.asarray(z[:, 0]), np.asarray(model.decode(params, z))
@@ -178,4 +178,4 @@ def print_lecture_table() -> None:
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -20,14 +20,14 @@ import jax
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.runs import figures
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the VAE."""
 
     beta: float = 1.0
@@ -69,7 +69,7 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
         default = "gaussian"
         if config.likelihood is None and config.scale is None:
             config = dataclasses.replace(config, scale="learned")
-    likelihood = base.likelihood(config, default)
+    likelihood = from_flags.likelihood(config, default)
     if config.importance_weighted:
         if (config.beta, config.beta_warmup, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
             raise ValueError(
@@ -82,7 +82,7 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
             raise ValueError("--importance-weighted does not use --dropout")
     if config.nll_samples < 1:
         raise ValueError(f"--nll-samples must be positive, got {config.nll_samples}")
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, 2 * config.code)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, 2 * config.code)
     vae = jaxae.vae(
         encoder,
         decoder,
@@ -101,10 +101,10 @@ def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Mod
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, evaluates it on the test set, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config)
+    data = datasets.load(config)
     shape = data.train.shape[1:]
-    model = build(config, shape, data.train.dtype, base.steps(config, data))
-    base.check_levels(model.name, model.likelihood, data.train)
+    model = build(config, shape, data.train.dtype, optimizers.steps(config, data))
+    datasets.check_levels(model.name, model.likelihood, data.train)
 
     def work(run: Run) -> dict[str, Any]:
         # What is selected by has no weights in it: a bound on -log p(x) whatever beta is.
@@ -116,7 +116,9 @@ def main(config: Config) -> dict[str, Any]:
     return running.conduct("vae", config, data, work, started=started)
 
 
-def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -> dict[str, Any]:
+def evaluate(
+    config: Config, model: Model, fitted: jaxae.Fit, data: datasets.Data
+) -> dict[str, Any]:
     """Bounds, the importance-sampled NLL, and in words what they are comparable with."""
     values = math.prod(data.test.shape[1:])
     # A batch of images, and of the outputs for one draw of each, in bounded memory.
@@ -147,7 +149,7 @@ def evaluate(config: Config, model: Model, fitted: jaxae.Fit, data: base.Data) -
 
 
 def draw(
-    config: Config, run: Run, vae: jaxae.Autoencoder, fitted: jaxae.Fit, data: base.Data
+    config: Config, run: Run, vae: jaxae.Autoencoder, fitted: jaxae.Fit, data: datasets.Data
 ) -> None:
     """Reconstructions and samples."""
     title = f"VAE on {Path(config.dataset).name}, code {config.code}"
@@ -156,10 +158,10 @@ def draw(
     )
     assert vae.sample is not None
     sample = jax.jit(vae.sample, static_argnums=2)
-    images = np.asarray(sample(fitted.params, jax.random.key(base.SAMPLE_SEED), 60))
+    images = np.asarray(sample(fitted.params, jax.random.key(datasets.SAMPLE_SEED), 60))
     path = run.figures / "samples.png"
     figures.grid(images, path, title=f"{title}: decoded draws from the prior")
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

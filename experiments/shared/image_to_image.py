@@ -1,13 +1,11 @@
-"""What colorization, super-resolution, inpainting and translation share: one image out of another.
+"""Common parts of colorization, super-resolution, inpainting and translation: image to image.
 
-A task says what the network sees of an image (a corruption, or the other half of a pair), how the answer
-is put together from that and from the network's image, what it has to beat, and how it is judged. The
-training is that of a denoising autoencoder.
+A :class:`Task` defines what the network sees of an image (a corruption of it, or the other image of a
+pair), how the result is composed of that and of the network's output, the baselines, and further scores.
+The model is a denoising autoencoder.
 """
 
 import dataclasses
-import functools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,92 +16,87 @@ import numpy as np
 import tyro
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.image_scores import Painter, Scores, corrupted, measure
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
 from jaxae.runs.folder import Run, fingerprint, write_json
 
-Painter = Callable[[jax.Array], jax.Array]
-"""From what the network sees to an image."""
-Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
-"""`(truth, image, seen) -> {name: [b]}`."""
-
-SSIM_WINDOW = 11
-BATCH, PAINTED = 250, 50
-"""How many images are corrupted and scored together, and how many go through a network."""
-LEAST_ERROR = 1e-10
-"""The PSNR of a single image stops at 100 decibels: an image without an error has none."""
+PAINTED = 50
+"""Images that a network is given at a time: as many as a cache can hold."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
-    """Flags of the experiments that make one image of another."""
+class Config(flags.ModelConfig):
+    """Flags of the image-to-image experiments."""
 
-    network: base.NetworkName = "unet"
-    """A U-Net; or a network with a bottleneck: residual blocks, strided convolutions, fully
-    connected."""
+    network: flags.NetworkName = "unet"
+    """Architecture: unet, or one with a bottleneck: resnet (residual blocks), conv (strided
+    convolutions) or mlp (fully connected)."""
     hidden: tuple[int, ...] | None = None
-    """Channels at each depth of the U-Net, from half the image's size downwards, or widths as
-    elsewhere."""
+    """Channels at each depth of the U-Net, from half the image size downwards, or the widths of the
+    other architectures."""
     blocks: int | None = None
-    """Residual blocks at each depth of the U-Net."""
+    """Number of residual blocks at each depth of the U-Net."""
     residual: bool = True
-    """Let the network predict what to change of its input, and keep what is known of the answer;
-    --no-residual: everything."""
+    """Let the network predict a correction of its input, and keep what is known of the result. With
+    --no-residual it predicts the whole image."""
     code: int = 64
-    """Size of the code, where there is a bottleneck."""
+    """Number of latent dimensions, for architectures with a bottleneck."""
     symmetries: int | None = None
-    """Mirror (2), turn upside down (4) and on its side (8) training images at random, and average over
-    these in the end; 1: neither."""
+    """Number of symmetries by which training images are transformed at random, and over which the
+    results are averaged: 2 (mirrored), 4 (also upside down), 8 (also turned by 90 degrees) or 1
+    (none)."""
 
     epochs: int | None = None
-    """Passes over the training set; by default as many as show a certain number of images."""
+    """Passes over the training set. The default depends on the experiment and on the size of the
+    training set."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 16, or fewer if there are fewer."""
+    """Examples in a training step, over all devices. The default is 16, or the size of the training set
+    if that is smaller."""
     learning_rate: float = 2e-3
-    """Of Adam, at the start."""
+    """Initial learning rate of Adam."""
     warmup_steps: int = 200
-    """Steps at the start in which the learning rate rises from zero."""
+    """Initial steps in which the learning rate rises from zero."""
 
     apply: str | None = None
-    """The folder of a trained run, to be used on IMAGES; nothing is trained."""
+    """The folder of a trained run to apply to IMAGES; nothing is trained."""
     images: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Pictures for --apply, of any size."""
+    """Image files of any size, for --apply."""
     out: str | None = None
-    """Where --apply writes what it makes of them."""
+    """The folder that --apply writes its results to."""
 
 
 class Task(NamedTuple):
-    """What is made of what, and how it is judged.
+    """What is computed from what, and how it is scored.
 
     Attributes:
       name: of the experiment.
-      answer: what the result is called in figures.
-      words: what is done, for titles and the protocol.
+      result: the name of the computed images in figures and file names.
+      description: for titles and the protocol.
       corrupt: from images to what the network sees; None where the data are pairs.
-      seen: the shape of one image as the network sees it, of the shape of a target.
-      combine: of the network's image and its input; None where the input is no part of the answer.
-      look: from what the network sees to something that can be looked at.
-      rivals: from the targets of the training to what the model has to beat, by name.
-      scores: of an image beside the truth, besides squared error and ssim.
-      images: how many are shown in a training by default.
+      input_shape: from the shape of a target to the shape of what the network sees.
+      combine: of the network's input and its output; None where the input is no part of the result.
+      displayed: from what the network sees to an image that can be shown.
+      baselines: from the training targets to the methods to compare with, by name.
+      scores: further scores, in addition to squared error and ssim.
+      images: the number of training images shown by default.
       channels, blocks: of the U-Net by default.
-      symmetries: how many are used by default.
-      most_symmetries: how many the task has.
-      likelihood, likelihood_name: where the task has one of its own.
+      symmetries: the number of symmetries used by default.
+      most_symmetries: the number of symmetries that the task has.
+      likelihood, likelihood_name: for a task with a likelihood of its own.
     """
 
     name: str
-    answer: str
-    words: str
+    result: str
+    description: str
     corrupt: Corruption | None
-    seen: Callable[[tuple[int, ...]], tuple[int, ...]]
+    input_shape: Callable[[tuple[int, ...]], tuple[int, ...]]
     combine: Combine | None
-    look: Painter
-    rivals: Callable[[np.ndarray], dict[str, Painter]]
+    displayed: Painter
+    baselines: Callable[[np.ndarray], dict[str, Painter]]
     scores: Scores = lambda truth, image, seen: {}
     images: int = 300_000
     channels: tuple[int, ...] = (48, 96, 192)
@@ -115,14 +108,14 @@ class Task(NamedTuple):
 
 
 def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencoder:
-    """The model for targets of this shape: the parameters of a U-Net are those of any shape."""
+    """The model for targets of this shape; a U-Net has the same parameters for every shape."""
     distribution, _ = likelihood(config, task)
-    seen = task.seen(shape)
+    input_shape = task.input_shape(shape)
     if config.network == "unet":
         if config.code != type(config).code:
-            raise ValueError("--code goes with a network that has a bottleneck, not with unet")
+            raise ValueError("--code is for networks with a bottleneck; --network unet has none")
         channels = task.channels if config.hidden is None else config.hidden
-        options = base.network_options(config)
+        options = from_flags.network_options(config)
         options["blocks"] = task.blocks if config.blocks is None else config.blocks
         encoder = jaxae.networks.unet_encoder(channels, **options)
         decoder = jaxae.networks.unet_decoder(
@@ -130,37 +123,38 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
         )
     else:
         if config.blocks is not None:
-            raise ValueError(f"--blocks goes with --network unet, not with {config.network}")
-        encoder, decoder = base.networks(config, shape, distribution.outputs, config.code)
+            raise ValueError(f"--blocks is for --network unet, not for {config.network}")
+        encoder, decoder = from_flags.networks(config, shape, distribution.outputs, config.code)
     if task.combine is not None and config.residual:
-        # What is known are values of the image: a likelihood must take them as its mean.
+        # The input consists of pixel values, so the first output must be the mean of the likelihood.
         if config.likelihood not in (None, "gaussian", "laplace"):
             raise ValueError(
-                f"--likelihood {config.likelihood} has no room for the input; add --no-residual"
+                f"--likelihood {config.likelihood} cannot be combined with the input; add --no-residual"
             )
-        encoder, decoder = jaxae.networks.with_input(encoder, decoder, seen, task.combine)
+        encoder, decoder = jaxae.networks.with_input(encoder, decoder, input_shape, task.combine)
     return jaxae.autoencoder(encoder, decoder, distribution)
 
 
 def likelihood(config: Config, task: Task) -> tuple[jaxae.Likelihood, str]:
-    """What the outputs of the network mean, and its name."""
+    """The likelihood of the task or of the flags, and its name."""
     if task.likelihood is not None:
         return task.likelihood, task.likelihood_name
-    return base.likelihood(config, "gaussian"), config.likelihood or "gaussian"
+    return from_flags.likelihood(config, "gaussian"), config.likelihood or "gaussian"
 
 
 def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
-    """How many symmetries are used for images of this shape."""
+    """The number of symmetries that are used for images of this shape."""
     if config.symmetries is None:
         count = min(task.symmetries, task.most_symmetries)
         return count if shape[0] == shape[1] else min(count, 4)
     if config.symmetries not in augmentations.SYMMETRIES:
         raise ValueError(f"--symmetries must be 1, 2, 4 or 8, got {config.symmetries}")
     if config.symmetries == 8 and shape[0] != shape[1]:
-        raise ValueError("--symmetries 8 is for square images; give an --image-size, or 4")
+        raise ValueError("--symmetries 8 needs square images; give an --image-size, or 4")
     if config.symmetries > task.most_symmetries:
         raise ValueError(
-            f"--symmetries {config.symmetries}: this task ({task.words}) has {task.most_symmetries}"
+            f"--symmetries {config.symmetries}: this task ({task.description}) has "
+            f"{task.most_symmetries}"
         )
     return config.symmetries
 
@@ -168,39 +162,38 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
 def train(
     config: Config,
     task: Task,
-    data: base.Data,
+    data: datasets.Data,
     *,
     started: float,
     pairs: jaxae.data.PairSplits | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Trains a model, measures it beside its rivals, and writes the run folder.
+    """Trains a model, compares it with the baselines, and writes the run folder.
 
     Args:
       config: the flags.
       task: what to do.
-      data: what `base.load` returned.
+      data: what `datasets.load` returned.
       started: `time.perf_counter()` at the beginning.
       pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
-      record: what `apply` has to know of this run besides its configuration.
+      record: what `apply` needs to know of this run in addition to its configuration.
     """
     if config.binarize:
-        raise ValueError("--binarize is for models of images as they are; leave it out")
+        raise ValueError("--binarize is not for image-to-image experiments; leave it out")
     shape = data.test.shape[1:] if pairs is None else pairs.test[1].shape[1:]
     count = symmetries(config, task, shape)
-    config = base.with_epochs(config, data, task.images, most=400)
+    config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
     if task.likelihood is None:
-        base.check_levels(name, distribution, data.test)
-    plain = build(config, task, shape)
+        datasets.check_levels(name, distribution, data.test)
+    model = build(config, task, shape)
     if task.corrupt is not None:
-        # What cannot be done to these images is refused before there is a folder.
+        # A corruption that does not fit these images is an error before the run folder exists.
         jax.eval_shape(task.corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
-        model = jaxae.denoising(plain, task.corrupt)
+        model = jaxae.denoising(model, task.corrupt)
         test = corrupted(task.corrupt, data.test), data.test
     else:
         assert pairs is not None
-        model = plain
         test = pairs.test
     if count > 1:
         data = data._replace(transform=jaxae.augmentations.random_symmetry(count))
@@ -211,88 +204,55 @@ def train(
             fitted = running.fit(config, run, model, data)
         else:
             fitted = running.fit(
-                config, run, model, data, targets=(pairs.train[1], pairs.validation[1])
+                config,
+                run,
+                model,
+                data,
+                train=jaxae.Batch(pairs.train[1], seen=pairs.train[0]),
+                validation=jaxae.Batch(pairs.validation[1], seen=pairs.validation[0]),
             )
         once = painter(model, fitted.params, 1)
-        answer = painter(model, fitted.params, count)
-        rivals = task.rivals(data.train if pairs is None else pairs.train[1])
-        methods = {"test": answer} | ({"once": once} if count > 1 else {}) | rivals
+        averaged = painter(model, fitted.params, count)
+        baselines = task.baselines(data.train if pairs is None else pairs.train[1])
+        methods = {"test": averaged} | ({"once": once} if count > 1 else {}) | baselines
         results: dict[str, Any] = {}
         for method, function in methods.items():
             found = measure(test, function, task.scores)
             results |= {f"{method}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
-        results["protocol"] = protocol(config, task, data.protocol, name, count)
-        draw(config, run, task, test, answer, rivals)
+        results["protocol"] = protocol(task, data.protocol, name, count)
+        draw(config, run, task, test, averaged, baselines)
         return results
 
-    # The inputs of pairs are `data` already; what is made of them counts as much.
+    # The inputs of pairs are the images of `data`; the run depends on their targets as well.
     more = None if pairs is None else {"targets_data": fingerprint(pairs.train[1])}
     return running.conduct(task.name, config, data, work, started=started, more=more)
 
 
-def protocol(config: Config, task: Task, about: str, name: str, count: int) -> str:
-    """What the figures are about, in words."""
+def protocol(task: Task, about: str, name: str, count: int) -> str:
+    """A description of what the figures mean."""
     averaged = (
         f"; test: the mean over {count} symmetries of the input, once: without that"
         if count > 1
         else ""
     )
     return (
-        f"{about}; {task.words}; {name} likelihood{averaged}; mse per value in [0, 1] after clipping; "
-        "psnr in dB of the mean mse, image_psnr the mean of the images' own, each at most 100; ssim a "
-        "mean over images"
-    )
-
-
-def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
-    """What the network sees of images: the same for every run and every method."""
-    key = jax.random.key(base.TEST_SEED)
-    run = jax.jit(corrupt)
-    return np.concatenate(
-        [
-            np.asarray(run(jax.random.fold_in(key, i), jaxae.as_float(x[i : i + BATCH])))
-            for i in range(0, len(x), BATCH)
-        ]
+        f"{about}; {task.description}; {name} likelihood{averaged}; mse per value in [0, 1] after "
+        "clipping; psnr in dB of the mean mse, image_psnr the mean over images, each at most 100; ssim "
+        "the mean over images"
     )
 
 
 def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
-    """What a model makes of what it sees, averaged over so many symmetries."""
-    # The network is compiled once for all symmetries, and for as many images as a cache can hold.
-    reconstruct = jax.jit(functools.partial(jaxae.reconstruct, model))
+    """The model as a function of what it sees, averaged over this number of symmetries."""
+
+    @jax.jit
+    def reconstruct(params: Any, x: jax.Array) -> jax.Array:
+        # Clipped before the mean, so that each symmetry contributes an image.
+        return jnp.clip(jaxae.reconstruct(model, params, x), 0, 1)
+
     paint = jaxae.augmentations.self_ensemble(lambda x: reconstruct(params, x), count)
     return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
-
-
-def measure(
-    pairs: tuple[np.ndarray, np.ndarray], paint: Painter, scores: Scores
-) -> dict[str, float]:
-    """How near images come to the truth, each image clipped to [0, 1]."""
-    seen, truth = pairs
-    fits = min(truth.shape[1:3]) >= SSIM_WINDOW
-    parts: dict[str, list[np.ndarray]] = {}
-    values = math.prod(truth.shape[1:])
-    for i in range(0, len(truth), BATCH):
-        x, x_seen = (jaxae.as_float(part[i : i + BATCH]) for part in (truth, seen))
-        y = jnp.clip(jnp.asarray(paint(x_seen)), 0, 1)
-        found = {"mse": jaxae.analysis.squared_error(x, y) / values}
-        if fits:
-            found["ssim"] = jaxae.analysis.ssim(x, y)
-        for name, score in (found | dict(scores(x, y, x_seen))).items():
-            parts.setdefault(name, []).append(np.asarray(score))
-    every = {name: np.concatenate(part) for name, part in parts.items()}
-    results = jaxae.training.means(every)
-    results["psnr"] = jaxae.analysis.psnr(results["mse"])
-    own = -10 * np.log10(np.maximum(every["mse"], LEAST_ERROR))
-    results["image_psnr"] = float(own.mean(dtype=np.float64))
-    if "hole_values" in every:
-        # Holes differ in size: the error of all missing values together.
-        error = float(every["hole_error"].sum(dtype=np.float64))
-        results["hole_mse"] = error / float(every["hole_values"].sum(dtype=np.float64))
-        results["hole_psnr"] = jaxae.analysis.psnr(results["hole_mse"])
-        del results["hole_error"], results["hole_values"]
-    return results
 
 
 def draw(
@@ -300,19 +260,19 @@ def draw(
     run: Run,
     task: Task,
     test: tuple[np.ndarray, np.ndarray],
-    answer: Painter,
-    rivals: Mapping[str, Painter],
+    paint: Painter,
+    baselines: Mapping[str, Painter],
 ) -> None:
-    """What was seen, what was made of it, the truth, and what the rivals made of it."""
-    chosen = base.spread(len(test[0]), 10)
+    """Draws inputs, results, true images, and the results of the baselines."""
+    chosen = datasets.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
-    shown = np.asarray(task.look(x))
-    others = {k: np.clip(np.asarray(paint(x)), 0, 1) for k, paint in rivals.items()}
-    # A rival that leaves the input as it is gives it its name.
+    shown = np.asarray(task.displayed(x))
+    others = {k: np.clip(np.asarray(method(x)), 0, 1) for k, method in baselines.items()}
+    # A baseline that returns its input has no row of its own: its name is added to that of the input.
     same = [name for name, image in others.items() if np.array_equal(image, shown)]
     rows = {" ".join(["input", *(f"({name})" for name in same)]): shown}
-    rows |= {task.answer: np.clip(answer(x), 0, 1), "truth": np.asarray(truth)}
+    rows |= {task.result: np.clip(paint(x), 0, 1), "truth": np.asarray(truth)}
     rows |= {name: image for name, image in others.items() if name not in same}
     rows = {name.replace("_", " "): image for name, image in rows.items()}
-    title = f"{Path(config.dataset).name}: {task.words}"
-    figures.rows(rows, run.figures / f"{task.answer}.png", title=title)
+    title = f"{Path(config.dataset).name}: {task.description}"
+    figures.rows(rows, run.figures / f"{task.result}.png", title=title)

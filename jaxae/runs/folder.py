@@ -24,9 +24,9 @@ import jax
 import numpy as np
 
 from jaxae import __version__
-from jaxae.training.checkpoints import Checkpoints
-from jaxae.runtime.files import atomic_write
 from jaxae.data.streams import Stream
+from jaxae.runtime.files import atomic_write
+from jaxae.training.checkpoints import Checkpoints
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 

@@ -1,0 +1,142 @@
+"""An experiment as a command: its arguments, its errors in one line, its results as a table."""
+
+import atexit
+import contextlib
+import io
+import os
+import re
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import jax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxae.runs.folder import Run
+from jaxae.runtime import processes
+from jaxae.runtime import supervisor as watched
+from jaxae.runtime.files import exclusive
+from jaxae.training.fitting import Interrupted
+
+_ASIDE = contextlib.ExitStack()
+atexit.register(_ASIDE.close)
+
+ConfigT = TypeVar("ConfigT", bound=Any)
+
+
+def temporary_directory() -> str:
+    """A folder that is removed when the process ends, by way of :func:`command` or not."""
+    return _ASIDE.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
+
+
+MENDED = (ValueError, OSError, MemoryError)
+
+
+def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | None) -> None:
+    """Runs an experiment from the command line.
+
+    The exit code is 0; 2, with one line on standard error, for anything the user can mend; 130
+    after an interruption.
+    """
+    parsed = None
+    try:
+        parsed = _parse(config, doc)
+        if parsed.distributed:
+            watched.watch()
+            processes.connect()
+        main(parsed)
+    except (*MENDED, jax.errors.JaxRuntimeError, processes.GoneError) as error:
+        message = " ".join(str(error).split())
+        together = parsed is not None and parsed.distributed
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
+            message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
+        elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
+            raise
+        elif together and processes.is_gone(error):
+            message = watched.gone(message[:120])
+        if together:
+            watched.last_words(f"error: {message}")
+            # Not by way of JAX, which would wait for the others: they notice, and stop too.
+            if processes.is_first():
+                time.sleep(3)  # it is who the others ask: first let them see that it has stopped
+            _ASIDE.close()
+            os._exit(2)
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt as stop:
+        print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception:
+        if parsed is None or not parsed.distributed:
+            raise
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(watched.BROKEN)  # as above
+
+
+def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(config, description=doc, config=(tyro.conf.AvoidSubcommands,))
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        # tyro explains itself in a box; what is wrong is in its first lines.
+        lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in errors.getvalue().splitlines()]
+        kept = []
+        for line in lines[1:]:
+            if not line:
+                break
+            kept.append(line)
+        raise ValueError(f"{' '.join(kept) or ' '.join(lines)} (see --help)") from None
+
+
+@contextlib.contextmanager
+def resumable(run: Run) -> Iterator[None]:
+    """Around all that happens in a run: one process at a time, and an interruption says how to go on."""
+
+    def stop_now(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop_now) if main_thread else None
+    try:
+        with contextlib.ExitStack() as stack:
+            processes.raise_together(lambda: stack.enter_context(exclusive(run.directory)))
+            yield
+    except KeyboardInterrupt as stop:
+        done = str(stop) if isinstance(stop, Interrupted) else "what was saved is kept"
+        where = shlex.quote(str(run.shared))
+        raise Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
+
+
+def report(run: Run, results: Mapping[str, Any]) -> None:
+    """Prints the results as a table, and where the run is."""
+    if not processes.is_first():
+        return
+    table = Table(show_header=False)
+    for name, value in results.items():
+        if name != "protocol":
+            table.add_row(name, _number(value))
+    console = Console()
+    console.print(table)
+    console.print(str(results.get("protocol", "")), soft_wrap=True, highlight=False)
+    console.print(f"run folder: {run.directory}", soft_wrap=True, highlight=False)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
+    return str(value)
