@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.runtime import sharding
 from jaxae.runtime.devices import compiler_options
-from jaxae.training.batches import Data, count
+from jaxae.training.batches import Data, check_per_example, count
 
 Score = Callable[[Params, PRNGKeyArray, Any], Mapping[str, Array]]
 """Measures of each example of a batch, `(params, key, batch) -> {name: [b]}`. The batch is an array where
@@ -86,7 +85,7 @@ def make_scores(
             # An array stays one: many scores are functions of images alone.
             batch = as_batch(taken) if isinstance(data, Batch) else as_batch(taken).x
             scores = score(params, jax.random.fold_in(key, i), batch)
-            chex.assert_shape(list(scores.values()), (size,))
+            check_per_example(scores, size)
             return None, dict(scores)
 
         _, scores = jax.lax.scan(body, None, (jnp.arange(batches), indices))
