@@ -1,8 +1,8 @@
-"""`python -m benchmarks.devices`: many devices, other places for the images, and what saving costs.
+"""`python -m benchmarks.devices`: several devices, placements of the images, and the cost of saving.
 
-The losses of the same training on 1, 2, 4 and 8 devices that are simulated on this processor (so that
-what they agree to is real, and their speed is not); images/s of the training by where its images are;
-and what it costs to save after an epoch, beside epochs of the same training that have nothing to save.
+The losses of one training on 1, 2, 4 and 8 devices, which are simulated on this processor, so that
+their agreement is real and their speed is not; images/s for each placement of the images; and the cost
+of a save after an epoch, beside epochs of the same training without one.
 """
 
 import json
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,12 +18,12 @@ import optax
 
 import jaxae
 from benchmarks import ours
-from benchmarks.throughput import machine
+from benchmarks.environment import machine, save
 from benchmarks.workloads import WORKLOADS
 
 
 def trained(n: int, epochs: int, row: str = "mlp-vae", images: object = None, **options: object):
-    """A fit of a workload to `n` digits, and its seconds without compilation."""
+    """A workload fitted to `n` digits, and its seconds without compilation."""
     if images is None:
         digits = jaxae.load("mnist5k").train.images
         images = np.resize(digits, (n, *digits.shape[1:]))
@@ -43,14 +42,14 @@ def trained(n: int, epochs: int, row: str = "mlp-vae", images: object = None, **
 
 
 def devices(count: int, shard_params: bool) -> dict[str, float]:
-    """The loss of each of three epochs, on so many devices."""
+    """The loss of each of three epochs on this number of devices."""
     assert jax.device_count() == count
     fitted, _ = trained(4000, 3, shard_params=shard_params)
     return {f"epoch {i}": r["train/loss"] for i, r in enumerate(fitted.history, 1)}
 
 
 def placements() -> dict[str, float]:
-    """Images/s by where the images are."""
+    """Images/s for each placement of the images."""
     streamed = jaxae.load("mnist5k", stream=True).train.images
     speeds = {}
     for name in ("device", "host", "stream"):
@@ -62,11 +61,11 @@ def placements() -> dict[str, float]:
 
 
 def saving(row: str, n: int, rounds: int = 25) -> dict[str, float]:
-    """What it costs to save after every epoch of MNIST, 60,000 images.
+    """The cost of saving after every epoch of MNIST, 60,000 images.
 
-    A save costs what it costs, however long an epoch is: short epochs, of `n` images, show it best where
-    the machine is not quiet. Of four epochs the first ends in a save; while it is written the second
-    trains; the other two have nothing to do with it.
+    The cost does not depend on the length of an epoch, and is measured best with short epochs, of `n`
+    images. The first of every four epochs ends with a save, which is written while the second trains;
+    the other two are the reference.
     """
     marks = []
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +75,7 @@ def saving(row: str, n: int, rounds: int = 25) -> dict[str, float]:
             row,
             checkpoints=jaxae.Checkpoints(folder),
             checkpoint_every=4 * (n // 128),
-            on_epoch=lambda record, state: marks.append(time.perf_counter()),
+            on_epoch=lambda *_: marks.append(time.perf_counter()),
         )
     seconds = np.diff(marks)[6:][: 4 * (rounds - 1)].reshape(-1, 4)  # the first save compiles
     costs = seconds[:, 0] + seconds[:, 1] - seconds[:, 2] - seconds[:, 3]
@@ -85,7 +84,7 @@ def saving(row: str, n: int, rounds: int = 25) -> dict[str, float]:
 
 
 def in_a_process(call: str, count: int = 1) -> dict[str, float]:
-    """With so many devices."""
+    """Runs a call in a new process with this number of devices."""
     flags = os.environ.get("XLA_FLAGS", "")
     code = f"import json; from benchmarks import devices; print(json.dumps(devices.{call}))"
     done = subprocess.run(
@@ -100,7 +99,7 @@ def in_a_process(call: str, count: int = 1) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measures, prints, keeps the figures as JSON, and returns 1 if losses differ or saving costs more."""
+    """Measures, prints and keeps the figures as JSON; returns 1 if losses differ or saving costs 3 %."""
     figures: dict[str, dict[str, float]] = {}
     calls = [(f"devices({n}, {s})", n) for s in (False, True) for n in (1, 2, 4, 8)]
     calls += [
@@ -119,10 +118,7 @@ def main() -> int:
     print(
         f"losses differ by {apart:.1e} at most; saving after every epoch costs {costs:.1%} at most"
     )
-    about = machine()
-    stamp = str(about["date"]).replace(":", "").replace("+0000", "")
-    path = Path("benchmarks/results") / f"devices-{stamp}.json"
-    path.write_text(json.dumps({**about, "figures": figures}, indent=1) + "\n")
+    save("devices", machine(), {"figures": figures})
     return 0 if apart < 1e-5 and costs < 0.03 else 1
 
 

@@ -1,20 +1,19 @@
-"""Kills, damages and interrupts training runs, and counts how many go on to the result of an undisturbed one.
+"""Kills, interrupts and damages training runs, and counts those that reach the undisturbed result.
 
     python -m benchmarks.faults --kills 200
 
-A small VAE is trained on real digits, with validation, early stopping and a checkpoint every few steps,
-in a process of its own; and again and again something happens to it:
+A small VAE is trained on real digits in a process of its own, with validation, early stopping and a
+checkpoint every few steps. It is disturbed repeatedly by one of these faults:
 
 - SIGKILL at a random moment: while it starts, compiles, trains, or writes;
-- SIGTERM, after which it saves and says how to go on;
-- SIGKILL and damage to the newest checkpoint: a file cut short, a bit flipped, a file or half of all files
-  removed.
+- SIGTERM, after which it saves and prints how to resume;
+- SIGKILL and damage to the newest checkpoint: a truncated file, a flipped bit, a removed file, or half of
+  all files removed.
 
-After each of these the run must go on from the newest sound checkpoint (what was trained beyond it is
-done again; what was lost of it, or before it, is counted), with exactly the state that the undisturbed
-run had after so many steps; and in the end parameters, optimizer, best parameters and metrics.jsonl must
-be those of the undisturbed run, bit for bit. The last line says how many survived; the exit code is 1
-unless all did and nothing was lost.
+After each fault the run must resume from the newest intact checkpoint, with exactly the state that the
+undisturbed run had at that step; steps lost before that checkpoint are counted. In the end the parameters,
+the optimizer, the best parameters and metrics.jsonl must be those of the undisturbed run, bit for bit. The
+last line reports how many faults were survived; the exit code is 1 unless all were and nothing was lost.
 """
 
 import dataclasses
@@ -34,22 +33,22 @@ from pathlib import Path
 from typing import Any
 
 EPOCHS, BATCH, EVERY = 6, 64, 7
-"""Of the training: 6 epochs of 18 steps, saved every 7 steps, so that most saves are within an epoch."""
+"""6 epochs of 18 steps, saved every 7 steps, so that most saves are within an epoch."""
 DAMAGES = ("cut", "flipped", "removed", "halved")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Flags of the faults."""
+    """Disturbs training runs."""
 
     kills: int = 200
-    """How often something happens: of ten times seven kills, one interruption, two damaged checkpoints."""
+    """Number of faults: seven in ten are kills, one is an interruption, two damage a checkpoint."""
     seed: int = 0
-    """Of what happens when."""
+    """Seed of the kinds and times of faults."""
 
 
 def train(folder: str, pipe: Connection) -> None:
-    """Trains in this process, and reports through the pipe what it goes on from and where it ends."""
+    """Trains in this process, and reports through the pipe where it starts and how it ends."""
     import jax
     import numpy as np
     import optax
@@ -64,12 +63,12 @@ def train(folder: str, pipe: Connection) -> None:
         jaxae.networks.mlp_encoder(8, (32,), dropout=0.1),
         jaxae.networks.mlp_decoder((8, 8, 1), (32,)),
         jaxae.likelihoods.bernoulli(),
-        code=4,
+        latent_dim=4,
     )
     run = Run(folder, {"epochs": EPOCHS})
     restore = run.checkpoints.restore
 
-    def told(state: Any, best: Any) -> Any:
+    def restore_and_report(state: Any, best: Any) -> Any:
         saved = restore(state, best)
         found = (0, None) if saved is None else (int(saved.state.step), sums(saved.state))
         pipe.send(("from", *found))
@@ -81,7 +80,7 @@ def train(folder: str, pipe: Connection) -> None:
     write = run.checkpoints.writer
 
     @contextmanager
-    def telling() -> Iterator[Any]:
+    def report_and_write() -> Iterator[Any]:
         with write() as save:
 
             def saving(step: int, state: Any, best: Any, meta: dict[str, Any]) -> None:
@@ -90,8 +89,8 @@ def train(folder: str, pipe: Connection) -> None:
 
             yield saving
 
-    run.checkpoints.restore = told  # type: ignore[method-assign]
-    run.checkpoints.writer = telling  # type: ignore[method-assign]
+    run.checkpoints.restore = restore_and_report  # type: ignore[method-assign]
+    run.checkpoints.writer = report_and_write  # type: ignore[method-assign]
     try:
         fitted = jaxae.fit(
             model,
@@ -103,10 +102,10 @@ def train(folder: str, pipe: Connection) -> None:
             validation=digits.validation.images,
             transform=jaxae.data.binarize,
             patience=EPOCHS - 1,
-            average=0.9,
+            ema=0.9,
             checkpoints=run.checkpoints,
             checkpoint_every=EVERY,
-            on_epoch=lambda record, state: run.log(record),
+            on_epoch=lambda record, *_: run.log(record),
             progress=False,
         )
     except jaxae.Interrupted:
@@ -117,11 +116,11 @@ def train(folder: str, pipe: Connection) -> None:
 
 
 class Trainer:
-    """A training process and what it has said."""
+    """A training process and the messages that it has sent."""
 
     def __init__(self, folder: Path):
         context = multiprocessing.get_context("forkserver")
-        # Imported once, and not for every process.
+        # Imported once, not in every process.
         context.set_forkserver_preload(["jaxae", "orbax.checkpoint", "tensorflow_datasets"])
         self._pipe, theirs = context.Pipe(duplex=False)
         self._process = context.Process(target=train, args=(str(folder), theirs), daemon=True)
@@ -130,7 +129,7 @@ class Trainer:
         self.said: list[tuple[Any, ...]] = []
 
     def listen(self, seconds: float | None = None) -> bool:
-        """Until it has ended, or for so long; says whether it has ended."""
+        """Receives messages until the process ends or the time is up; returns whether it has ended."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -143,25 +142,25 @@ class Trainer:
                 return True
 
     def send(self, number: signal.Signals) -> None:
-        """A signal, and what it still says."""
+        """Sends a signal, and receives the last messages."""
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
         self.listen()
 
     @property
     def came_from(self) -> tuple[int, list[int] | None] | None:
-        """The step it went on from, and the checksums of the state there; None if it did not get so far."""
+        """The step it resumed from and the checksums of its state; None if it ended before that."""
         found = [said[1:] for said in self.said if said[0] == "from"]
         return found[0] if found else None
 
     @property
     def ended(self) -> str:
-        """How it ended, by its own account."""
+        """How it ended: "done", "stopped", or "killed" where it sent no message."""
         return self.said[-1][0] if self.said else "killed"
 
 
 def saved_steps(folder: Path) -> list[int]:
-    """The steps of the complete checkpoints, newest first, seen from outside."""
+    """The steps of the complete checkpoints, newest first, read from the folder."""
     checkpoints = folder / "checkpoints"
     names = [path.name for path in checkpoints.iterdir()] if checkpoints.exists() else []
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
@@ -184,7 +183,7 @@ def damage(folder: Path, kind: str, draw: random.Random) -> None:
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without what depends on the clock."""
+    """The lines of metrics.jsonl without the values that depend on the clock."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [
         {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
@@ -193,7 +192,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
-    """Of each disturbed run how often something happened, how often it went on, and the steps lost."""
+    """For each disturbed run: the number of faults, how many it survived, and the steps lost."""
     undisturbed = home / "undisturbed"
     Trainer(undisturbed).listen()  # also fills the caches
     shutil.rmtree(undisturbed)
@@ -202,7 +201,7 @@ def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
     trainer.listen()
     whole = time.monotonic() - started
     expected = json.loads((undisturbed / "results.json").read_text())
-    # What the undisturbed run had after so many steps; and, where one was stopped by a signal, the others.
+    # Checksums of the state at each step, of the undisturbed run and of runs stopped by a signal.
     states: dict[int, list[int] | None] = {0: None}
     states |= {said[1]: said[2] for said in trainer.said if said[0] == "saves"}
     draw = random.Random(config.seed)
@@ -210,9 +209,9 @@ def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
     while happened < config.kills:
         number += 1
         folder, faults, survived, lost = home / str(number), 0, 0, 0
-        sound = 0  # the step that it has to go on from
-        pending = 0  # what has happened and was not seen to be survived
-        hurt: set[int] = set()  # the steps of damaged checkpoints that nobody has looked at yet
+        sound = 0  # the step that it has to resume from
+        pending = 0  # faults that it has not yet been seen to survive
+        hurt: set[int] = set()  # the steps of damaged checkpoints that it has not yet met
         while True:
             trainer = Trainer(folder)
             act = happened < config.kills
@@ -230,7 +229,7 @@ def runs(config: Config, home: Path) -> Iterator[tuple[int, int, int]]:
             if trainer.ended == "done":
                 break
             if over and trainer.ended != "stopped":
-                break  # it fell by itself
+                break  # it failed without a fault
             faults, pending, happened = faults + 1, pending + 1, happened + 1
             steps = saved_steps(folder)
             if kind == "damage" and len(set(steps) - hurt) > 1:

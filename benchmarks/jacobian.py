@@ -1,8 +1,8 @@
 """`python -m benchmarks.jacobian`: the modes of the Jacobian penalty, beside those of torch.func.
 
-What is timed is the gradient of the mean squared norm with respect to an MLP's parameters, as a
-contractive penalty needs it, over sizes of (input, hidden, code). Each contender is a process of its
-own; rounds go through all of them in turn. Ratios are to the forward mode of the same size.
+It times the gradient of the mean squared norm of an MLP's Jacobian with respect to its parameters, as
+a contractive penalty needs it, for several sizes of (input, hidden, code). Each contender is a process
+of its own, and every round runs all of them in turn. Ratios are to the forward mode of the same size.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from typing import Any
 
 import tyro
 
-from benchmarks.throughput import machine
+from benchmarks.environment import RESULTS, machine, save
 
 SIZES = (
     (64, 256, 8),
@@ -28,7 +28,7 @@ SIZES = (
     (784, 512, 784),
     (3072, 128, 16),
 )
-"""Values of an image, units of the hidden layer (0: there is none), values of a code."""
+"""Values of an image, units of the hidden layer (0: no hidden layer), dimensions of the code."""
 BATCH = 64
 JAXAE = ("forward", "reverse", "hutchinson")
 TORCH = ("torch forward", "torch reverse")
@@ -44,7 +44,7 @@ class Config:
     """
 
     rounds: int = 5
-    out: Path = Path("benchmarks/results")
+    out: Path = RESULTS
 
 
 def jaxae_step(mode: str, inputs: int, hidden: int, code: int) -> Callable[[], float]:
@@ -53,7 +53,7 @@ def jaxae_step(mode: str, inputs: int, hidden: int, code: int) -> Callable[[], f
     import jax.numpy as jnp
 
     import jaxae
-    from jaxae.training.step import compiler_options
+    from jaxae.runtime.devices import compiler_options
 
     encoder = jaxae.networks.mlp_encoder(code, (hidden,) if hidden else (), activation=jnp.tanh)
     encoder = jaxae.networks.activate(encoder, jax.nn.sigmoid)
@@ -104,13 +104,13 @@ def torch_step(mode: str, inputs: int, hidden: int, code: int) -> Callable[[], f
 
 
 def serve(contender: str, size: str) -> None:
-    """Answers each line of standard input with a time and the peak of the memory."""
+    """Answers each line of standard input with a time and the peak memory."""
     import resource
 
     inputs, hidden, code = json.loads(size)
     try:
         make = torch_step if contender in TORCH else jaxae_step
-        make(contender, 8, 8, 4)()  # imports and starts everything
+        make(contender, 8, 8, 4)()  # so that imports do not count
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         once = make(contender, inputs, hidden, code)
         once()
@@ -125,7 +125,7 @@ def serve(contender: str, size: str) -> None:
 
 
 def compare(size: tuple[int, int, int], rounds: int) -> dict[str, Any]:
-    """Medians of all contenders at one size, interleaved."""
+    """Medians of all contenders at one size, from interleaved runs."""
     found: dict[str, Any] = {}
     with ExitStack() as stack:
         processes = {}
@@ -141,7 +141,11 @@ def compare(size: tuple[int, int, int], rounds: int) -> dict[str, Any]:
             stack.enter_context(process)
             assert process.stdout is not None
             line = process.stdout.readline()
-            answer = json.loads(line) if line else {"skipped": "it stopped (out of memory?)"}
+            answer = (
+                json.loads(line)
+                if line
+                else {"skipped": "the process ended, perhaps out of memory"}
+            )
             if "ready" in answer:
                 processes[name] = process
             else:
@@ -175,11 +179,7 @@ def main(config: Config) -> None:
             for name, v in found.items()
         )
         print(f"{size}: {shown}", flush=True)
-    about = machine()
-    stamp = str(about["date"]).replace(":", "").replace("+0000", "")
-    config.out.mkdir(parents=True, exist_ok=True)
-    path = config.out / f"jacobian-{stamp}.json"
-    path.write_text(json.dumps({**about, "batch": BATCH, "figures": figures}, indent=1) + "\n")
+    save("jacobian", machine(), {"batch": BATCH, "figures": figures}, config.out)
 
 
 if __name__ == "__main__":

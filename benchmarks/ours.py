@@ -1,4 +1,4 @@
-"""Training with jaxae: what `fit` reports of itself."""
+"""Training with jaxae, at the speed that `fit` reports."""
 
 from collections.abc import Callable
 
@@ -26,22 +26,27 @@ class Sigmoids(nn.Module):
 
 def model(workload: Workload, name: str) -> jaxae.Autoencoder:
     """The model of a workload."""
-    kind, shape, widths, code = workload.kind, workload.shape, workload.widths, workload.code
+    kind, shape, widths, latent_dim = (
+        workload.kind,
+        workload.shape,
+        workload.widths,
+        workload.latent_dim,
+    )
     if kind == "conv_vae":
-        encoder = jaxae.networks.conv_encoder(2 * code, widths, activation=nn.relu)
+        encoder = jaxae.networks.conv_encoder(2 * latent_dim, widths, activation=nn.relu)
         decoder = jaxae.networks.conv_decoder(shape, widths[::-1], activation=nn.relu)
-        return jaxae.vae(encoder, decoder, code=code)
+        return jaxae.vae(encoder, decoder, latent_dim=latent_dim)
     if kind == "contractive":
-        encoder = jaxae.networks.linen(Sigmoids((*widths, code)))
+        encoder = jaxae.networks.linen(Sigmoids((*widths, latent_dim)))
         decoder = jaxae.networks.mlp_decoder(shape, widths[::-1], activation=nn.sigmoid)
         base = jaxae.autoencoder(encoder, decoder, jaxae.likelihoods.bernoulli())
         return jaxae.contractive(base, 0.1, mode=MODES[name])
     twice = 1 if kind == "deep_ae" else 2
-    encoder = jaxae.networks.mlp_encoder(twice * code, widths, activation=nn.relu)
+    encoder = jaxae.networks.mlp_encoder(twice * latent_dim, widths, activation=nn.relu)
     decoder = jaxae.networks.mlp_decoder(shape, widths[::-1], activation=nn.relu)
     if kind == "deep_ae":
         return jaxae.autoencoder(encoder, decoder, jaxae.likelihoods.bernoulli())
-    vae = jaxae.vae(encoder, decoder, code=code)
+    vae = jaxae.vae(encoder, decoder, latent_dim=latent_dim)
     return jaxae.importance_weighted(vae, IMPORTANCE_SAMPLES) if kind == "iwae" else vae
 
 
@@ -66,7 +71,7 @@ def trainer(workload: Workload, name: str, images: np.ndarray) -> Callable[[], f
 
 
 def flax_trainer(workload: Workload, images: np.ndarray) -> Callable[[], float]:
-    """The style of Flax's own example: a jitted step, and batches of numpy from the host."""
+    """Training in the style of the Flax examples: a jitted step, and NumPy batches from the host."""
     import time
 
     import jax.numpy as jnp
@@ -82,7 +87,7 @@ def flax_trainer(workload: Workload, images: np.ndarray) -> Callable[[], float]:
                 x = x.reshape(b, -1)
             else:
                 x = nn.relu(nn.Dense(workload.widths[0])(x.reshape(b, -1)))
-            mean, log_var = nn.Dense(workload.code)(x), nn.Dense(workload.code)(x)
+            mean, log_var = nn.Dense(workload.latent_dim)(x), nn.Dense(workload.latent_dim)(x)
             z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
             if workload.kind == "conv_vae":
                 y = nn.relu(nn.Dense(int(np.prod(small)))(z)).reshape(b, *small)
@@ -116,7 +121,7 @@ def flax_trainer(workload: Workload, images: np.ndarray) -> Callable[[], float]:
     def run() -> float:
         nonlocal params, opt_state
         b, key = workload.batch, jax.random.key(2)
-        # Its convolutions are so slow that an epoch would take minutes.
+        # An epoch with these convolutions would take minutes.
         steps = min(workload.images, 640 if workload.kind == "conv_vae" else workload.images) // b
         started = time.perf_counter()
         for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The peers: a clean torch loop with the data in memory, torch.func, and pythae's trainer."""
+"""Other libraries: a torch loop with the data in memory, torch.func, and pythae's trainer."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ class TorchVae(nn.Module):
     def __init__(self, workload: Workload):
         super().__init__()
         self.kind = workload.kind
-        (h, w, c), widths, code = workload.shape, workload.widths, workload.code
+        (h, w, c), widths, code = workload.shape, workload.widths, workload.latent_dim
         twice = 1 if workload.kind == "deep_ae" else 2
         layers: list[nn.Module] = []
         if workload.kind == "conv_vae":
@@ -80,7 +80,7 @@ class TorchContractive(nn.Module):
 
     def __init__(self, workload: Workload, mode: str):
         super().__init__()
-        sizes = (math.prod(workload.shape), *workload.widths, workload.code)
+        sizes = (math.prod(workload.shape), *workload.widths, workload.latent_dim)
         layers: list[nn.Module] = []
         for a, b in zip(sizes, sizes[1:], strict=False):
             layers += [nn.Linear(a, b), nn.Sigmoid()]
@@ -107,7 +107,7 @@ class TorchContractive(nn.Module):
 def torch_trainer(
     workload: Workload, name: str, images: np.ndarray, variant: str
 ) -> Callable[[], float]:
-    """A clean loop, with the data in memory as bytes, and Adam fused."""
+    """A torch loop with the data in memory as bytes, and fused Adam."""
     torch.manual_seed(0)
     data = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     contractive = workload.kind == "contractive"
@@ -140,7 +140,7 @@ def torch_trainer(
 
 
 def pythae_trainer(workload: Workload, images: np.ndarray) -> Callable[[], float]:
-    """Its own trainer and MLP, with the widths of the others."""
+    """Training with pythae's own trainer, and an MLP with the widths of the other contenders."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -148,7 +148,7 @@ def pythae_trainer(workload: Workload, images: np.ndarray) -> Callable[[], float
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
     c, h, w = workload.shape[2], *workload.shape[:2]
-    pixels, (hidden,), code = c * h * w, workload.widths, workload.code
+    pixels, (hidden,), code = c * h * w, workload.widths, workload.latent_dim
 
     class Encoder(BaseEncoder):
         def __init__(self):

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.scaling`: how cost grows, and what is not training.
+"""`python -m benchmarks.scaling`: how cost grows with sizes, and the cost of other work than training.
 
-Images/s and memory against batch size and data size; many models in one program against one after
+Images/s and memory against batch size and data size; several models in one program and one after
 the other; loading MNIST; the importance-sampled likelihood.
 """
 
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,14 +18,14 @@ import optax
 
 import jaxae
 from benchmarks import ours
-from benchmarks.throughput import machine
+from benchmarks.environment import machine, save
 from benchmarks.workloads import WORKLOADS
 
 ROW = "mlp-vae"
 
 
 def train(batch: int, n: int) -> dict[str, float]:
-    """Median speed of some epochs over `n` digits, and the memory that the process has used."""
+    """Median speed of some epochs of `n` digits, and the peak memory of the process."""
     digits = jaxae.load("mnist5k").train.images
     images = np.resize(digits, (n, *digits.shape[1:]))
     fitted = jaxae.fit(
@@ -77,7 +76,7 @@ def likelihood(samples: int, images: int) -> dict[str, float]:
 
 
 def loading() -> dict[str, float]:
-    """Seconds of loading MNIST, the first time and after that."""
+    """Seconds to load MNIST, the first time and from the cache."""
     with tempfile.TemporaryDirectory() as cache:
         os.environ["JAXAE_CACHE"] = cache
         seconds = {}
@@ -89,7 +88,7 @@ def loading() -> dict[str, float]:
 
 
 def in_a_process(call: str) -> dict[str, float]:
-    """So that one measurement does not see the memory of another."""
+    """Runs a call in a new process, so that its peak memory is its own."""
     code = f"import json; from benchmarks import scaling; print(json.dumps(scaling.{call}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -107,10 +106,7 @@ def main() -> None:
         figures[call] = in_a_process(call)
         shown = (f"{k} {v:,.2f}" if isinstance(v, float) else v for k, v in figures[call].items())
         print(f"{call:26}", "  ".join(shown), flush=True)
-    about = machine()
-    stamp = str(about["date"]).replace(":", "").replace("+0000", "")
-    path = Path("benchmarks/results") / f"scaling-{stamp}.json"
-    path.write_text(json.dumps({**about, "figures": figures}, indent=1) + "\n")
+    save("scaling", machine(), {"figures": figures})
 
 
 if __name__ == "__main__":

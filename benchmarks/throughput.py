@@ -1,14 +1,15 @@
-"""`python -m benchmarks.throughput`: training speed beside the peers, in one interleaved run.
+"""`python -m benchmarks.throughput`: training speed beside other libraries, in one interleaved run.
 
-Each contender is a process of its own that waits while another runs; rounds go through all of them
-in turn, so that a machine that speeds up or slows down does so for everybody. Figures are medians
-over the rounds, and ratios are to the fastest of the torch variants.
+Each contender is a process of its own that waits while another runs. Every round runs all of them in
+turn, so that a machine that slows down slows down all of them. Figures are medians over the rounds, and
+ratios are to the fastest of the torch variants.
+
+    python -m benchmarks.throughput --rows mlp-vae conv-vae start --tree ../before
+
+compares this checkout with another one instead, such as an earlier commit in a git worktree.
 """
 
 import dataclasses
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -16,13 +17,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import tyro
 
+from benchmarks.contenders import Contender, environment, take_turns
+from benchmarks.environment import RESULTS, commit, machine, save
 from benchmarks.workloads import WORKLOADS, Workload
 
 TARGETS = {
@@ -48,67 +49,23 @@ jaxae.fit(model(WORKLOADS["mlp-vae"], "mlp-vae"), images, optimizer=optax.adam(1
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Times jaxae beside its peers.
+    """Times jaxae beside other libraries, or beside another checkout.
 
     Attributes:
       rows: what to time (all of it when nothing is named).
       rounds: how often each contender runs.
+      tree: another checkout of this repository to compare with, in place of the other libraries.
       out: folder for the figures as JSON.
     """
 
     rows: tuple[str, ...] = ()
     rounds: int = 5
-    out: Path = Path("benchmarks/results")
+    tree: Path | None = None
+    out: Path = RESULTS
 
 
-class Contender:
-    """A worker process."""
-
-    def __init__(self, name: str, row: str):
-        command = [sys.executable, "-m", "benchmarks.worker", name, row]
-        self.name = name
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.speeds: list[float] = []
-        self.peak_mib = 0.0
-        answer = self._answer()
-        self.skipped: str | None = answer.get("skipped")
-
-    def run(self) -> None:
-        stdin = cast(IO[str], self.process.stdin)
-        stdin.write("run\n")
-        stdin.flush()
-        answer = self._answer()
-        self.speeds.append(answer["speed"])
-        self.peak_mib = answer["peak_mib"]
-
-    def _answer(self) -> dict[str, Any]:
-        line = cast(IO[str], self.process.stdout).readline()
-        if not line:
-            _, errors = self.process.communicate()
-            last = errors.strip().splitlines()[-1] if errors else "it ended"
-            raise SystemExit(f"{self.name} failed: {last}")
-        return json.loads(line)
-
-    def __enter__(self) -> "Contender":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.communicate()
-
-    @property
-    def speed(self) -> float:
-        return statistics.median(self.speeds)
-
-
-class Verdict:
-    """The rows with a target, and how many of them were met."""
+class Targets:
+    """The rows that have a target, and whether they met it."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, float, str, bool]] = []
@@ -118,21 +75,40 @@ class Verdict:
         print(f"  {'met ' if met else 'MISSED'} {title}: {value:.2f} ({target})", flush=True)
 
 
-def compare(row: str, rounds: int, verdict: Verdict) -> dict[str, Any]:
-    """Times everybody on one workload."""
+def compare(row: str, rounds: int, targets: Targets) -> dict[str, Any]:
+    """Times all contenders on one workload."""
     workload = WORKLOADS[row]
-    print(f"\n{workload.title}", flush=True)
+    figures = measure(row, rounds, ("jaxae", "matmul", *workload.peers))
+    check_targets(row, workload, figures, targets)
+    return figures
+
+
+def compare_trees(row: str, rounds: int, tree: Path) -> dict[str, Any]:
+    """Times this checkout and another one on one workload."""
+    figures = measure(row, rounds, ("jaxae",), tree)
+    own, other = (found["runs"] for found in figures.values())
+    # Two runs of one round are close in time: their ratio varies less than the speeds.
+    ratios = [a / b for a, b in zip(own, other, strict=True)]
+    print(
+        f"  {statistics.median(ratios):.3f} times the speed of {tree.name} "
+        f"({min(ratios):.3f} - {max(ratios):.3f})",
+        flush=True,
+    )
+    return figures
+
+
+def measure(
+    row: str, rounds: int, names: Sequence[str], tree: Path | None = None
+) -> dict[str, Any]:
+    """The speeds of contenders on one workload, and of the first of them in another checkout."""
+    print(f"\n{WORKLOADS[row].title}", flush=True)
     with ExitStack() as stack:
-        everybody = [
-            stack.enter_context(Contender(name, row))
-            for name in ("jaxae", "matmul", *workload.peers)
-        ]
-        runners = [c for c in everybody if c.skipped is None]
-        for _ in range(rounds):
-            for contender in runners:
-                contender.run()
+        contenders = [stack.enter_context(Contender(name, row)) for name in names]
+        if tree is not None:
+            contenders.append(stack.enter_context(Contender(names[0], row, tree)))
+        take_turns([c for c in contenders if c.skipped is None], rounds)
         figures: dict[str, Any] = {}
-        for c in everybody:
+        for c in contenders:
             if c.skipped is not None:
                 print(f"  {c.name:28} skipped: {c.skipped}")
                 continue
@@ -140,12 +116,11 @@ def compare(row: str, rounds: int, verdict: Verdict) -> dict[str, Any]:
             unit = "GFLOP/s" if c.name == "matmul" else "images/s"
             spread = f"{min(c.speeds):,.0f} - {max(c.speeds):,.0f}"
             print(f"  {c.name:28}{c.speed:12,.0f} {unit}  ({spread})  {c.peak_mib:,.0f} MiB")
-    judge(row, workload, figures, verdict)
     return figures
 
 
-def judge(row: str, workload: Workload, figures: dict[str, Any], verdict: Verdict) -> None:
-    """Compares the medians with what was asked of them."""
+def check_targets(row: str, workload: Workload, figures: dict[str, Any], targets: Targets) -> None:
+    """Compares the medians with the targets."""
     own = figures["jaxae"]["median"]
     torch = [f["median"] for name, f in figures.items() if name.startswith("torch")]
     if torch:
@@ -154,10 +129,10 @@ def judge(row: str, workload: Workload, figures: dict[str, Any], verdict: Verdic
         if target is None:
             print(f"  {ratio:.2f} to the best torch variant")
         else:
-            verdict.add(title, ratio, f"at least {target}", met=ratio >= target)
+            targets.add(title, ratio, f"at least {target}", met=ratio >= target)
     if "pythae" in figures:
         ratio = own / figures["pythae"]["median"]
-        verdict.add(
+        targets.add(
             f"{workload.title}, to pythae's trainer",
             ratio,
             f"at least {PYTHAE_TARGET}",
@@ -167,7 +142,7 @@ def judge(row: str, workload: Workload, figures: dict[str, Any], verdict: Verdic
         fraction = own * flops / 1e9 / figures["matmul"]["median"]
         figures["fraction_of_matmul"] = fraction
         if row == "mlp-vae":
-            verdict.add(
+            targets.add(
                 f"{workload.title}, fraction of the matmul peak",
                 fraction,
                 f"at least {PEAK_TARGET}",
@@ -177,27 +152,41 @@ def judge(row: str, workload: Workload, figures: dict[str, Any], verdict: Verdic
             print(f"  {fraction:.2f} of the matmul peak")
 
 
-def starts(rounds: int, verdict: Verdict) -> dict[str, Any]:
-    """Seconds from starting Python to the end of the first training step, and to the import."""
-    print("\nstarting", flush=True)
+def first_steps(rounds: int, tree: Path | None = None) -> dict[str, list[float]]:
+    """Seconds from starting Python to the end of the first training step, and of imports."""
+    names = ("this",) if tree is None else ("this", tree.name)
+    figures: dict[str, list[float]] = {}
 
-    def seconds(code: str, cache: str) -> float:
-        environment = {**os.environ, "JAXAE_CACHE": cache}
+    def add(name: str, what: str, code: str, cache: str) -> None:
+        where = None if name == "this" else tree
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-        return time.perf_counter() - started
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(where, JAXAE_CACHE=cache),
+            cwd=where,
+            check=True,
+        )
+        key = what if tree is None else f"{what}, {name}"
+        figures.setdefault(key, []).append(time.perf_counter() - started)
 
-    figures: dict[str, list[float]] = {"cold": [], "cached": [], "import": [], "import jax": []}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as cache:
-            figures["cold"].append(seconds(FIRST_STEP, cache))
-            figures["cached"].append(seconds(FIRST_STEP, cache))
-            figures["import"].append(seconds("import jaxae", cache))
-            figures["import jax"].append(seconds("import jax", cache))
+    for i in range(rounds):
+        for name in names[:: -1 if i % 2 else 1]:
+            with tempfile.TemporaryDirectory() as cache:
+                add(name, "cold", FIRST_STEP, cache)
+                add(name, "cached", FIRST_STEP, cache)
+                add(name, "import", "import jaxae", cache)
+                add(name, "import jax", "import jax", cache)
+    return figures
+
+
+def starts(rounds: int, targets: Targets) -> dict[str, list[float]]:
+    """Compares the time to the first training step with its targets."""
+    print("\nstart", flush=True)
+    figures = first_steps(rounds)
     median = {name: statistics.median(values) for name, values in figures.items()}
     print(f"  import jaxae {median['import']:.2f} s, of which jax {median['import jax']:.2f} s")
     for name, target in (("cold", COLD_TARGET), ("cached", CACHED_TARGET)):
-        verdict.add(
+        targets.add(
             f"first training step, {name}, s",
             median[name],
             f"at most {target}",
@@ -206,61 +195,49 @@ def starts(rounds: int, verdict: Verdict) -> dict[str, Any]:
     return figures
 
 
-def machine() -> dict[str, str | int]:
-    """Where and with what the figures were measured."""
-
-    def of(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "not installed"
-
-    def commit() -> str:
-        command = ["git", "describe", "--always", "--dirty"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip() or "unknown"
-
-    def processor() -> str:
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-        except OSError:
-            return platform.processor()
-        return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
-
-    import jax
-
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "processor": processor(),
-        "cores": os.cpu_count() or 0,
-        "device": jax.devices()[0].device_kind,
-        "python": platform.python_version(),
-        **{package: of(package) for package in ("jax", "flax", "optax", "torch", "pythae")},
-    }
+def compare_starts(rounds: int, tree: Path) -> dict[str, list[float]]:
+    """Times the first training step of this checkout and of another one."""
+    print("\nstart", flush=True)
+    figures = first_steps(rounds, tree)
+    for name, values in sorted(figures.items()):
+        spread = f"{min(values):.2f} - {max(values):.2f}"
+        print(f"  {name:28}{statistics.median(values):8.2f} s  ({spread})", flush=True)
+    return figures
 
 
 def main(config: Config) -> None:
     """Times the rows, prints them, and keeps them as JSON."""
     rows: Sequence[str] = config.rows or [*WORKLOADS, "start"]
     if unknown := [row for row in rows if row not in (*WORKLOADS, "start")]:
-        print(f"no row {unknown[0]!r}; there are {', '.join([*WORKLOADS, 'start'])}")
+        print(
+            f"error: there is no row {unknown[0]!r}; there are {', '.join([*WORKLOADS, 'start'])}"
+        )
+        raise SystemExit(2)
+    tree = None if config.tree is None else config.tree.resolve()
+    if tree is not None and not (tree / "benchmarks" / "worker.py").exists():
+        print(f"error: {config.tree} is no checkout of this repository: it has no benchmarks")
         raise SystemExit(2)
     about = machine()
     print("  ".join(f"{name} {value}" for name, value in about.items()))
-    verdict = Verdict()
+    if tree is not None:
+        about[f"commit of {tree.name}"] = commit(tree)
+    targets = Targets()
     figures: dict[str, Any] = {}
     for row in rows:
-        if row == "start":
-            figures[row] = starts(config.rounds, verdict)
+        if tree is not None:
+            figures[row] = (
+                compare_starts(config.rounds, tree)
+                if row == "start"
+                else compare_trees(row, config.rounds, tree)
+            )
+        elif row == "start":
+            figures[row] = starts(config.rounds, targets)
         else:
-            figures[row] = compare(row, config.rounds, verdict)
-    config.out.mkdir(parents=True, exist_ok=True)
-    result = {**about, "figures": figures, "rows": verdict.rows}
-    stamp = str(about["date"]).replace(":", "").replace("+0000", "")
-    (config.out / f"throughput-{stamp}.json").write_text(json.dumps(result, indent=1) + "\n")
-    met = sum(row[-1] for row in verdict.rows)
-    print(f"\nrows met: {met} of {len(verdict.rows)}")
+            figures[row] = compare(row, config.rounds, targets)
+    save("throughput", about, {"figures": figures, "rows": targets.rows}, config.out)
+    if tree is None:
+        met = sum(row[-1] for row in targets.rows)
+        print(f"\nrows met: {met} of {len(targets.rows)}")
 
 
 if __name__ == "__main__":

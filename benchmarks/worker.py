@@ -1,4 +1,4 @@
-"""One contender in a process of its own: it times a run whenever it is told to."""
+"""One contender in a process of its own, which times a run on request."""
 
 import json
 import resource
@@ -13,7 +13,7 @@ from benchmarks.workloads import WORKLOADS, data
 def main(contender: str, name: str) -> None:
     """Answers each line of standard input with a line of JSON."""
     reply = sys.stdout
-    sys.stdout = sys.stderr  # others print what they like
+    sys.stdout = sys.stderr  # other libraries print to it
     try:
         run = trainer(contender, name)
         run()  # compiles, and warms up
@@ -28,7 +28,7 @@ def main(contender: str, name: str) -> None:
 
 
 def trainer(contender: str, name: str) -> Callable[[], float]:
-    """What a contender does when it is told to run; it returns its speed."""
+    """The function that trains, or multiplies matrices, for a while and returns its speed."""
     if contender == "matmul":
         return matmul()
     workload = WORKLOADS[name]
@@ -47,7 +47,7 @@ def trainer(contender: str, name: str) -> Callable[[], float]:
 
 
 def matmul() -> Callable[[], float]:
-    """The most GFLOP/s that a square product of float32 reaches here."""
+    """The highest GFLOP/s of square float32 matrix products on this machine."""
     import time
 
     import jax

@@ -1,4 +1,4 @@
-"""What is timed: the same architecture, batch, optimizer and data for everybody."""
+"""The models that are timed, with one architecture, batch size, optimizer and data set for all."""
 
 import math
 from typing import NamedTuple
@@ -11,25 +11,25 @@ class Workload(NamedTuple):
 
     Attributes:
       kind: "mlp_vae", "deep_ae", "conv_vae", "iwae" or "contractive".
-      shape: of an image.
-      widths: of the hidden layers of the encoder, or the channels of its convolutions.
-      code: size of the code.
+      shape: shape of an image.
+      widths: units of the hidden layers of the encoder, or channels of its convolutions.
+      latent_dim: dimensions of the code.
       batch: examples in a step.
-      images: how many examples one timed run trains on.
-      peers: who else trains it.
+      images: examples that one timed run trains on.
+      peers: the other contenders that train it.
     """
 
     title: str
     kind: str
     shape: tuple[int, int, int]
     widths: tuple[int, ...]
-    code: int
+    latent_dim: int
     batch: int
     images: int
     peers: tuple[str, ...]
 
     def flops(self) -> int | None:
-        """Of the matrix products of a training step, for one image; dense layers only.
+        """Operations of the matrix products of a training step for one image; None with convolutions.
 
         Forward, and twice that backward, except that nothing asks for the derivative with respect
         to the image.
@@ -37,9 +37,14 @@ class Workload(NamedTuple):
         pixels = math.prod(self.shape)
         if self.kind == "mlp_vae":
             (hidden,) = self.widths
-            products = pixels * hidden, hidden * 2 * self.code, self.code * hidden, hidden * pixels
+            products = (
+                pixels * hidden,
+                hidden * 2 * self.latent_dim,
+                self.latent_dim * hidden,
+                hidden * pixels,
+            )
         elif self.kind == "deep_ae":
-            sizes = (pixels, *self.widths, self.code)
+            sizes = (pixels, *self.widths, self.latent_dim)
             products = tuple(a * b for a, b in zip(sizes, sizes[1:], strict=False)) * 2
         else:
             return None
@@ -93,7 +98,7 @@ MODES = {
 
 
 def data(workload: Workload) -> np.ndarray:
-    """Digits as often as it takes, or noise where the shape is another."""
+    """MNIST digits, repeated as needed; noise where the images have another shape."""
     random = np.random.default_rng(0)
     n = min(workload.images, 12_800)
     if workload.shape == (28, 28, 1):

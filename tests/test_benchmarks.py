@@ -1,4 +1,4 @@
-"""The benchmarks train what they say, and count what they compute."""
+"""The benchmarks: what they train, what they count, and how they compare checkouts."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import jacobian, ours, workloads
+from benchmarks.contenders import Contender, take_turns
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
@@ -17,21 +18,21 @@ def test_every_workload_is_a_model_of_its_images(name):
     model = ours.model(workload, name)
     x = jnp.zeros((2, *workload.shape))
     params = jax.eval_shape(model.init, jax.random.key(0), x)
-    assert jax.eval_shape(model.encode, params, x).shape == (2, workload.code)
+    assert jax.eval_shape(model.encode, params, x).shape == (2, workload.latent_dim)
     out = jax.eval_shape(model.loss, params, jax.random.key(0), x)
     assert out.loss.shape == (2,)
     assert ("contraction" in out.terms) == (workload.kind == "contractive")
 
 
 @pytest.mark.parametrize("name", ["mlp-vae", "deep-ae"])
-def test_operations_are_those_that_xla_counts(name):
+def test_flops_agree_with_the_count_of_xla(name):
     workload = workloads.WORKLOADS[name]
     model = ours.model(workload, name)
     x = jnp.zeros((workload.batch, *workload.shape))
     params = jax.eval_shape(model.init, jax.random.key(0), x)
     loss = lambda params: jnp.mean(model.loss(params, jax.random.key(0), x).loss)
     counted = jax.jit(jax.grad(loss)).lower(params).cost_analysis()["flops"] / workload.batch
-    # XLA counts the element-wise operations as well.
+    # XLA also counts element-wise operations.
     assert workload.flops() < counted < 1.1 * workload.flops()
 
 
@@ -40,14 +41,62 @@ def test_a_run_reports_its_speed():
     assert ours.trainer(workload, "mlp-vae", np.zeros((32, 28, 28, 1), np.uint8))() > 0
 
 
-def test_a_row_that_is_not_there():
-    command = [sys.executable, "-m", "benchmarks.throughput", "--rows", "nothing"]
+def throughput(*flags):
+    command = [sys.executable, "-m", "benchmarks.throughput", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "no row 'nothing'; there are mlp-vae" in done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_an_unknown_row_is_refused():
+    code, output = throughput("--rows", "nothing")
+    assert code == 2
+    assert "there is no row 'nothing'; there are mlp-vae" in output
+
+
+def test_a_tree_without_benchmarks_is_refused(tmp_path):
+    code, output = throughput("--rows", "mlp-vae", "--tree", str(tmp_path))
+    assert code == 2
+    assert "is no checkout" in output
+
+
+WORKER = """
+import json, sys
+import jaxae
+print(json.dumps({"ready": True}), flush=True)
+for _ in sys.stdin:
+    print(json.dumps({"speed": jaxae.SPEED, "peak_mib": 1.0}), flush=True)
+"""
+
+
+def test_a_contender_of_another_tree_imports_the_packages_of_that_tree(tmp_path):
+    for name, speed in (("old", 3.0), ("new", 4.0)):
+        (tmp_path / name / "benchmarks").mkdir(parents=True)
+        (tmp_path / name / "benchmarks" / "worker.py").write_text(WORKER)
+        (tmp_path / name / "jaxae.py").write_text(f"SPEED = {speed}")
+    with (
+        Contender("jaxae", "mlp-vae", tmp_path / "old") as old,
+        Contender("jaxae", "mlp-vae", tmp_path / "new") as new,
+    ):
+        take_turns([old, new], 3)
+        assert old.speeds == [3.0] * 3
+        assert new.speeds == [4.0] * 3
+        assert (old.name, new.name) == ("jaxae, old", "jaxae, new")
+
+
+def test_rounds_alternate_the_order_of_contenders():
+    class Recorder:
+        def __init__(self, name):
+            self.name = name
+
+        def run(self):
+            order.append(self.name)
+
+    order = []
+    take_turns([Recorder("a"), Recorder("b")], 3)
+    assert "".join(order) == "abbaab"
 
 
 @pytest.mark.parametrize("mode", jacobian.JAXAE)
 @pytest.mark.parametrize("hidden", [0, 6])
-def test_every_mode_of_the_jacobian_is_timed(mode, hidden):
+def test_every_mode_of_the_jacobian_has_a_time(mode, hidden):
     assert jacobian.jaxae_step(mode, inputs=5, hidden=hidden, code=3)() > 0

@@ -1,6 +1,6 @@
 """Data sets as trees of arrays: the number of examples, their order in an epoch, and batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -83,6 +83,26 @@ def count(data: Data) -> int:
         shown = ", ".join(f"{number} in {name}" for name, number in sizes.items())
         raise ValueError(f"the parts of the data have different numbers of examples: {shown}")
     return next(iter(sizes.values()))
+
+
+def check_per_example(values: Mapping[str, Any], n: int) -> None:
+    """Checks that each array has one value for each of `n` examples.
+
+    Raises:
+      ValueError: naming the arrays of another shape.
+
+    Examples:
+      >>> check_per_example({"loss": jnp.zeros(2)}, 2)
+      >>> check_per_example({"loss": jnp.zeros(())}, 2)
+      Traceback (most recent call last):
+      ValueError: losses and scores need one value for each example, shape (2,); 'loss' has shape ()
+    """
+    for name, value in values.items():
+        if value.shape != (n,):
+            raise ValueError(
+                f"losses and scores need one value for each example, shape ({n},); {name!r} has shape "
+                f"{value.shape}"
+            )
 
 
 def epoch_order(key: PRNGKeyArray, start: Step, n: int) -> Integer[Array, " n"]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.runtime import sharding
 from jaxae.runtime.devices import compiler_options
-from jaxae.training.batches import Data, Transform, count, transformed
+from jaxae.training.batches import Data, Transform, check_per_example, count, transformed
 from jaxae.training.programs import Loop, chosen_loop
 
 Score = Callable[[Params, PRNGKeyArray, Any], Mapping[str, Array]]
@@ -126,7 +125,7 @@ def _score_batch(
     batch = as_batch(jax.tree.map(lambda array: array[index], data))
     # Many scores are functions of images alone: if the data are an array, so is the batch.
     found = score(params, jax.random.fold_in(key, i), batch if isinstance(data, Batch) else batch.x)
-    chex.assert_shape(list(found.values()), (len(index),))
+    check_per_example(found, len(index))
     return dict(found)
 
 

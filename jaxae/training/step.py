@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -25,6 +24,7 @@ from jaxae.training.batches import (
     Transform,
     batched,
     check_batch_size,
+    check_per_example,
     count,
     epoch_order,
     step_keys,
@@ -129,7 +129,7 @@ def make_step(
         ) -> tuple[Array, dict[str, Array]]:
             out = model.loss(params, key, batch, step=state.step, train=True)
             reported = merge(out.terms, out.metrics)
-            chex.assert_shape([out.loss, *reported.values()], (count(batch),))
+            check_per_example({"loss": out.loss, **reported}, count(batch))
             return jnp.mean(out.loss), {name: jnp.mean(v) for name, v in reported.items()}
 
         def over_batch(function: Callable[..., Any]) -> Any:
