@@ -15,9 +15,18 @@ def dreg(samples: int) -> jaxae.Objective:
     def apply(model, params, key, batch, step, train):
         frozen = jax.lax.stop_gradient(params)
         # The same codes twice: with a gradient for the decoder, and with one for the encoder.
-        decoder = jaxae.draw(model, params, key, batch, samples, train=train, posterior_params=frozen)
+        decoder = jaxae.draw(
+            model, params, key, batch, samples, train=train, posterior_params=frozen
+        )
         encoder = jaxae.draw(
-            model, frozen, key, batch, samples, train=train, posterior_params=params, stop_density=True
+            model,
+            frozen,
+            key,
+            batch,
+            samples,
+            train=train,
+            posterior_params=params,
+            stop_density=True,
         )
         bound = math.log(samples) - logsumexp(decoder.log_weight, axis=0)
         weight = jax.lax.stop_gradient(jax.nn.softmax(encoder.log_weight, axis=0))

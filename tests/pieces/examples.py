@@ -175,7 +175,5 @@ EXAMPLES = {
         ),
         columns,
     ),
-    "imputation": Example(
-        lambda: miwae(7, latent_dim=CODE, samples=4, hidden=HIDDEN), incomplete
-    ),
+    "imputation": Example(lambda: miwae(7, latent_dim=CODE, samples=4, hidden=HIDDEN), incomplete),
 }

@@ -45,8 +45,7 @@ def power_spherical(mean, concentration) -> jaxae.Distribution:
         entropy = log_norm - concentration * (math.log(2) + digamma(a) - digamma(a + b))
         return (log_area(dim) - entropy)[:, None]
 
-    stats = (mean, concentration)
-    return jaxae.Distribution(draw, mean, log_prob, stats=stats, kl=kl, family="power spherical")
+    return jaxae.Distribution(draw, mean, log_prob, stats=(mean, concentration), kl=kl)
 
 
 def posterior(dim: int) -> jaxae.Posterior:

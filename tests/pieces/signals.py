@@ -37,6 +37,4 @@ def signal_vae(shape, *, latent_dim: int, widths=(8, 8)) -> jaxae.Autoencoder:
     """A VAE of signals with normal noise of one unknown scale."""
     encoder = jaxae.networks.linen(Encoder(2 * latent_dim, widths))
     decoder = jaxae.networks.linen(Decoder(shape, widths))
-    return jaxae.vae(
-        encoder, decoder, jaxae.likelihoods.gaussian("shared"), latent_dim=latent_dim
-    )
+    return jaxae.vae(encoder, decoder, jaxae.likelihoods.gaussian("shared"), latent_dim=latent_dim)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,9 @@ def test_the_nearest_entry_is_found():
     params, outputs = posterior.init(KEY), jax.random.normal(KEY, (20, 15))
     z = posterior.distribution(outputs, params).draw(KEY)[0]
     codebook = np.asarray(params["codebook"])
-    for e, found in zip(np.asarray(outputs).reshape(-1, 3), np.asarray(z).reshape(-1, 3), strict=True):
+    for e, found in zip(
+        np.asarray(outputs).reshape(-1, 3), np.asarray(z).reshape(-1, 3), strict=True
+    ):
         distances = [np.linalg.norm(e - entry) for entry in codebook]
         np.testing.assert_allclose(found, codebook[np.argmin(distances)], atol=1e-6)
 
@@ -37,11 +40,17 @@ def test_gradients_go_straight_through():
 
     distortion, codebook, commitment = map(gradient, ("distortion", "codebook", "commitment"))
     # That of the encoder is the gradient at the code, as if it had not been quantised.
-    e, nearest, _ = model.model.posterior(params, jaxae.Batch(jnp.float32(x) / 255)).stats
-    at_z = jax.grad(lambda z: -model.model.likelihood(params, z).log_prob(jnp.float32(x) / 255).mean())
-    outputs = lambda encoder: model.model.posterior(params | {"encoder": encoder}, jaxae.Batch(jnp.float32(x) / 255)).stats[0]
-    expected = jax.vjp(outputs, params["encoder"])[1](at_z(nearest))[0]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), distortion["encoder"], expected)
+    batch = jaxae.Batch(jnp.float32(x) / 255)
+    e, nearest, _ = model.model.posterior(params, batch).stats
+
+    def outputs(encoder):
+        return model.model.posterior(params | {"encoder": encoder}, batch).stats[0]
+
+    def distortion_at(z):
+        return -model.model.likelihood(params, z).log_prob(batch.x).mean()
+
+    expected = jax.vjp(outputs, params["encoder"])[1](jax.grad(distortion_at)(nearest))[0]
+    chex.assert_trees_all_close(distortion["encoder"], expected, rtol=1e-3, atol=1e-5)
     assert is_zero(distortion["posterior"])
     assert not is_zero(codebook["posterior"])
     assert is_zero((codebook["encoder"], codebook["decoder"], commitment["posterior"]))
@@ -89,7 +98,7 @@ def test_the_relaxed_gradient_is_near_the_exact_one():
     values = jax.random.normal(KEY, (3, 3))
     # A multilinear function of two variables of three classes.
     function = lambda z: jnp.einsum("nij,i,j->n", values[None], z[0, 0], z[0, 1])[0]
-    exact = jax.grad(lambda l: function(jax.nn.softmax(l)))(logits)
+    exact = jax.grad(lambda logits: function(jax.nn.softmax(logits)))(logits)
 
     def estimate(logits, temperature):
         draws = jax.vmap(lambda key: function(relaxed(logits, temperature).draw(key)[0]))

@@ -51,7 +51,9 @@ def test_the_density_integrates_to_one(name):
     outputs = jnp.tile(jax.random.normal(KEY, (outputs,)).at[CODE : 2 * CODE].set(0.0), (n, 1))
     z, log_q = posterior.distribution(outputs, far_from_identity(posterior, 0.3)).draw(KEY)
     # E_q[p(z) / q(z)] = 1 for the density p of a normal distribution that is narrower than q.
-    p = jaxae.families.normal(jnp.tile(z.mean(0), (n, 1)), jnp.tile(jnp.log(0.1 * z.var(0)), (n, 1)))
+    p = jaxae.families.normal(
+        jnp.tile(z.mean(0), (n, 1)), jnp.tile(jnp.log(0.1 * z.var(0)), (n, 1))
+    )
     ratio = jnp.exp(p.log_prob(z) - log_q)
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(n) < 0.2
 
@@ -67,7 +69,9 @@ def test_the_identity_flow_is_the_plain_vae(name):
         params["posterior"][leaf] = jnp.zeros_like(params["posterior"][leaf])
     # The plain VAE, its KL divergence from the draws too.
     normal = jaxae.posteriors.gaussian(CODE)
-    drawn = lambda outputs, params=None: normal.distribution(outputs[:, : 2 * CODE])._replace(kl=None)
+    drawn = lambda outputs, params=None: normal.distribution(outputs[:, : 2 * CODE])._replace(
+        kl=None
+    )
     plain = vae(outputs, posterior=normal._replace(distribution=drawn))
     for train_ in (True, False):
         a, b = (m.loss(params, KEY, x, train=train_) for m in (model, plain))
@@ -89,7 +93,9 @@ def test_a_flow_has_a_density_at_its_own_draws_only():
     model = vae(posterior=planar_flow(CODE))
     params = model.init(KEY, digits().x)
     with pytest.raises(ValueError, match="its own draws only"):
-        jaxae.draw(model.model, params, KEY, jaxae.Batch(jnp.zeros((2, 8, 8, 1))), stop_density=True)
+        jaxae.draw(
+            model.model, params, KEY, jaxae.Batch(jnp.zeros((2, 8, 8, 1))), stop_density=True
+        )
 
 
 @pytest.mark.parametrize("name", ["planar", "iaf"])

@@ -42,8 +42,14 @@ def test_with_the_data_as_pseudo_inputs_the_rate_is_the_mutual_information():
     model = vamp_prior(vae(), 8)
     params = model.init(KEY, x)
     params["prior"]["inputs"] = jnp.float32(x) / 255
-    for scale, low, high in ((0.0, -1e-3, 1e-3), (1.0, 1e-3, np.log(8)), (30.0, 2.0, np.log(8) + 1e-3)):
-        scaled = params | {"encoder": jax.tree.map(lambda leaf, s=scale: s * leaf, params["encoder"])}
+    for scale, low, high in (
+        (0.0, -1e-3, 1e-3),
+        (1.0, 1e-3, np.log(8)),
+        (30.0, 2.0, np.log(8) + 1e-3),
+    ):
+        scaled = params | {
+            "encoder": jax.tree.map(lambda leaf, s=scale: s * leaf, params["encoder"])
+        }
         draws = model.draws(scaled, KEY, x, 200)
         assert low <= jnp.mean(draws.log_posterior - draws.log_prior) <= high
 

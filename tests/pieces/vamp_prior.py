@@ -15,7 +15,9 @@ def vamp_prior(base: jaxae.Autoencoder, components: int) -> jaxae.Autoencoder:
 
     def init(key, batch):
         # The pseudo-inputs start at examples.
-        chosen = jax.random.choice(key, len(batch.x), (components,), replace=components > len(batch.x))
+        chosen = jax.random.choice(
+            key, len(batch.x), (components,), replace=components > len(batch.x)
+        )
         return {**model.init(key, batch), "prior": {"inputs": batch.input[chosen]}}
 
     def prior(params, n, condition=None):
@@ -34,4 +36,6 @@ def vamp_prior(base: jaxae.Autoencoder, components: int) -> jaxae.Autoencoder:
         middle = jnp.broadcast_to(jnp.mean(mean, axis=0), (n, mean.shape[1]))
         return jaxae.Distribution(draw, middle, log_prob, reparameterised=False)
 
-    return base._replace(model=model._replace(init=init, prior=prior, name=f"vamp_prior({model.name})"))
+    return base._replace(
+        model=model._replace(init=init, prior=prior, name=f"vamp_prior({model.name})")
+    )
