@@ -420,3 +420,27 @@ CASES |= {
     ", ".join(row[name] for name in CHOICES): composed_case(row, slow=i % 4 != 0)
     for i, row in enumerate(covering())
 }
+
+
+def fixed_draws(z: jax.Array) -> jaxae.Prior:
+    """A prior that always draws the same codes, and has no density."""
+
+    def distribution(params, n, condition=None):
+        return jaxae.Distribution(lambda key: (z[:n], None), None, reparameterised=False)
+
+    return jaxae.Prior(z.shape[1], distribution)
+
+
+def gradient_of(model, params, key, batch, term: str | None = None):
+    """The gradient of the mean loss, or of one of its terms or metrics."""
+
+    def value(params):
+        out = model.loss(params, key, batch)
+        return (out.loss if term is None else {**out.terms, **out.metrics}[term]).mean()
+
+    return jax.jit(jax.grad(value))(params)
+
+
+def biggest(tree) -> float:
+    """The largest absolute value in a tree."""
+    return max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))

@@ -96,9 +96,11 @@ def has_density(model, params, batch):
     try:
         jax.eval_shape(partial(model.log_weight, key=KEY, batch=batch), params)
     except ValueError as error:
-        assert "cannot be bounded" in str(error) or "no encoder" in str(error)
-        return False
-    return True
+        reason = str(error)
+    else:
+        return True
+    assert "cannot be bounded" in reason or "no encoder" in reason
+    return False
 
 
 @lru_cache(maxsize=1)

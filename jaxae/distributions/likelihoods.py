@@ -225,9 +225,12 @@ def discretized_logistic() -> Likelihood:
             return jnp.round(255 * jnp.clip(x, 0, 1)) / 255
 
         # The mean of the logistic censored to [0, 1]: the integral of P(X > t) over t in [0, 1].
-        # It is within half a grey level of the mean over the 256 bins.
+        # It is within half a grey level of the mean over the 256 bins. Above the middle it is one
+        # less the same of the mirrored location, or the difference would lose its digits.
+        lower = jnp.where(location > 0.5, 1 - location, location)
         softplus = jax.nn.softplus
-        mean = scale * (softplus(location / scale) - softplus((location - 1) / scale))
+        mean = scale * (softplus(lower / scale) - softplus((lower - 1) / scale))
+        mean = jnp.where(location > 0.5, 1 - mean, mean)
         return _independent(elementwise, mean, draw, stats=(location, scale))
 
     return _checked(

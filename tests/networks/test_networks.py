@@ -16,8 +16,10 @@ KINDS = ("mlp", "conv", "resnet")
 
 
 def pair(kind, shape, outputs=1, **options):
-    encoder = getattr(jaxae, f"{kind}_encoder")(3, (8, 16), **options)
-    return encoder, getattr(jaxae, f"{kind}_decoder")(shape, (16, 8), outputs=outputs, **options)
+    encoder = getattr(jaxae.networks, f"{kind}_encoder")(3, (8, 16), **options)
+    return encoder, getattr(jaxae.networks, f"{kind}_decoder")(
+        shape, (16, 8), outputs=outputs, **options
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

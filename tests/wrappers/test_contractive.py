@@ -24,7 +24,7 @@ def test_one_sigmoid_layer(mode):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
 def test_finite_differences(mode, kind):
-    encoder = getattr(jaxae, f"{kind}_encoder")(3, (4,))
+    encoder = getattr(jaxae.networks, f"{kind}_encoder")(3, (4,))
     x = jax.random.uniform(KEY, (2, 4, 3, 1))
     params = encoder.init(KEY, x)
     norm = jaxae.objectives.squared_jacobian_norm(lambda x: encoder.apply(params, x), x, mode=mode)

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 import jaxae
+from jaxae import Batch
 from jaxae.data import corruptions
 
 KEY = jax.random.key(0)
@@ -21,25 +22,39 @@ def plain(shape=(8, 6, 1)):
 
 
 def test_the_target_is_clean():
-    base, seen = plain(), []
-
-    def spy(params, key, x, **options):
-        seen.append((x, options["target"]))
-        return base.loss(params, key, x, **options)
-
-    model = jaxae.denoising(base._replace(loss=spy), corruptions.masking(0.5))
+    mask = corruptions.masking(0.5)
+    base, model = plain(), jaxae.denoising(plain(), mask)
     params = model.init(KEY, X)
-    out = model.loss(params, KEY, X)
-    (corrupted, target), *_ = seen
-    np.testing.assert_array_equal(target, X)
+    corrupted = mask(jax.random.split(KEY)[0], X)
     changed = np.asarray(corrupted != X)
     assert 0.3 < changed.mean() < 0.7
-    assert (np.asarray(corrupted)[changed] == 0).all()
-    expected = base.loss(params, KEY, corrupted, target=X).loss  # it has no randomness of its own
-    np.testing.assert_allclose(out.loss, expected, rtol=1e-6)
+    # It has no randomness of its own.
+    expected = base.loss(params, KEY, Batch(X, seen=corrupted)).loss
+    np.testing.assert_allclose(model.loss(params, KEY, X).loss, expected, rtol=1e-6)
+    # What is seen is corrupted, and what is described is not.
     other = jnp.flip(X, 0)
-    model.loss(params, KEY, X, target=other)
-    np.testing.assert_array_equal(seen[1][1], other)
+    expected = base.loss(params, KEY, Batch(other, seen=corrupted)).loss
+    found = model.loss(params, KEY, Batch(other, seen=X)).loss
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_two_corruptions_come_one_after_the_other():
+    model = jaxae.denoising(
+        jaxae.denoising(plain(), lambda key, x: 2 * x), lambda key, x: jnp.clip(x, 0, 1)
+    )
+    params = model.init(KEY, X)
+    expected = plain().loss(params, KEY, Batch(X, seen=jnp.clip(2 * X, 0, 1))).loss
+    np.testing.assert_allclose(model.loss(params, KEY, X).loss, expected, rtol=1e-6)
+
+
+def test_missing_values_are_zeros_before_the_corruption():
+    seen = []
+    model = jaxae.denoising(plain(), lambda key, x: seen.append(x) or x)
+    observed = jnp.ones_like(X).at[:, 0].set(0)
+    batch = Batch(jnp.where(observed > 0, X, jnp.nan), observed=observed)
+    params = model.init(KEY, batch)
+    assert np.isfinite(model.loss(params, KEY, batch).loss).all()
+    np.testing.assert_array_equal(seen[0], X * observed)
 
 
 def test_noise_is_fresh_in_training_and_fixed_in_evaluation(digits):
@@ -88,10 +103,11 @@ def test_a_corruption_may_change_the_shape():
     assert jaxae.reconstruct(model, params, small(KEY, X)).shape == X.shape
     wrong = jaxae.denoising(plain((4, 3, 1)), small)
     params = wrong.init(KEY, X)
-    message = r"gives images of \(4, 3, 1\).* as \(4, 3, 1\), but the target is \(8, 6, 1\)"
+    message = r"the decoder gives \(4, 3, 1\).*examples of \(8, 6, 1\)"
     with pytest.raises(ValueError, match=message):
         wrong.loss(params, KEY, X)
-    wrong.loss(params, KEY, X, target=small(KEY, X))  # with a target that matches it is right
+    # With a target of its own shape it is right.
+    wrong.loss(params, KEY, Batch(small(KEY, X), seen=X))
 
 
 def test_the_best_linear_denoiser_is_the_closed_form(digits):

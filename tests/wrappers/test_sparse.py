@@ -27,7 +27,7 @@ def test_l1():
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.5])
-def test_rate_divergence(rate):
+def test_the_divergence_of_rates_is_scipy(rate):
     z = jax.random.uniform(KEY, (9, 4))
     mean = np.asarray(z, np.float64).mean(0)
     expected = (rel_entr(rate, mean) + rel_entr(1 - rate, 1 - mean)).sum()
@@ -53,8 +53,8 @@ def test_the_penalty_and_its_weight():
     for weight in (0.5, lambda step: 0.25 * step):
         for penalty in (jaxae.wrappers.l1, jaxae.wrappers.kl_sparsity(0.1)):
             found = jaxae.sparse(base, weight, penalty).loss(params, KEY, X, step=2)
-            np.testing.assert_allclose(found.terms["sparsity"], penalty(out.latent))
-            expected = out.loss + 0.5 * penalty(out.latent)
+            np.testing.assert_allclose(found.terms["sparsity"], penalty(out.z))
+            expected = out.loss + 0.5 * penalty(out.z)
             np.testing.assert_allclose(found.loss, expected, rtol=1e-6)
 
 
