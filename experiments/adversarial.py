@@ -127,7 +127,7 @@ def main(config: Config) -> dict[str, Any]:
         for name, (model, optimizer) in built.items():
             train = None
             if known is not None and name == "AAE":
-                train = jaxae.Batch(data.train, label=known)
+                train = jaxae.Batch(data.train, label=jnp.asarray(known))
             fitted = running.fit(
                 config,
                 run.part(name),

@@ -298,7 +298,7 @@ def print_table(results: dict[str, Any]) -> None:
     """Prints the scores, one row for each method."""
     kinds = ("test/accuracy", "all/accuracy", "all/nmi", "all/ari")
     methods = {"": "this preset", "plain/": "K-means on codes", "pixels/": "K-means on pixels"}
-    rows = {}
+    rows: dict[str, list[str]] = {}
     for prefix, name in methods.items():
         if f"{prefix}test/accuracy" not in results:
             continue

@@ -97,7 +97,7 @@ def main(config: Config) -> dict[str, Any]:
             run,
             model,
             data,
-            train=jaxae.Batch(data.train, label=labels),
+            train=jaxae.Batch(data.train, label=jnp.asarray(labels)),
             optimizer=optimizers.game_optimizer(
                 config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
             ),
@@ -111,7 +111,7 @@ def main(config: Config) -> dict[str, Any]:
             run.part("supervised"),
             baseline,
             few,
-            train=jaxae.Batch(few.train, label=known[known >= 0]),
+            train=jaxae.Batch(few.train, label=jnp.asarray(known[known >= 0])),
             ema=config.ema,
         )
         codes = inference.encode(model, fitted.params, data.test)
