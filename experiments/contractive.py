@@ -40,7 +40,7 @@ from rich.table import Table
 
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
-from jaxae.runs import charts, inference
+from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -257,7 +257,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
     """Movement under noise and shifts, and spectra, of an AE, a denoising AE, and a CAE."""
     name = Path(config.dataset).name
     shown = {method: profiles[method] for method in ("AE", "DAE-g", "CAE")}
-    charts.lines(
+    curves.lines(
         NOISES,
         {method: p.noise for method, p in shown.items()},
         run.figures / "movement_noise.png",
@@ -265,7 +265,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         xlabel="standard deviation of the noise",
         ylabel="movement / distance between codes",
     )
-    charts.lines(
+    curves.lines(
         SHIFTS,
         {method: p.shift for method, p in shown.items()},
         run.figures / "movement_shift.png",
@@ -274,7 +274,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         ylabel="movement / distance between codes",
     )
     count = min(len(p.singular_values) for p in shown.values())
-    charts.lines(
+    curves.lines(
         range(1, count + 1),
         {method: p.singular_values.tolist() for method, p in shown.items()},
         run.figures / "spectrum.png",

@@ -21,7 +21,7 @@ import numpy as np
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
-from jaxae.runs import charts, figures
+from jaxae.runs import figures
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -51,7 +51,7 @@ def main(config: Config) -> dict[str, Any]:
     data = datasets.load(config)
     shape = data.train.shape[1:]
     likelihood = from_flags.likelihood(config, "gaussian")
-    datasets.check_levels(config.likelihood or "gaussian", likelihood, data.train)
+    from_flags.check_levels(config.likelihood or "gaussian", likelihood, data.train)
     rates = sorted(config.rates)
     if config.network == "mlp" and config.hidden is None:
         config = dataclasses.replace(config, hidden=(1000, 500))
@@ -88,7 +88,7 @@ def main(config: Config) -> dict[str, Any]:
             "test": test_errors,
             "training": [results[f"rate_{rate:g}/train_error"] for rate in rates],
         }
-        charts.lines(
+        curves.lines(
             rates,
             curves,
             run.figures / "error_against_rate.png",

@@ -1,98 +1,89 @@
-"""What colorization, super-resolution, inpainting and translation share: one image out of another.
+"""Making one image from another: what colorization, super-resolution, inpainting and translation share.
 
-A task says what the network sees of an image (a corruption, or the other half of a pair), how the answer
-is put together from that and from the network's image, what it has to beat, and how it is judged. The
-training is that of a denoising autoencoder.
+A task defines the input of the network (a corrupted image, or the other image of a pair), how the output
+image is composed of this input and of the network's output, the baselines, and the measures. The model is
+trained as a denoising autoencoder.
 """
 
 import dataclasses
-import functools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.measuring import Scores, corrupted, measure, painter
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
 from jaxae.runs.folder import Run, fingerprint, write_json
-
-Painter = Callable[[jax.Array], jax.Array]
-"""From what the network sees to an image."""
-Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
-"""`(truth, image, seen) -> {name: [b]}`."""
-
-SSIM_WINDOW = 11
-BATCH, PAINTED = 250, 50
-"""How many images are corrupted and scored together, and how many go through a network."""
-LEAST_ERROR = 1e-10
-"""The PSNR of a single image stops at 100 decibels: an image without an error has none."""
+from jaxae.runs.pictures import Painter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(flags.ModelConfig):
-    """Flags of the experiments that make one image of another."""
+    """Flags of the experiments that make one image from another."""
 
     network: flags.NetworkName = "unet"
-    """A U-Net; or a network with a bottleneck: residual blocks, strided convolutions, fully
-    connected."""
+    """Architecture: a U-Net, or a network with a bottleneck: residual blocks (resnet), strided
+    convolutions (conv), or fully connected layers (mlp)."""
     hidden: tuple[int, ...] | None = None
-    """Channels at each depth of the U-Net, from half the image's size downwards, or widths as
-    elsewhere."""
+    """Channels at each depth of the U-Net, beginning at half the size of the image; for other
+    architectures, the widths or channels of the encoder."""
     blocks: int | None = None
-    """Residual blocks at each depth of the U-Net."""
+    """Number of residual blocks at each depth of the U-Net."""
     residual: bool = True
-    """Let the network predict what to change of its input, and keep what is known of the answer;
-    --no-residual: everything."""
-    code: int = 64
-    """Size of the code, where there is a bottleneck."""
+    """Let the network predict only the change of its input, and keep the values of the output that are
+    known. With --no-residual it predicts all values."""
+    code: flags.LatentDim = 64
+    """Number of latent dimensions, the size of the code, of networks with a bottleneck."""
     symmetries: int | None = None
-    """Mirror (2), turn upside down (4) and on its side (8) training images at random, and average over
-    these in the end; 1: neither."""
+    """Number of symmetries of an image: 1 for none, 2 for mirror images, 4 for images upside down as
+    well, 8 for images on their side as well. Training images are transformed at random, and results
+    are averages over all symmetries."""
 
     epochs: int | None = None
-    """Passes over the training set; by default as many as show a certain number of images."""
+    """Number of passes over the training set. The default depends on the task and on the number of images."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 16, or fewer if there are fewer."""
+    """Number of examples in a step, over all devices. The default is 16, or all examples if there are
+    fewer."""
     learning_rate: float = 2e-3
-    """Of Adam, at the start."""
+    """Initial learning rate of Adam."""
     warmup_steps: int = 200
-    """Steps at the start in which the learning rate rises from zero."""
+    """Number of steps in which the learning rate rises linearly from zero."""
 
     apply: str | None = None
-    """The folder of a trained run, to be used on IMAGES; nothing is trained."""
+    """The folder of a trained run. It is applied to the pictures given as arguments, and nothing is
+    trained."""
     images: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Pictures for --apply, of any size."""
+    """The pictures for --apply, of any size."""
     out: str | None = None
-    """Where --apply writes what it makes of them."""
+    """The folder in which --apply writes the results."""
 
 
 class Task(NamedTuple):
-    """What is made of what, and how it is judged.
+    """The inputs and outputs of a network, and the measures of its outputs.
 
     Attributes:
       name: of the experiment.
-      answer: what the result is called in figures.
-      words: what is done, for titles and the protocol.
-      corrupt: from images to what the network sees; None where the data are pairs.
-      seen: the shape of one image as the network sees it, of the shape of a target.
-      combine: of the network's image and its input; None where the input is no part of the answer.
-      look: from what the network sees to something that can be looked at.
-      baselines: from the targets of the training to what the model has to beat, by name.
-      scores: of an image beside the truth, besides squared error and ssim.
-      images: how many are shown in a training by default.
-      channels, blocks: of the U-Net by default.
-      symmetries: how many are used by default.
-      most_symmetries: how many the task has.
-      likelihood, likelihood_name: where the task has one of its own.
+      answer: the name of the result in figures.
+      words: a description of the task, for titles and the protocol.
+      corrupt: from images to the inputs of the network; None where the data are pairs.
+      seen: from the shape of a target to the shape of an input of the network.
+      combine: composes the network's output and its input; None where the input is no part of the result.
+      look: from inputs of the network to images that can be displayed.
+      baselines: from the training targets to the methods that the model is compared with, by name.
+      scores: measures of images in addition to squared error and SSIM.
+      images: the default number of images trained on, counting each once in every epoch.
+      channels, blocks: the defaults of the U-Net.
+      symmetries: the default number of symmetries.
+      most_symmetries: the number of symmetries of the task.
+      likelihood, likelihood_name: a likelihood that replaces that of the flags.
     """
 
     name: str
@@ -114,7 +105,7 @@ class Task(NamedTuple):
 
 
 def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencoder:
-    """The model for targets of this shape: the parameters of a U-Net are those of any shape."""
+    """The model for targets of this shape; a U-Net has the same parameters for all shapes."""
     distribution, _ = likelihood(config, task)
     seen = task.seen(shape)
     if config.network == "unet":
@@ -132,24 +123,24 @@ def build(config: Config, task: Task, shape: tuple[int, ...]) -> jaxae.Autoencod
             raise ValueError(f"--blocks goes with --network unet, not with {config.network}")
         encoder, decoder = from_flags.networks(config, shape, distribution.outputs, config.code)
     if task.combine is not None and config.residual:
-        # What is known are values of the image: a likelihood must take them as its mean.
+        # Known values of the image become the mean of the likelihood.
         if config.likelihood not in (None, "gaussian", "laplace"):
             raise ValueError(
-                f"--likelihood {config.likelihood} has no room for the input; add --no-residual"
+                f"--likelihood {config.likelihood} cannot keep values of the input; add --no-residual"
             )
         encoder, decoder = jaxae.networks.with_input(encoder, decoder, seen, task.combine)
     return jaxae.autoencoder(encoder, decoder, distribution)
 
 
 def likelihood(config: Config, task: Task) -> tuple[jaxae.Likelihood, str]:
-    """What the outputs of the network mean, and its name."""
+    """The likelihood of the task, or else of the flags, and its name."""
     if task.likelihood is not None:
         return task.likelihood, task.likelihood_name
     return from_flags.likelihood(config, "gaussian"), config.likelihood or "gaussian"
 
 
 def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
-    """How many symmetries are used for images of this shape."""
+    """The number of symmetries used for images of this shape."""
     if config.symmetries is None:
         count = min(task.symmetries, task.most_symmetries)
         return count if shape[0] == shape[1] else min(count, 4)
@@ -173,15 +164,15 @@ def train(
     pairs: jaxae.data.PairSplits | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Trains a model, measures it beside its baselines, and writes the run folder.
+    """Trains a model, evaluates it and the baselines, and writes the run folder.
 
     Args:
       config: the flags.
-      task: what to do.
+      task: the task.
       data: what `datasets.load` returned.
       started: `time.perf_counter()` at the beginning.
-      pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
-      record: what `apply` has to know of this run besides its configuration.
+      pairs: inputs and targets for training, validation and test, where the task has no corruption.
+      record: what `--apply` needs to know of this run, in addition to its configuration.
     """
     if config.binarize:
         raise ValueError("--binarize is for models of images as they are; leave it out")
@@ -190,10 +181,10 @@ def train(
     config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
     if task.likelihood is None:
-        datasets.check_levels(name, distribution, data.test)
+        from_flags.check_levels(name, distribution, data.test)
     plain = build(config, task, shape)
     if task.corrupt is not None:
-        # What cannot be done to these images is refused before there is a folder.
+        # A corruption that does not go with these images raises before the run folder is created.
         jax.eval_shape(task.corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
         model = jaxae.denoising(plain, task.corrupt)
         test = corrupted(task.corrupt, data.test), data.test
@@ -227,73 +218,23 @@ def train(
         draw(config, run, task, test, answer, baselines)
         return results
 
-    # The inputs of pairs are `data` already; what is made of them counts as much.
+    # The fingerprint of `data` is that of the inputs alone.
     more = None if pairs is None else {"targets_data": fingerprint(pairs.train[1])}
     return running.conduct(task.name, config, data, work, started=started, more=more)
 
 
 def protocol(config: Config, task: Task, about: str, name: str, count: int) -> str:
-    """What the figures are about, in words."""
+    """A description of the results, for results.json."""
     averaged = (
-        f"; test: the mean over {count} symmetries of the input, once: without that"
+        f"; test: the mean over {count} symmetries of the input, once: without symmetries"
         if count > 1
         else ""
     )
     return (
         f"{about}; {task.words}; {name} likelihood{averaged}; mse per value in [0, 1] after clipping; "
-        "psnr in dB of the mean mse, image_psnr the mean of the images' own, each at most 100; ssim a "
-        "mean over images"
+        "psnr in dB of the mean mse, image_psnr the mean over images of their psnr, each at most 100; "
+        "ssim a mean over images"
     )
-
-
-def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
-    """What the network sees of images: the same for every run and every method."""
-    key = jax.random.key(datasets.TEST_SEED)
-    run = jax.jit(corrupt)
-    return np.concatenate(
-        [
-            np.asarray(run(jax.random.fold_in(key, i), jaxae.as_float(x[i : i + BATCH])))
-            for i in range(0, len(x), BATCH)
-        ]
-    )
-
-
-def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
-    """What a model makes of what it sees, averaged over so many symmetries."""
-    # The network is compiled once for all symmetries, and for as many images as a cache can hold.
-    reconstruct = jax.jit(functools.partial(jaxae.reconstruct, model))
-    paint = jaxae.augmentations.self_ensemble(lambda x: reconstruct(params, x), count)
-    return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
-
-
-def measure(
-    pairs: tuple[np.ndarray, np.ndarray], paint: Painter, scores: Scores
-) -> dict[str, float]:
-    """How near images come to the truth, each image clipped to [0, 1]."""
-    seen, truth = pairs
-    fits = min(truth.shape[1:3]) >= SSIM_WINDOW
-    parts: dict[str, list[np.ndarray]] = {}
-    values = math.prod(truth.shape[1:])
-    for i in range(0, len(truth), BATCH):
-        x, x_seen = (jaxae.as_float(part[i : i + BATCH]) for part in (truth, seen))
-        y = jnp.clip(jnp.asarray(paint(x_seen)), 0, 1)
-        found = {"mse": jaxae.analysis.squared_error(x, y) / values}
-        if fits:
-            found["ssim"] = jaxae.analysis.ssim(x, y)
-        for name, score in (found | dict(scores(x, y, x_seen))).items():
-            parts.setdefault(name, []).append(np.asarray(score))
-    every = {name: np.concatenate(part) for name, part in parts.items()}
-    results = jaxae.training.means(every)
-    results["psnr"] = jaxae.analysis.psnr(results["mse"])
-    own = -10 * np.log10(np.maximum(every["mse"], LEAST_ERROR))
-    results["image_psnr"] = float(own.mean(dtype=np.float64))
-    if "hole_values" in every:
-        # Holes differ in size: the error of all missing values together.
-        error = float(every["hole_error"].sum(dtype=np.float64))
-        results["hole_mse"] = error / float(every["hole_values"].sum(dtype=np.float64))
-        results["hole_psnr"] = jaxae.analysis.psnr(results["hole_mse"])
-        del results["hole_error"], results["hole_values"]
-    return results
 
 
 def draw(
@@ -304,12 +245,12 @@ def draw(
     answer: Painter,
     baselines: Mapping[str, Painter],
 ) -> None:
-    """What was seen, what was made of it, the truth, and what the baselines made of it."""
+    """Draws inputs, results, the truth, and the results of the baselines."""
     chosen = datasets.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
     shown = np.asarray(task.look(x))
     others = {k: np.clip(np.asarray(paint(x)), 0, 1) for k, paint in baselines.items()}
-    # A baseline that leaves the input as it is gives it its name.
+    # A baseline equal to the input is not drawn twice; its name is added to that of the input.
     same = [name for name, image in others.items() if np.array_equal(image, shown)]
     rows = {" ".join(["input", *(f"({name})" for name in same)]): shown}
     rows |= {task.answer: np.clip(answer(x), 0, 1), "truth": np.asarray(truth)}

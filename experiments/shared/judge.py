@@ -1,9 +1,8 @@
-"""A classifier of the images, trained here, that judges what is generated: how sure, what, how near."""
+"""Measures of generated images by a classifier that is trained on the data set."""
 
 import dataclasses
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,25 +10,27 @@ import numpy as np
 
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
+from jaxae.runs import inference
 from jaxae.runs.folder import Run
 
 FEATURES = 64
 IMAGES = 300_000
 PRESENT = 0.2
-"""A class is present if a classifier sees it at least this part of as often as in the test images."""
+"""A class counts as generated if its share of the generated images is at least this part of its share of
+the test images."""
 INCEPTION_BATCH = 50
 COPIES = 1000
-"""Of so many generated images the nearest training image is looked for."""
+"""The number of generated images whose nearest training image is searched."""
 
 
 class Judge:
-    """A classifier with its features.
+    """A trained classifier and its features.
 
     Args:
-      config: the flags, of which it takes the seed.
-      run: where it is trained, in the part `judge`.
+      config: the flags, of which it uses the seed.
+      run: the run folder; the classifier is trained in its part `judge`.
       data: images with labels.
-      network: from images to features, before the last activation.
+      network: from images to features, without a last activation.
     """
 
     def __init__(self, config: flags.Config, run: Run, data: datasets.Data, network: jaxae.Network):
@@ -39,7 +40,7 @@ class Judge:
         model = jaxae.classifier(
             lambda params, x: jax.nn.gelu(network.apply(params, x)), fresh, classes
         )
-        # Whatever the flags of the models: figures of different runs are to be compared.
+        # These settings do not depend on the flags, so that results of different runs are comparable.
         settings = dataclasses.replace(
             config,
             epochs=None,
@@ -53,26 +54,25 @@ class Judge:
         size = datasets.batch_size(settings, len(data.train), 128)
         data = data._replace(batch_size=size)
         settings = optimizers.with_epochs(settings, data, IMAGES, most=50)
-        # By the cross-entropy and not by the error: what is asked is how sure it is.
+        # The epoch is selected by the cross-entropy, because its probabilities are used.
         fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
-        self._encode = partial(jax.jit(model.encode), fitted.params)
-        self._decode = partial(jax.jit(model.decode), fitted.params)
+        self._model, self._params = model, fitted.params
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What its last layer sees of images, `[n, d]`."""
-        return _in_batches(self._encode, images)
+        """The inputs of its last layer for images, `[n, d]`."""
+        return inference.encode(self._model, self._params, images)
 
     def classify(self, features: np.ndarray) -> np.ndarray:
-        """The probabilities of the classes from features, `[n, classes]`."""
-        return np.asarray(self._decode(features))
+        """The probabilities of the classes given features, `[n, classes]`."""
+        return inference.decode(self._model, self._params, features, clip=False)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Those of the classes of images, `[n, classes]`."""
+        """The probabilities of the classes given images, `[n, classes]`."""
         return self.classify(self.features(images))
 
 
 def certainty(probabilities: np.ndarray) -> dict[str, float]:
-    """How sure a classifier is of images."""
+    """The mean confidence and entropy of predicted classes."""
     return {
         "confidence": float(probabilities.max(axis=1).mean()),
         "entropy": float(jaxae.analysis.entropy(jax.numpy.asarray(probabilities)).mean()),
@@ -87,31 +87,32 @@ def make_fidelity(
     dataset: str,
     inception: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Callable[..., dict[str, float]]:
-    """Compares generated images with test images, and with the training images they might copy.
+    """A function that compares generated images with test images and with training images.
 
-    What is needed of the test images is worked out once.
+    The features of the test images are computed once.
 
     Args:
-      judge: without one, precision and recall are in pixels, and what takes classes is left out.
+      judge: a classifier. Without one, precision and recall are computed from pixels, and the measures
+        that need classes are left out.
       real: test images.
       train: the training images.
-      dataset: whose name the Fréchet distance gets.
-      inception: the features of the FID itself, if there are any.
+      dataset: the name of the data set, which is part of the names of the distances.
+      inception: features of Inception, for the standard FID and KID.
 
     Returns:
-      `(generated, copies=True) -> figures`, of images in [0, 1], as many as test images; `copies` is
-      whether to look for the training images nearest to them.
+      `(generated, copies=True) -> measures`, for as many images in [0, 1] as there are test images; with
+      `copies`, also the distance to the nearest training images.
     """
     real, seen = np.asarray(jaxae.as_float(real)), flat(train)
     some = flat(real[datasets.spread(len(real), COPIES)])
     apart = jaxae.analysis.nearest(some, seen).distance.mean()
     space = flat(real) if judge is None else judge.features(real)
     usual = None if judge is None else jaxae.analysis.class_shares(judge.classify(space))
-    wide = None if inception is None else _in_batches(inception, real, INCEPTION_BATCH)
+    wide = None if inception is None else _inception_features(inception, real)
 
     def fidelity(generated: np.ndarray, copies: bool = True) -> dict[str, float]:
         results = {"sharpness": float(jaxae.analysis.sharpness(generated).mean())}
-        if copies and apart > 0:  # not where test images are copies of training images
+        if copies and apart > 0:  # zero where test images are copies of training images
             near = jaxae.analysis.nearest(flat(generated[:COPIES]), seen).distance.mean()
             results["nearest_training_image"] = float(near / apart)
         own = flat(generated) if judge is None else judge.features(generated)
@@ -123,7 +124,7 @@ def make_fidelity(
             results["classes"] = int((shares[there] >= PRESENT * usual[there]).sum())
             results["smallest_class"] = float((shares[there] / usual[there]).min())
         if inception is not None and wide is not None:
-            results |= distances("", wide, _in_batches(inception, generated, INCEPTION_BATCH))
+            results |= distances("", wide, _inception_features(inception, generated))
         results["precision"], results["recall"] = jaxae.analysis.precision_recall(space, own)
         return results
 
@@ -131,7 +132,7 @@ def make_fidelity(
 
 
 def distances(name: str, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """Those of two sets of features; FID and KID without a name are over those of Inception."""
+    """FID and KID of two sets of features; `name` is appended to both, and empty for Inception's."""
     kernel = jaxae.analysis.kernel_distance(real, generated)
     found = {
         f"fid{name}": jaxae.analysis.frechet_distance(real, generated),
@@ -141,12 +142,16 @@ def distances(name: str, real: np.ndarray, generated: np.ndarray) -> dict[str, f
 
 
 def flat(images: np.ndarray) -> np.ndarray:
-    """Images as rows of floats in [0, 1]."""
+    """Images as row vectors of floats in [0, 1]."""
     return np.asarray(jaxae.as_float(images)).reshape(len(images), math.prod(images.shape[1:]))
 
 
-def _in_batches(
-    function: Callable[[jax.Array], jax.Array], images: np.ndarray, size: int = 500
+def _inception_features(
+    inception: Callable[[jax.Array], jax.Array], images: np.ndarray
 ) -> np.ndarray:
-    batches = range(0, len(images), size)
-    return np.concatenate([function(jaxae.as_float(images[i : i + size])) for i in batches])
+    return np.concatenate(
+        [
+            inception(jaxae.as_float(images[i : i + INCEPTION_BATCH]))
+            for i in range(0, len(images), INCEPTION_BATCH)
+        ]
+    )
