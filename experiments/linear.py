@@ -74,7 +74,7 @@ def main(config: Config) -> dict[str, Any]:
 
 
 def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
-    """Errors on the test images, and where the subspaces and the bases lie."""
+    """Errors on the test images, and angles between the subspaces and between the bases."""
     shape = data.train.shape[1:]
     most = min(math.prod(shape), len(data.train), max(config.code, 100))
     found = jax.jit(jaxae.models.principal_components, static_argnums=1)(
@@ -82,24 +82,23 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
     )
     components = np.asarray(found.components[: config.code])
     params = found._asdict() | {"components": found.components[: config.code]}
-    free = jaxae.likelihoods.gaussian()
     decoded = {}
     results: dict[str, Any] = {}
 
     def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
         error, clipped = inference.squared_errors(model, params, data.test)
         results.update({f"{name}/mse_per_image": error, f"{name}/mse_per_image_clipped": clipped})
-        decoded[name] = np.clip(jaxae.reconstruct(model, params, datasets.choose(data)), 0, 1)
+        decoded[name] = inference.reconstruct(model, params, datasets.choose(data))
 
-    measure("pca", jaxae.pca(config.code, free), params)
+    measure("pca", jaxae.pca(config.code), params)
     results["pca/explained_variance"] = float(
         found.explained_variance[: config.code].sum() / found.total_variance
     )
     for name, tied in (("untied", False), ("tied", True)):
-        model = jaxae.linear_autoencoder(shape, config.code, tied=tied, likelihood=free)
+        model = jaxae.linear_autoencoder(shape, config.code, tied=tied)
         fitted = running.fit(config, run.part(name), model, data)
         measure(name, model, fitted.params)
-        # The rows are what each value of the code adds to the image.
+        # Row j is the derivative of the image with respect to value j of the code.
         at = jnp.zeros((1, config.code))
         jacobian = jax.jacfwd(lambda z, m=model, p=fitted.params: m.decode(p, z).ravel())(at)
         basis = np.asarray(jacobian).reshape(-1, config.code).T
@@ -131,7 +130,7 @@ def draw(
     decoded: dict[str, np.ndarray],
     found: jaxae.models.PrincipalComponents,
 ) -> None:
-    """Reconstructions, explained variance, and the points of the lecture."""
+    """Draws reconstructions, the explained variance, and the five points with their projections."""
     name = Path(config.dataset).name
     rows = {
         "image": np.asarray(datasets.choose(data)),
@@ -146,9 +145,9 @@ def draw(
         range(1, len(part) + 1),
         {"explained": part.tolist()},
         run.figures / "explained_variance.png",
-        title=f"PCA on {name}: explained part of the variance",
+        title=f"PCA on {name}: explained fraction of the variance",
         xlabel="components",
-        ylabel="part of the variance",
+        ylabel="fraction of the variance",
     )
     points = np.array(list(POINTS.values()))
     scatters.projection(
@@ -161,16 +160,16 @@ def draw(
 
 
 def lecture_table() -> tuple[np.ndarray, np.ndarray]:
-    """Codes and decoded points of the five points, by PCA with one component."""
+    """The codes of the five points and their reconstructions, by PCA with one component."""
     x = jnp.array(list(POINTS.values()))
-    model = jaxae.pca(1, jaxae.likelihoods.gaussian())
+    model = jaxae.pca(1)
     params = model.init(jax.random.key(0), x)
     z = model.encode(params, x)
     return np.asarray(z[:, 0]), np.asarray(model.decode(params, z))
 
 
 def print_lecture_table() -> None:
-    """The table of the lecture, to its printed digits."""
+    """Prints the table of the lecture, with as many digits."""
     codes, decoded = lecture_table()
     table = Table("point", "initial", "encoded", "decoded", title="Five points, one component")
     for (name, (x, y)), z, (a, b) in zip(POINTS.items(), codes, decoded, strict=True):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from jaxae.composition import Autoencoder
 from jaxae.models import autoencoder, tied_autoencoder, vae
@@ -18,7 +18,7 @@ class Recipe:
     """The values that a model is built from.
 
     Attributes:
-      model: which model.
+      model: autoencoder, tied_autoencoder or vae.
       shape: of one image.
       latent_dim: the dimensions of a code.
       likelihood, scale: see :func:`jaxae.runs.pieces.likelihood`.
@@ -33,7 +33,7 @@ class Recipe:
       corrupt: corruptions such as `masking:0.3`, one after the other.
     """
 
-    model: Literal["autoencoder", "tied_autoencoder", "vae"]
+    model: str
     shape: tuple[int, ...]
     latent_dim: int
     likelihood: str
@@ -73,12 +73,12 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
 
     Examples:
       >>> recipe = Recipe(model="vae", shape=(8, 8, 1), latent_dim=2, likelihood="bernoulli",
-      ...                 corrupt=("masking:0.3",))
+      ...                 corrupt=("masking:0.3", "erase:0.4"))
       >>> build(recipe.values)
       Autoencoder(
         model: vae(latent_dim=2)
         objective: elbo(beta=1.0, samples=1, free_bits=0.0)
-        corruption: masking
+        corruption: compose
         monitor: loss
       )
     """
