@@ -66,7 +66,7 @@ class Config(flags.Config):
     """Number of runs, with the seeds from --seed on. The results are their mean and standard
     deviation."""
 
-    code: int = 10
+    code: flags.LatentDim = 10
     """Number of latent dimensions."""
     hidden: tuple[int, ...] = (500, 500, 2000)
     """Widths of the encoder's hidden layers; the decoder has them in reverse order."""

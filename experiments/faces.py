@@ -66,7 +66,7 @@ class Config(flags.ModelConfig):
     """The name of any image data set. Directions need a data set with attributes."""
     image_size: int | None = 64
     """Crop images to the central square and resize them to this number of pixels on each side."""
-    code: int = 50
+    code: flags.LatentDim = 50
     """Number of latent dimensions."""
     network: flags.NetworkName = "conv"
     """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
@@ -153,7 +153,7 @@ def build(config: Config, data: datasets.Data) -> jaxae.Autoencoder:
     if name not in ("gaussian", "laplace") and config.scale == Config.scale:
         config = dataclasses.replace(config, scale=None)
     likelihood = from_flags.likelihood(config, "gaussian")
-    datasets.check_levels(name, likelihood, data.train)
+    from_flags.check_levels(name, likelihood, data.train)
     if config.hidden is None:
         hidden = {"conv": (32, 64, 128, 256), "mlp": (1000,)}.get(config.network)
         config = dataclasses.replace(config, hidden=hidden)

@@ -49,7 +49,7 @@ class Config(flags.ModelConfig):
 
     labels: int = 1000
     """Number of training images whose class is known, the same number for each class."""
-    code: int = 10
+    code: flags.LatentDim = 10
     """Number of latent dimensions of the style."""
     network: flags.NetworkName = "conv"
     """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""

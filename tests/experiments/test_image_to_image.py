@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
 from experiments import colorization, inpainting, super_resolution, translation
-from experiments.shared import image_scores, pictures
+from experiments.shared import measuring, pictures
 from experiments.shared import image_to_image as common
 from tests.experiments.running import command
 
@@ -91,7 +91,7 @@ def test_every_method_has_every_score(trained, module):
 def test_measures_are_scikit_images():
     truth, image = photographs(5, seed=1), photographs(5, seed=2)
     wild = jnp.asarray(image) / 255 * 1.4 - 0.2
-    found = image_scores.measure((image, truth), lambda seen: wild[: len(seen)], lambda *_: {})
+    found = measuring.measure((image, truth), lambda seen: wild[: len(seen)], lambda *_: {})
     clipped = np.clip(np.asarray(wild), 0, 1)
     x = truth / 255
     assert found["mse"] == pytest.approx(np.square(x - clipped).mean(), rel=1e-5)
@@ -110,9 +110,9 @@ def test_measures_are_scikit_images():
         for a, b in zip(x, np.float64(clipped), strict=True)
     ]
     assert found["ssim"] == pytest.approx(np.mean(ssim), abs=1e-4)
-    tiny = image_scores.measure((image[:, :5], truth[:, :5]), lambda seen: seen, lambda *_: {})
+    tiny = measuring.measure((image[:, :5], truth[:, :5]), lambda seen: seen, lambda *_: {})
     assert "ssim" not in tiny
-    same = image_scores.measure((image, image), lambda seen: seen, lambda *_: {})
+    same = measuring.measure((image, image), lambda seen: seen, lambda *_: {})
     assert same["mse"] == 0
     assert same["image_psnr"] == pytest.approx(100)
 
@@ -131,11 +131,11 @@ def test_a_network_that_copies_its_input_scores_as_the_baseline(module, baseline
         task, seen = module.task(shape, shape, ""), translation.night(KEY, truth)
     else:
         task = module.task(config, None) if module is colorization else module.task(config)
-        seen = image_scores.corrupted(task.corrupt, truth)
+        seen = measuring.corrupted(task.corrupt, truth)
     model = common.build(config, task, shape)
     params = model.init(KEY, jaxae.Batch(truth, seen=seen))
-    found = image_scores.measure((seen, truth), common.painter(model, params, 2), task.scores)
-    expected = image_scores.measure((seen, truth), task.baselines(truth)[baseline], task.scores)
+    found = measuring.measure((seen, truth), common.painter(model, params, 2), task.scores)
+    expected = measuring.measure((seen, truth), task.baselines(truth)[baseline], task.scores)
     assert len(found) >= 4
     assert found == pytest.approx(expected, rel=1e-5)
 
@@ -152,7 +152,7 @@ def test_training_beats_the_baselines(tmp_path):
 
 def test_the_affine_baseline_is_least_squares():
     truth = photographs()
-    seen = image_scores.corrupted(jaxae.corruptions.grayscale(), truth)
+    seen = measuring.corrupted(jaxae.corruptions.grayscale(), truth)
     paint = colorization.baselines(truth)["affine"]
     y = np.asarray(paint(jnp.asarray(seen)))
     for c in range(3):
@@ -173,7 +173,7 @@ def test_inpainting_baselines_and_the_error_in_the_hole():
         np.testing.assert_allclose(
             filled[i][hole[i]], np.tile(known.mean(0), (hole[i].sum(), 1)), atol=1e-5
         )
-    found = image_scores.measure(
+    found = measuring.measure(
         (np.asarray(seen), np.asarray(x)), inpainting.mean_fill, inpainting.scores
     )
     expected = np.square(filled - np.asarray(x))[hole].mean()

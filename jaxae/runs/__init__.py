@@ -1,0 +1,1 @@
+"""Run folders, recipes of models, inference over many examples, figures and commands."""
