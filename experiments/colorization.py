@@ -163,7 +163,7 @@ def use(config: Config, folder: str) -> None:
         large = jnp.asarray(pictures.resized(found, (x.shape[1], x.shape[2])))
         return np.asarray(colors.from_chroma(grey, large)[0])
 
-    pictures.apply(config.images, config.out, paint, what.result)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
-from jaxae.runs import pictures, pieces
+from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
@@ -66,7 +66,7 @@ def hole(flag: str) -> masks.Mask:
         return masks.half(value or None)
     if not value:
         raise ValueError(f"a hole needs a size, such as {name}:0.5")
-    return HOLES[name](pieces.number(value, flag))
+    return HOLES[name](common.number(value, flag))
 
 
 def task(config: Config) -> common.Task:
@@ -165,7 +165,7 @@ def use(config: Config, folder: str) -> None:
         large = pictures.resized(found, (x.shape[1], x.shape[2]))
         return pictures.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
 
-    pictures.apply(config.images, config.out, paint, what.result, uses_alpha=True)
+    pictures.apply(config.images, str(config.out), paint, what.result, uses_alpha=True)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ from experiments.shared.latent_figures import Trained, decode_images
 from experiments.shared.tables import print_models
 from jaxae.analysis.generation_report import ImageClassifier, certainty
 from jaxae.analysis.latent_report import completeness, continuity
-from jaxae.runs import inference
+from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.runs.projector import write_projector
@@ -258,18 +258,18 @@ def probes(
         "nearest": partial(jaxae.analysis.neighbour_probe, neighbours=1),
     }
     results: dict[str, float] = {}
-    curves: dict[str, list[float]] = {}
+    percent: dict[str, list[float]] = {}
     for name, (train, test) in features.items():
         for kind, probe in kinds.items():
             errors = jaxae.analysis.label_efficiency(
                 (train, labels[chosen]), (test, test_labels[tested]), counts, probe=probe, draws=3
             )
-            curves[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
-            for count, error in zip(counts, curves[f"{name}, {kind}"], strict=True):
+            percent[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
+            for count, error in zip(counts, percent[f"{name}, {kind}"], strict=True):
                 results[f"{name}/{kind}_probe_error_{count}"] = error
     curves.lines(
         counts,
-        curves,
+        percent,
         run.figures / "label_efficiency.png",
         title=f"{Path(config.dataset).name}: classifiers of codes with {config.code} dimensions",
         xlabel="labelled images",

@@ -95,7 +95,7 @@ def use(config: Config, folder: str) -> None:
         large = np.clip(pictures.resized(x, size), 0, 1)
         return pictures.picture_of(pictures.tiled(painters, large, shape[2]), picture.shape[2])
 
-    pictures.apply(config.images, config.out, paint, what.result)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

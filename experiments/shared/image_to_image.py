@@ -6,6 +6,7 @@ The model is a denoising autoencoder.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -154,6 +155,17 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
             f"{task.most_symmetries}"
         )
     return config.symmetries
+
+
+def number(text: str, flag: str) -> float:
+    """A finite number in the value of a flag."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} in {flag!r} is not a number")
+    return value
 
 
 def train(

@@ -41,11 +41,11 @@ class Trained(NamedTuple):
     def posterior(self, images: np.ndarray) -> tuple[jax.Array, jax.Array]:
         """Means and log-variances of q(z | x), `[n, d]`; for a VAE."""
 
-        def stats(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def stats(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
             assert self.model.model.posterior is not None
-            return self.model.model.posterior(self.params, as_batch(x)).stats
+            return self.model.model.posterior(params, as_batch(x)).stats
 
-        mean, log_var = inference.in_batches(stats, images)
+        mean, log_var = inference.in_batches(stats, self.params, images)
         return jnp.asarray(mean), jnp.asarray(log_var)
 
 

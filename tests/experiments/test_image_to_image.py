@@ -11,8 +11,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
 from experiments import colorization, inpainting, super_resolution, translation
-from experiments.shared import measuring, pictures
+from experiments.shared import applying, measuring
 from experiments.shared import image_to_image as common
+from jaxae.runs import pictures
 from tests.experiments.running import command
 
 # Runs are trained once in a process and used by many tests.
@@ -362,7 +363,7 @@ def test_small_holes_stay_small_when_pictures_are_resized(
 ):
     seen = []
     monkeypatch.setattr(
-        pictures, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
+        applying, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
     )
     rgb = np.full((size[1], size[0], 3), 200, np.uint8)
     missing = np.random.default_rng(0).random(rgb.shape[:2]) < rate
@@ -384,13 +385,13 @@ def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, p
     path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
     paint(module, folder, tmp_path / "out", path)
     (written,) = (tmp_path / "out").iterdir()
-    known, record, run = pictures.trained(
+    known, record, run = applying.trained(
         str(folder), module.__name__.split(".")[-1], module.Config
     )
     shape = (14, 12, 3)
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
-    params = pictures.parameters(run, model, shape)
+    params = applying.parameters(run, model, shape)
     x = jaxae.as_float(jaxae.data.images.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
@@ -528,9 +529,9 @@ def test_tiles_give_the_result_of_the_whole_picture(monkeypatch):
 
 def test_a_size_is_compiled_once(monkeypatch):
     made = []
-    monkeypatch.setattr(pictures, "painter", lambda model, params, count: made.append(count))
+    monkeypatch.setattr(applying, "painter", lambda model, params, count: made.append(count))
     config = super_resolution.Config(**SMALL)
-    painters = pictures.painters(config, super_resolution.task(config), {}, (8, 8, 3))
+    painters = applying.painters(config, super_resolution.task(config), {}, (8, 8, 3))
     for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
         painters(size)
     assert made == [8, 4]  # only square pictures are turned
@@ -662,7 +663,7 @@ def test_bad_flags(module, options, message, photos, tmp_path):
 
 def test_folders_that_cannot_be_applied(trained, tmp_path):
     path = picture(tmp_path / "x.png")
-    with pytest.raises(ValueError, match="not the folder of a run"):
+    with pytest.raises(ValueError, match="run folder"):
         paint(colorization, tmp_path, tmp_path / "out", path)
     with pytest.raises(ValueError, match="a run of experiments.inpainting, not of colorization"):
         paint(colorization, trained[inpainting][0], tmp_path / "out", path)
