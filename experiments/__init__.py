@@ -1,4 +1,4 @@
-"""One script for each claim: a frozen `Config`, and `main(config)` that returns the results.
+"""One script for each experiment: the dataclass of its flags, and `main`, which returns its results.
 
 python -m experiments.vae --help
 """

@@ -51,7 +51,7 @@ import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.analysis.prior_test import make_prior_test, prior_kernel
 from jaxae.distributions.kernels import Kernel
-from jaxae.runs import charts, figures, inference
+from jaxae.runs import charts, figures, inference, scatters
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -69,7 +69,7 @@ SCATTERED, SHOWN, GRID = 5000, 60, 20
 class Config(flags.ModelConfig):
     """Flags of the adversarial autoencoder."""
 
-    code: int = 2
+    code: flags.LatentDim = 2
     """Number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
@@ -127,7 +127,7 @@ def main(config: Config) -> dict[str, Any]:
         for name, (model, optimizer) in built.items():
             train = None
             if known is not None and name == "AAE":
-                train = jaxae.Batch(data.train, label=known)
+                train = jaxae.Batch(data.train, label=jnp.asarray(known))
             fitted = running.fit(
                 config,
                 run.part(name),
@@ -216,7 +216,7 @@ def build(
         config = dataclasses.replace(config, hidden=(1000, 500))
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
     likelihood = from_flags.likelihood(config, default)
-    datasets.check_levels(config.likelihood or default, likelihood, data.train)
+    from_flags.check_levels(config.likelihood or default, likelihood, data.train)
     networks = from_flags.networks(config, shape, likelihood.outputs, config.code)
     plain = jaxae.autoencoder(*networks, likelihood)
     game = jaxae.adversarial(
@@ -261,7 +261,7 @@ def draw(
     if config.code == 2:
         of_prior = labels if config.labels else None
         both = np.concatenate([codes["AAE"], drawn])
-        charts.scatter(
+        scatters.scatter(
             {
                 "codes without an adversary": codes["AE"][chosen],
                 "codes of the adversarial autoencoder": codes["AAE"][chosen],

@@ -1,4 +1,4 @@
-"""An autoencoder on any images: reconstructions, and what a smaller code costs.
+"""An autoencoder of images: reconstructions, and the error for codes of different sizes.
 
     python -m experiments.autoencoder
     python -m experiments.autoencoder --dataset mnist --code 16 --run-dir runs/autoencoder-mnist
@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jaxae
 from experiments.shared import datasets, flags, from_flags, running
-from jaxae.runs import charts
+from jaxae.runs import curves, recipes
 from jaxae.runs.command import command, report, resumable
 from jaxae.runs.folder import Run
 
@@ -27,18 +26,14 @@ class Config(flags.ModelConfig):
     """Flags of the autoencoder."""
 
     sweep_code: tuple[int, ...] = ()
-    """Train with each of these codes in turn and draw the error against the size of the code."""
+    """Train one autoencoder for each of these sizes of the code, and draw the error against the
+    size."""
 
 
-def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
-    """The model that the flags ask for, and the name of its likelihood."""
-    shape = data.train.shape[1:]
-    default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    name = config.likelihood or default
-    likelihood = from_flags.likelihood(config, default)
-    datasets.check_levels(name, likelihood, data.train)
-    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, config.code)
-    return jaxae.autoencoder(encoder, decoder, likelihood), name
+def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:
+    """The recipe of the model that the flags ask for."""
+    default = "bernoulli" if data.train.shape[-1] == 1 else "gaussian"
+    return from_flags.recipe(config, data.train, default, model="autoencoder")
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -47,14 +42,16 @@ def main(config: Config) -> dict[str, Any]:
         return sweep(config)
     started = time.perf_counter()
     data = datasets.load(config)
-    model, name = build(config, data)
+    plan = recipe(config, data)
+    model = recipes.build(plan)
 
     def work(run: Run) -> dict[str, Any]:
         fitted = running.fit(config, run, model, data)
         results: dict[str, Any] = running.evaluate(model, fitted, data)
         results |= running.training_figures(data, fitted)
         results["protocol"] = (
-            f"{data.protocol}; {name} likelihood; nats per image, mse per pixel, psnr of the mean mse"
+            f"{data.protocol}; {plan.likelihood} likelihood; nats per image, mse per pixel, psnr of "
+            "the mean mse"
         )
         title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
         running.figure_reconstructions(
@@ -62,20 +59,20 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    return running.conduct("autoencoder", config, data, work, started=started)
+    return running.conduct("autoencoder", config, data, work, started=started, recipe=plan.values)
 
 
 def sweep(config: Config) -> dict[str, Any]:
-    """One run for each code, in folders of their own below the run folder."""
+    """Trains an autoencoder for each size of the code, in subfolders of the run folder."""
     if len(set(config.sweep_code)) != len(config.sweep_code):
-        raise ValueError("--sweep-code names a code twice")
+        raise ValueError("--sweep-code has the same code twice")
     if config.code != Config.code:
-        raise ValueError("--sweep-code replaces --code; give one of them")
+        raise ValueError("--sweep-code replaces --code; give only one of them")
     codes = sorted(config.sweep_code)
-    # Everything that may be refused is, before there is a folder.
+    # Every model is built once before the run folder is created, so that bad flags leave no folder.
     data = datasets.load(dataclasses.replace(config, code=codes[-1]))
     for code in codes:
-        build(dataclasses.replace(config, code=code), data)
+        recipes.build(recipe(dataclasses.replace(config, code=code), data))
     run = running.open_run(config, data, "autoencoder")
     results: dict[str, Any] = {}
     for code in codes:
@@ -84,7 +81,7 @@ def sweep(config: Config) -> dict[str, Any]:
             found = main(dataclasses.replace(config, code=code, sweep_code=(), run_dir=folder))
         results |= {f"code_{code}/{name}": value for name, value in found.items()}
     errors = [results[f"code_{code}/test/squared_error"] for code in codes]
-    charts.curve(
+    curves.loglog(
         codes,
         errors,
         run.figures / "code_against_error.png",

@@ -34,9 +34,10 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments.shared import datasets, pictures
+from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common
 from jaxae.data import colors
+from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 FITTED, PIXELS = 1000, 200_000
@@ -133,7 +134,7 @@ def check(config: Config) -> None:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
     started = time.perf_counter()
-    if pictures.applied(config, use):
+    if applying.applied(config, use):
         return {}
     check(config)
     data = datasets.load(config, default=16)
@@ -146,12 +147,12 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Colours pictures."""
-    known, record, run = pictures.trained(folder, "colorization", Config)
+    known, record, run = applying.trained(folder, "colorization", Config)
     centres = record.get("centres")
     what = task(known, None if centres is None else np.asarray(centres, np.float32))
     shape = tuple(record["shape"])
-    params = pictures.parameters(run, common.build(known, what, shape), shape)
-    painters = pictures.painters(known, what, params, shape)
+    params = applying.parameters(run, common.build(known, what, shape), shape)
+    painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = jaxae.as_float(picture)[None]
@@ -162,7 +163,7 @@ def use(config: Config, folder: str) -> None:
         large = jnp.asarray(pictures.resized(found, (x.shape[1], x.shape[2])))
         return np.asarray(colors.from_chroma(grey, large)[0])
 
-    pictures.apply(config, paint, what.result)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""Contractive features: how far codes move when images move a little, and what the codes are good for.
+"""Contractive autoencoders: how robust their codes are, and how well they classify.
 
     python -m experiments.contractive
     python -m experiments.contractive --dataset mnist
     python -m experiments.contractive --dataset mnist --seeds 3 --classifier-noise 0.4 --classifier-epochs 30
 
-The comparison of Rifai et al. (2011): one hidden layer of 1000 sigmoid units, tied weights,
-cross-entropy; trained as an autoencoder (AE), with weight decay (AE+wd), on images with Gaussian noise
-(DAE-g) or with masked pixels (DAE-b), and with a contractive penalty (CAE). Then a softmax layer is
-added and all is trained to classify; the epoch is chosen by the validation error.
+This is the comparison of Rifai et al. (2011). All models have one hidden layer of 1000 sigmoid units and
+tied weights, and their loss is the cross-entropy. They are trained as a plain autoencoder (AE), with
+weight decay (AE+wd), on images with Gaussian noise (DAE-g) or with masked pixels (DAE-b), and with a
+contractive penalty (CAE). Then a softmax layer is added, and the whole network is trained to classify;
+the epoch is selected by the validation error.
 
-The weight of the contraction was chosen on validation images (0.1, 0.3, 1, 3, 10 were tried); the noise,
-the mask and the decay were not tuned.
+The weight of the contraction was selected on validation images from 0.1, 0.3, 1, 3 and 10. The noise, the
+mask and the weight decay were not tuned.
 
 Measured, the last command (mean and sd of three seeds, jax 0.10.2, 35 minutes on one core of two):
 
@@ -20,10 +21,11 @@ Measured, the last command (mean and sd of three seeds, jax 0.10.2, 35 minutes o
     AE+wd  1.67 % (0.04)         15.7              9 %
     AE     1.72 % (0.03)         18.7             11 %
 
-The order is that of the paper; its 1.14 % is not reached. Noise of 0.1 moves the code of a CAE by 0.057
-of the distance between two codes, that of an AE by 0.145.
+The order of the methods is that of the paper, whose 1.14 % for the CAE is not reached. Noise with a
+standard deviation of 0.1 moves the code of a CAE by 0.057 of the mean distance between two codes, and the
+code of an AE by 0.145.
 
-Lectures: lambda * ||J_h(x)||^2, and that codes move less when images move.
+Lectures: lambda * ||J_h(x)||^2; codes that change less when images change.
 """
 
 import dataclasses
@@ -40,16 +42,16 @@ from rich.table import Table
 
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
-from jaxae.runs import charts, inference
+from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 1_080_000
 METHODS = ("AE", "AE+wd", "DAE-g", "DAE-b", "CAE")
 SATURATED = 0.05
-"""A unit is saturated where it is closer to 0 or to 1 than this."""
+"""A unit whose value is closer than this to 0 or 1 counts as saturated."""
 DESCRIBED, PROBED, MOVED, SPECTRA = 1000, 5000, 1000, 50
-"""How many images are described, used to train frozen probes, moved, and decomposed."""
+"""The numbers of images for the Jacobian norm, the frozen probes, the movements, and the spectra."""
 NOISES = (0.02, 0.05, 0.1, 0.2, 0.3)
 SHIFTS = (1, 2, 3, 4)
 
@@ -58,37 +60,36 @@ SHIFTS = (1, 2, 3, 4)
 class Config(flags.Config):
     """Flags of the comparison."""
 
-    code: int = 1000
-    """Units of the hidden layer."""
+    code: flags.LatentDim = 1000
+    """Number of hidden units, the size of the code."""
     contract: float = 1.0
-    """Weight of the squared norm of the Jacobian, for CAE."""
+    """Weight of the squared norm of the Jacobian, of CAE."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
-    """How the norm is computed in training: exactly (forward: jax.jacfwd), or an unbiased estimate.
-    What is reported is exact."""
+    """Computation of the norm in training: exact, with jax.jacfwd (forward), jax.jacrev (reverse) or the
+    cheaper of the two (auto), or an unbiased estimate (hutchinson). The reported norm is exact."""
     noise: float = 0.3
-    """Standard deviation of the noise, for DAE-g."""
+    """Standard deviation of the noise, of DAE-g."""
     mask: float = 0.3
-    """Probability that a pixel is set to zero, for DAE-b."""
+    """Probability that a pixel is set to zero, of DAE-b."""
     weight_decay: float = 0.3
-    """Decoupled weight decay, for AE+wd."""
+    """Decoupled weight decay, of AE+wd."""
     seeds: int = 1
-    """How many runs of each method, with the seeds from --seed on; the table has their mean and
-    standard deviation."""
+    """Number of runs of each method, with consecutive seeds from --seed. The table has their means and
+    standard deviations."""
 
     epochs: int | None = None
-    """Passes over the training set as an autoencoder; by default as many as show 1.08 million images
-    (20 epochs of MNIST), and at most 200."""
+    """Number of passes over the training set as an autoencoder. The default is enough to train on 1.08
+    million images (20 epochs of MNIST), and at most 200."""
     classifier_epochs: int | None = None
-    """Passes over the training set as a classifier; by default as many as --epochs."""
+    """Number of passes over the training set as a classifier. The default is that of --epochs."""
     classifier_noise: float = 0.0
-    """Standard deviation of noise on the images, while trained as a classifier; the paper has
-    none."""
+    """Standard deviation of noise on the images while the classifier is trained. The paper uses none."""
     learning_rate: float = 1e-3
-    """Of Adam, at the start, as an autoencoder and as a classifier."""
+    """Initial learning rate of Adam, as an autoencoder and as a classifier."""
 
 
 def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencoder]:
-    """The five models; what differs is a wrapper."""
+    """The five models, which differ only in their wrappers; AE+wd differs in the optimizer."""
     base_model = jaxae.tied_autoencoder(
         shape, config.code, code_activation=jax.nn.sigmoid, likelihood=jaxae.likelihoods.bernoulli()
     )
@@ -103,7 +104,7 @@ def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencod
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains, measures and fine-tunes all of them, and writes the run folder."""
+    """Trains, measures and fine-tunes all models, and writes the run folder."""
     started = time.perf_counter()
     data = datasets.load(config)
     for name in ("seeds", "classifier_epochs"):
@@ -113,7 +114,7 @@ def main(config: Config) -> dict[str, Any]:
     config = optimizers.with_epochs(config, data, IMAGES, most=200)
     datasets.check_labels(config, data)
     models = methods(config, data.train.shape[1:])
-    jaxae.corruptions.gaussian(config.classifier_noise)  # is refused before there is a folder
+    jaxae.corruptions.gaussian(config.classifier_noise)  # raises before the run folder is created
 
     def work(run: Run) -> dict[str, Any]:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in models}
@@ -136,9 +137,9 @@ def main(config: Config) -> dict[str, Any]:
             results[f"{name}/movement_shift_1"] = shifts[0]
         results["protocol"] = (
             f"{data.protocol}; error in percent after fine-tuning (noise on the images: "
-            f"{config.classifier_noise:g}), the epoch chosen by validation, "
+            f"{config.classifier_noise:g}), the epoch selected by validation, "
             f"mean and sd over {config.seeds} seed(s); jacobian is the mean Frobenius norm and "
-            f"saturation the part of the units, over {DESCRIBED} test images; frozen probes are "
+            f"saturation the fraction of the units, over {DESCRIBED} test images; frozen probes are "
             f"trained on {min(PROBED, len(data.train))} codes; movements are relative to the mean "
             "distance between the codes of two images"
         )
@@ -153,11 +154,11 @@ def main(config: Config) -> dict[str, Any]:
 def fine_tune(
     config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: datasets.Data
 ) -> float:
-    """The test error in percent of the encoder as a classifier; its epoch is chosen by validation."""
+    """The test error in percent of the encoder trained as a classifier."""
     labels = [np.asarray(part, np.int32) for part in data.labels]
     classes = 1 + max(int(part.max()) for part in labels)
     classifier = jaxae.classifier(model.encode, params, classes)
-    # Noise is for training alone: the epoch is chosen by the error on clean images.
+    # The noise is for training only: the epoch is selected by the error on clean images.
     if config.classifier_noise > 0:
         data = data._replace(transform=jaxae.corruptions.gaussian(config.classifier_noise))
     epochs = config.classifier_epochs or config.epochs
@@ -167,13 +168,15 @@ def fine_tune(
     )
     evaluate = jaxae.training.make_evaluate(jaxae.training.loss_scores(classifier))
     scores = evaluate(
-        (fitted.params, 0), jax.random.key(datasets.TEST_SEED), (data.test, labels[2])
+        (fitted.params, 0),
+        jax.random.key(datasets.TEST_SEED),
+        jaxae.Batch(data.test, label=jnp.asarray(labels[2])),
     )
     return 100 * float(scores["error"].mean(dtype=np.float64))
 
 
 def describe(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
-    """The norm of the Jacobian, exactly, and the saturation of the units, on test images."""
+    """The exact norm of the Jacobian and the saturation of the units, on test images."""
 
     def score(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         z = model.encode(params, x)
@@ -194,22 +197,18 @@ def describe(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict
 
 
 def frozen(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
-    """Test errors in percent of classifiers on the codes as they are."""
-
-    def codes(images: np.ndarray) -> np.ndarray:
-        return np.asarray(inference.encode(model, params, images))
-
+    """Test errors in percent of classifiers trained on the codes, with the encoder frozen."""
     labels = [np.asarray(part, np.int32) for part in data.labels]
     some = datasets.spread(len(data.train), PROBED)
-    train = codes(data.train[some]), labels[0][some]
-    test = codes(data.test), labels[2]
+    train = inference.encode(model, params, data.train[some]), labels[0][some]
+    test = inference.encode(model, params, data.test), labels[2]
     linear = jaxae.analysis.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
     nearest = jaxae.analysis.neighbour_probe(train, test)
     return {"linear_probe_error": 100 * linear, "neighbour_probe_error": 100 * nearest}
 
 
 class Profile(NamedTuple):
-    """How codes move under noise and under shifts, and the singular values of the Jacobian."""
+    """Movements of codes under noise and under shifts, and singular values of the Jacobian."""
 
     noise: list[float]
     shift: list[float]
@@ -217,11 +216,11 @@ class Profile(NamedTuple):
 
 
 def profile(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> Profile:
-    """What happens to the code of a test image when the image moves a little."""
+    """How far codes of test images move when noise is added to the images or they are shifted."""
     x = datasets.choose(data, MOVED)
     encode = partial(jax.jit(model.encode), params)
     z = encode(x)
-    # How far apart the codes of two images are, whatever the order of the data.
+    # The distance between the codes of two random images, since data may be sorted by class.
     order = jax.random.permutation(jax.random.key(datasets.SAMPLE_SEED), len(z))
     apart = jnp.linalg.norm(z[order] - z[jnp.roll(order, 1)], axis=1).mean()
 
@@ -242,7 +241,7 @@ def profile(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> Profi
 
 
 def gather(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Means over the seeds, and the standard deviation of the error."""
+    """Means over the seeds, and standard deviations of the error."""
     results: dict[str, Any] = {}
     for name, runs in found.items():
         for key in runs[0]:
@@ -254,10 +253,10 @@ def gather(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 
 
 def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
-    """Movement under noise and shifts, and spectra, of an AE, a denoising AE, and a CAE."""
+    """Draws movements under noise and shifts, and spectra, of an AE, a denoising AE and a CAE."""
     name = Path(config.dataset).name
     shown = {method: profiles[method] for method in ("AE", "DAE-g", "CAE")}
-    charts.lines(
+    curves.lines(
         NOISES,
         {method: p.noise for method, p in shown.items()},
         run.figures / "movement_noise.png",
@@ -265,7 +264,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         xlabel="standard deviation of the noise",
         ylabel="movement / distance between codes",
     )
-    charts.lines(
+    curves.lines(
         SHIFTS,
         {method: p.shift for method, p in shown.items()},
         run.figures / "movement_shift.png",
@@ -274,7 +273,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
         ylabel="movement / distance between codes",
     )
     count = min(len(p.singular_values) for p in shown.values())
-    charts.lines(
+    curves.lines(
         range(1, count + 1),
         {method: p.singular_values.tolist() for method, p in shown.items()},
         run.figures / "spectrum.png",
@@ -285,7 +284,7 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """The table of Rifai et al., the best first."""
+    """Prints the table of Rifai et al., with the best method first."""
     table = Table("method", "error %", "sd", "||J||", "saturation", title="Fine-tuned classifiers")
     for name in sorted(METHODS, key=lambda name: results[f"{name}/error"]):
         spread = results.get(f"{name}/error_sd")

@@ -31,7 +31,7 @@ import scipy.ndimage
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import figures
+from jaxae.runs import figures, pieces
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -60,7 +60,7 @@ class Config(flags.ModelConfig):
     network: flags.NetworkName = "unet"
     """Architecture: unet, or one with a bottleneck: mlp (fully connected), conv (strided convolutions)
     or resnet (residual blocks)."""
-    code: int = 64
+    code: flags.LatentDim = 64
     """Number of latent dimensions, for architectures with a bottleneck."""
 
     epochs: int | None = None
@@ -81,7 +81,7 @@ def corruption(config: Config) -> Corruption:
     if config.corrupt:
         if config.noise is not None:
             raise ValueError("--corrupt replaces --noise; give only one of them")
-        return from_flags.corruption(config.corrupt)
+        return pieces.corruption(config.corrupt)
     return jaxae.corruptions.gaussian(0.5 if config.noise is None else config.noise, clip=True)
 
 
@@ -90,7 +90,7 @@ def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
     shape = data.train.shape[1:]
     likelihood = from_flags.likelihood(config, "gaussian")
     name = config.likelihood or "gaussian"
-    datasets.check_levels(name, likelihood, data.train)
+    from_flags.check_levels(name, likelihood, data.train)
     if config.network == "unet":
         if config.code != Config.code:
             raise ValueError("--code is for networks with a bottleneck; --network unet has none")

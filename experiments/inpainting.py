@@ -30,9 +30,10 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments.shared import datasets, from_flags, image_scores, pictures
+from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
+from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
@@ -65,7 +66,7 @@ def hole(flag: str) -> masks.Mask:
         return masks.half(value or None)
     if not value:
         raise ValueError(f"a hole needs a size, such as {name}:0.5")
-    return HOLES[name](from_flags.number(value, flag))
+    return HOLES[name](common.number(value, flag))
 
 
 def task(config: Config) -> common.Task:
@@ -126,12 +127,12 @@ def biharmonic(seen: jax.Array) -> jax.Array:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
     started = time.perf_counter()
-    if pictures.applied(config, use):
+    if applying.applied(config, use):
         return {}
     what = task(config)
     data = datasets.load(config, default=16)
     assert what.corrupt is not None
-    if not image_scores.corrupted(what.corrupt, data.test[: image_scores.BATCH])[..., -1].any():
+    if not measuring.corrupted(what.corrupt, data.test[: measuring.BATCH])[..., -1].any():
         raise ValueError(
             f"--hole {config.hole} removes no pixel from the images of {config.dataset}"
         )
@@ -140,10 +141,10 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Fills the transparent pixels of pictures."""
-    known, record, run = pictures.trained(folder, "inpainting", Config)
+    known, record, run = applying.trained(folder, "inpainting", Config)
     what, shape = task(known), tuple(record["shape"])
-    params = pictures.parameters(run, common.build(known, what, shape), what.input_shape(shape))
-    painters = pictures.painters(known, what, params, shape)
+    params = applying.parameters(run, common.build(known, what, shape), what.input_shape(shape))
+    painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         if alpha is None or (alpha >= 0.5).all():
@@ -164,7 +165,7 @@ def use(config: Config, folder: str) -> None:
         large = pictures.resized(found, (x.shape[1], x.shape[2]))
         return pictures.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
 
-    pictures.apply(config, paint, what.result, uses_alpha=True)
+    pictures.apply(config.images, str(config.out), paint, what.result, uses_alpha=True)
 
 
 if __name__ == "__main__":

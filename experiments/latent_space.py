@@ -49,7 +49,7 @@ from experiments.shared.latent_figures import Trained, decode_images
 from experiments.shared.tables import print_models
 from jaxae.analysis.generation_report import ImageClassifier, certainty
 from jaxae.analysis.latent_report import completeness, continuity
-from jaxae.runs import charts, inference
+from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.runs.projector import write_projector
@@ -68,7 +68,7 @@ PROJECTED = 10_000
 class Config(flags.ModelConfig):
     """Flags of the latent space experiment."""
 
-    code: int = 2
+    code: flags.LatentDim = 2
     """Number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
@@ -99,7 +99,7 @@ def models(config: Config, data: datasets.Data) -> dict[str, jaxae.Autoencoder]:
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
     likelihood = from_flags.likelihood(config, default)
-    datasets.check_levels(config.likelihood or default, likelihood, data.train)
+    from_flags.check_levels(config.likelihood or default, likelihood, data.train)
     if config.hidden is None and config.network == "mlp":
         config = dataclasses.replace(config, hidden=(400, 400))
     plain = jaxae.autoencoder(
@@ -258,18 +258,18 @@ def probes(
         "nearest": partial(jaxae.analysis.neighbour_probe, neighbours=1),
     }
     results: dict[str, float] = {}
-    curves: dict[str, list[float]] = {}
+    percent: dict[str, list[float]] = {}
     for name, (train, test) in features.items():
         for kind, probe in kinds.items():
             errors = jaxae.analysis.label_efficiency(
                 (train, labels[chosen]), (test, test_labels[tested]), counts, probe=probe, draws=3
             )
-            curves[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
-            for count, error in zip(counts, curves[f"{name}, {kind}"], strict=True):
+            percent[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
+            for count, error in zip(counts, percent[f"{name}, {kind}"], strict=True):
                 results[f"{name}/{kind}_probe_error_{count}"] = error
-    charts.lines(
+    curves.lines(
         counts,
-        curves,
+        percent,
         run.figures / "label_efficiency.png",
         title=f"{Path(config.dataset).name}: classifiers of codes with {config.code} dimensions",
         xlabel="labelled images",

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 import jaxae
-from experiments.shared import datasets, pictures
+from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common
+from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 
@@ -64,7 +65,7 @@ def task(config: Config) -> common.Task:
 def main(config: Config) -> dict[str, Any]:
     """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
     started = time.perf_counter()
-    if pictures.applied(config, use):
+    if applying.applied(config, use):
         return {}
     what = task(config)
     data = datasets.load(config, default=16)
@@ -78,14 +79,15 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Enlarges pictures."""
-    known, record, run = pictures.trained(folder, "super_resolution", Config)
+    known, record, run = applying.trained(folder, "super_resolution", Config)
     what, shape = task(known), tuple(record["shape"])
     if known.network != "unet":
         raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of any size"
+            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
+            "any size"
         )
-    params = pictures.parameters(run, common.build(known, what, shape), shape)
-    painters = pictures.painters(known, what, params, shape)
+    params = applying.parameters(run, common.build(known, what, shape), shape)
+    painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = pictures.channels_of(picture, shape[2])
@@ -93,7 +95,7 @@ def use(config: Config, folder: str) -> None:
         large = np.clip(pictures.resized(x, size), 0, 1)
         return pictures.picture_of(pictures.tiled(painters, large, shape[2]), picture.shape[2])
 
-    pictures.apply(config, paint, what.result)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import datasets, flags, from_flags, pictures
+from experiments.shared import applying, datasets, flags
 from experiments.shared import image_to_image as common
 from jaxae.data import images
 from jaxae.data.colors import luma
+from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 MADE_SEED = 1_414_213_562
@@ -57,7 +58,7 @@ class Config(common.Config):
 def main(config: Config) -> dict[str, Any]:
     """Trains a model on pairs, scores it, and writes the run folder; or applies a run."""
     started = time.perf_counter()
-    if pictures.applied(config, use):
+    if applying.applied(config, use):
         return {}
     if config.symmetries != 1:
         raise ValueError("pairs are not transformed; leave out --symmetries")
@@ -92,7 +93,7 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     splits = []
     for i, x in enumerate((data.train, data.validation, data.test)):
         if kind == "shift":
-            down, right = (from_flags.number(text, str(config.make)) for text in numbers)
+            down, right = (common.number(text, str(config.make)) for text in numbers)
             if down != int(down) or right != int(right):
                 raise ValueError(f"--make {config.make}: images are shifted by whole pixels")
             splits.append((x, shifted(x, int(down), int(right))))
@@ -188,15 +189,16 @@ def task(seen: tuple[int, ...], shape: tuple[int, ...], description: str) -> com
 
 def use(config: Config, folder: str) -> None:
     """Translates pictures at their own size."""
-    known, record, run = pictures.trained(folder, "translation", Config)
+    known, record, run = applying.trained(folder, "translation", Config)
     shape, seen = tuple(record["shape"]), tuple(record["seen"])
     what = task(seen, shape, "")
     if known.network != "unet":
         raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of any size"
+            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
+            "any size"
         )
-    params = pictures.parameters(run, common.build(known, what, shape), seen)
-    painters = pictures.painters(known, what, params, shape)
+    params = applying.parameters(run, common.build(known, what, shape), seen)
+    painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         if seen[2] == 1 and shape[2] == 3:
@@ -207,7 +209,7 @@ def use(config: Config, folder: str) -> None:
         found = pictures.tiled(painters, x, shape[2])
         return pictures.picture_of(found, picture.shape[2]) if seen == shape else found[0]
 
-    pictures.apply(config, paint, what.result)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""A variational autoencoder on any images: bounds, NLL, reconstructions, samples from the prior.
+"""A variational autoencoder of images: bounds on log p(x), reconstructions, and samples from the prior.
 
     python -m experiments.vae
     python -m experiments.vae --dataset mnist --epochs 20 --run-dir runs/vae-mnist
     python -m experiments.vae --dataset cifar10 --code 128 --hidden 1000
 
-All figures are in nats per image: summed over pixels and latent dimensions, averaged over images.
+All results are in nats per image: summed over pixels and latent dimensions, averaged over images.
+The distortion is the expected reconstruction error, -E log p(x | z). The rate is the KL divergence of
+the posterior q(z | x) from the prior p(z). Their sum, the negative ELBO, is an upper bound on
+-log p(x), which is estimated by importance sampling ("nll").
 
 Lectures: E(z), V(z) and the reparameterisation; the ELBO with L samples; the weight beta; log p(x)
 by importance sampling; samples of digits, faces and CIFAR-10.
@@ -14,14 +17,14 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from jaxae.runs import figures
+from jaxae.runs import figures, inference, pieces, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -31,134 +34,118 @@ class Config(flags.ModelConfig):
     """Flags of the VAE."""
 
     beta: float = 1.0
-    """Weight of the KL divergence."""
+    """Weight of the KL divergence in the loss."""
     beta_warmup: float = 0.0
-    """Part of the run (of each cycle, if there are several) in which beta rises from 0."""
+    """Fraction of the run in which beta rises linearly from 0. With several cycles, it is the
+    fraction of each cycle."""
     cycles: int = 1
-    """How often beta rises from 0 in the run."""
+    """Number of times that beta rises from 0 in the run."""
     free_bits: float = 0.0
-    """Nats that each latent dimension may carry on average before the KL divergence is felt."""
+    """Nats that each latent dimension may carry, on average over a batch, before the KL divergence
+    is penalised."""
     samples: int = 1
-    """Codes drawn for each image."""
+    """Number of codes drawn for each image in training."""
     importance_weighted: bool = False
-    """Train on the importance-weighted bound with these samples, in place of the ELBO."""
+    """Train on the importance-weighted bound with these samples, instead of the ELBO."""
     nll_samples: int = 200
-    """Importance samples for each test image in the estimate of its log p(x)."""
+    """Number of importance samples for each test image in the estimate of log p(x)."""
 
 
-class Model(NamedTuple):
-    """A VAE, the objective it is trained with, and its likelihood with its name."""
-
-    vae: jaxae.Autoencoder
-    trained: jaxae.Autoencoder
-    likelihood: jaxae.Likelihood
-    name: str
-
-
-def build(config: Config, shape: tuple[int, ...], dtype: Any, steps: int) -> Model:
-    """The model that the flags ask for.
+def recipe(config: Config, images: np.ndarray, steps: int) -> recipes.Recipe:
+    """The recipe of the model that the flags ask for.
 
     Args:
       config: the flags.
-      shape: of one image.
-      dtype: of the images.
-      steps: updates in the run, for the schedule of beta.
+      images: the training images.
+      steps: the number of updates in the run, for the schedule of beta.
     """
-    default = "bernoulli" if shape[-1] == 1 else "discretized_logistic"
-    if shape[-1] > 1 and dtype != np.uint8:
+    default = "bernoulli" if images.shape[-1] == 1 else "discretized_logistic"
+    if images.shape[-1] > 1 and images.dtype != np.uint8:
         default = "gaussian"
         if config.likelihood is None and config.scale is None:
             config = dataclasses.replace(config, scale="learned")
-    likelihood = from_flags.likelihood(config, default)
     if config.importance_weighted:
         if (config.beta, config.beta_warmup, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
             raise ValueError(
-                "--importance-weighted has no KL divergence for --beta, --beta-warmup, --cycles or "
-                "--free-bits to weight"
+                "--beta, --beta-warmup, --cycles and --free-bits do not go with "
+                "--importance-weighted, whose bound has no KL divergence to weight"
             )
         if config.samples < 2:
             raise ValueError("--importance-weighted needs --samples of 2 or more")
-        if config.dropout > 0:
-            raise ValueError("--importance-weighted does not use --dropout")
     if config.nll_samples < 1:
         raise ValueError(f"--nll-samples must be positive, got {config.nll_samples}")
-    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, 2 * config.code)
-    vae = jaxae.vae(
-        encoder,
-        decoder,
-        likelihood,
-        latent_dim=config.code,
-        beta=jaxae.objectives.beta_schedule(
-            config.beta, steps, warmup=config.beta_warmup, cycles=config.cycles
-        ),
-        samples=1 if config.importance_weighted else config.samples,
-        free_bits=config.free_bits,
-    )
-    trained = jaxae.importance_weighted(vae, config.samples) if config.importance_weighted else vae
-    return Model(vae, trained, likelihood, config.likelihood or default)
+    samples: dict[str, Any] = {"samples": 1, "importance_weighted": config.samples}
+    if not config.importance_weighted:
+        samples = {"samples": config.samples, "importance_weighted": None}
+    return from_flags.recipe(config, images, default, model="vae", steps=steps, **samples)
 
 
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, evaluates it on the test set, and writes the run folder."""
     started = time.perf_counter()
     data = datasets.load(config)
-    shape = data.train.shape[1:]
-    model = build(config, shape, data.train.dtype, optimizers.steps(config, data))
-    datasets.check_levels(model.name, model.likelihood, data.train)
+    plan = recipe(config, data.train, optimizers.steps(config, data))
+    model = recipes.build(plan)
 
     def work(run: Run) -> dict[str, Any]:
-        # What is selected by has no weights in it: a bound on -log p(x) whatever beta is.
+        # The epoch is selected by a bound on -log p(x) that has no weights in it.
         bound = "negative_iwae" if config.importance_weighted else "negative_elbo"
-        fitted = running.fit(config, run, model.trained, data, monitor=bound)
-        draw(config, run, model.vae, fitted, data)
-        return evaluate(config, model, fitted, data) | running.training_figures(data, fitted)
+        fitted = running.fit(config, run, model, data, monitor=bound)
+        draw(config, run, model, fitted, data)
+        results = evaluate(config, plan, model, fitted, data)
+        return results | running.training_figures(data, fitted)
 
-    return running.conduct("vae", config, data, work, started=started)
+    return running.conduct("vae", config, data, work, started=started, recipe=plan.values)
 
 
 def evaluate(
-    config: Config, model: Model, fitted: jaxae.Fit, data: datasets.Data
+    config: Config,
+    plan: recipes.Recipe,
+    model: jaxae.Autoencoder,
+    fitted: jaxae.Fit,
+    data: datasets.Data,
 ) -> dict[str, Any]:
-    """Bounds, the importance-sampled NLL, and in words what they are comparable with."""
-    values = math.prod(data.test.shape[1:])
-    # A batch of images, and of the outputs for one draw of each, in bounded memory.
-    batch_size = max(8, min(256, 2**26 // (values * model.likelihood.outputs)))
-    chunk = max(1, 2**22 // (batch_size * values * model.likelihood.outputs))
+    """Bounds on -log p(x) and its estimate on the test images, with a description of the protocol."""
+    values = math.prod(plan.shape)
+    likelihood = pieces.likelihood(plan.likelihood, plan.scale)
+    # The memory is that of the outputs for one draw of each image of a batch.
+    batch_size = max(8, min(256, 2**26 // (values * likelihood.outputs)))
+    chunk = max(1, 2**22 // (batch_size * values * likelihood.outputs))
+    elbo = model._replace(objective=jaxae.objectives.elbo())
 
     def bounds(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         elbo_key, nll_key = jax.random.split(key)
         nll = jaxae.analysis.importance_nll(
-            model.vae, params, nll_key, x, config.nll_samples, chunk=chunk
+            model, params, nll_key, x, config.nll_samples, chunk=chunk
         )
-        if model.trained is model.vae:
+        if not config.importance_weighted:
             return {"nll": nll}
-        return {**model.vae.loss(params, elbo_key, x, train=False).terms, "nll": nll}
+        return {**elbo.loss(params, elbo_key, x, train=False).terms, "nll": nll}
 
-    results: dict[str, Any] = running.evaluate(model.trained, fitted, data, bounds, batch_size)
-    cross_entropy = model.name == "bernoulli" and not data.binary
-    if model.likelihood.levels and not cross_entropy:
+    results: dict[str, Any] = running.evaluate(model, fitted, data, bounds, batch_size)
+    cross_entropy = plan.likelihood == "bernoulli" and not data.binary
+    if likelihood.levels and not cross_entropy:
         results["test/bits_per_dimension"] = jaxae.analysis.bits_per_dimension(
             results["test/nll"], values
         )
-    note = ", a cross-entropy and no NLL to compare with others" if cross_entropy else ""
+    note = ", a cross-entropy that is not comparable with NLLs" if cross_entropy else ""
     results["protocol"] = (
-        f"{data.protocol}; {model.name} likelihood{note}; nats per image; "
+        f"{data.protocol}; {plan.likelihood} likelihood{note}; nats per image; "
         f"nll with {config.nll_samples} importance samples"
     )
     return results
 
 
 def draw(
-    config: Config, run: Run, vae: jaxae.Autoencoder, fitted: jaxae.Fit, data: datasets.Data
+    config: Config, run: Run, model: jaxae.Autoencoder, fitted: jaxae.Fit, data: datasets.Data
 ) -> None:
-    """Reconstructions and samples."""
+    """Draws reconstructions and samples."""
     title = f"VAE on {Path(config.dataset).name}, code {config.code}"
     running.figure_reconstructions(
-        run, vae, fitted.params, data, title=f"{title}: test images and their reconstructions"
+        run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
     )
-    assert vae.sample is not None
-    sample = jax.jit(vae.sample, static_argnums=2)
-    images = np.asarray(sample(fitted.params, jax.random.key(datasets.SAMPLE_SEED), 60))
+    key = jax.random.key(datasets.SAMPLE_SEED)
+    images = inference.sample(model, fitted.params, key, 60)
     path = run.figures / "samples.png"
     figures.grid(images, path, title=f"{title}: decoded draws from the prior")
 

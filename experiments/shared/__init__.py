@@ -1,1 +1,1 @@
-"""What several experiments share: flags, data, running, figures."""
+"""What the experiments share: flags, data, optimizers, and the steps of a run."""

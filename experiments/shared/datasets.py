@@ -1,4 +1,4 @@
-"""The data that experiments train on and are judged by."""
+"""The data that experiments train and test on."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,11 +14,25 @@ from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
 
+# The test set is binarised and scored with the same draws in all runs, so that results are comparable.
+# No run trains with these seeds, because they are larger than most that users choose.
 BINARIZE_SEED, TEST_SEED, SAMPLE_SEED = 1_618_033_988, 2_718_281_828, 3_141_592_653
 
 
 class Data(NamedTuple):
-    """The splits as the model gets them, and what is done to each training batch."""
+    """The data of an experiment.
+
+    Attributes:
+      train, validation, test: the images; validation is None where none are held out.
+      transform: `(key, x) -> x`, applied to each training batch; None for nothing.
+      batch_size: of the training.
+      binary: whether pixels are black or white.
+      protocol: a description of the data, for results.json.
+      labels: of the three splits.
+      attributes: of the three splits, by name.
+      placement: where the training images are kept.
+      placed: why they are kept there, if the flags leave it open.
+    """
 
     train: np.ndarray
     validation: np.ndarray | None
@@ -30,20 +44,23 @@ class Data(NamedTuple):
     labels: tuple[np.ndarray | None, ...] = (None, None, None)
     attributes: tuple[Mapping[str, np.ndarray], ...] = ({}, {}, {})
     placement: Placement = "device"
-    placed: str = ""  # why the images are there, if it was left open
+    placed: str = ""
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
-    """The images, binarised if asked for; `protocol` says in words what the figures are about.
+    """Checks the flags and loads the data set that they name.
 
     Args:
       config: the flags.
-      hold_out: False to train on the validation images too, where nothing is selected.
+      hold_out: False to add the validation images to the training images.
       default: the batch size, unless the flags give one.
+
+    Raises:
+      ValueError: if a flag is out of range or does not go with the data.
     """
     check(config)
     if not hold_out and getattr(config, "patience", None) is not None:
-        raise ValueError("--patience needs validation images, and here none are held out")
+        raise ValueError("--patience needs validation images, and this experiment holds out none")
     stream = {"auto": None, "stream": True}.get(config.placement, False)
     splits = processes.raise_together(
         lambda: jaxae.load(
@@ -58,19 +75,16 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     if getattr(config, "binarize", False):
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
-        transform = jaxae.data.binarize
+        transform, binary = jaxae.data.binarize, True
         keys = jax.random.split(jax.random.key(BINARIZE_SEED))
-        # Fixed, and the same for all seeds, so that figures can be compared.
         validation, test = (
-            (255 * np.asarray(jaxae.data.binarize(key, jaxae.as_float(jnp.asarray(x))))).astype(
-                np.uint8
-            )
-            for key, x in zip(keys, (validation, test), strict=True)
+            _binarized(key, x) for key, x in zip(keys, (validation, test), strict=True)
         )
         levels = "dynamically binarised pixels (the test set binarised once)"
-        binary = True
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
+    labels = [split.labels for split in splits]
+    attributes = [split.attributes for split in splits]
     if not hold_out:
         if where == "stream":
             raise ValueError(
@@ -78,12 +92,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
                 "--placement host"
             )
         train = np.concatenate([train, validation])
-        protocol += f"; {len(train)} to train on, none held out"
-    size = batch_size(config, len(train), default)
-    labels = [split.labels for split in splits]
-    attributes = [split.attributes for split in splits]
-    held_out = validation if hold_out else None
-    if not hold_out:
+        protocol += f"; {len(train)} training images, none held out"
         if labels[0] is not None and labels[1] is not None:
             labels[0] = np.concatenate([labels[0], labels[1]])
         attributes[0] = {
@@ -91,10 +100,10 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         }
     return Data(
         train,
-        held_out,
+        validation if hold_out else None,
         test,
         transform,
-        size,
+        batch_size(config, len(train), default),
         binary,
         protocol,
         tuple(labels),
@@ -104,8 +113,17 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     )
 
 
+def _binarized(key: jax.Array, images: np.ndarray) -> np.ndarray:
+    binary = jaxae.data.binarize(key, jaxae.as_float(jnp.asarray(images)))
+    return (255 * np.asarray(binary)).astype(np.uint8)
+
+
 def batch_size(config: Config, examples: int, default: int) -> int:
-    """The batch size of the flags, or the default, if there are as many examples."""
+    """The batch size of the flags, or the default, or fewer if there are fewer examples.
+
+    Raises:
+      ValueError: if the flags give more than there are examples.
+    """
     if config.batch_size is None:
         share = sharding.data_mesh().size * config.accumulate
         return max(1, min(default, examples) // share) * share
@@ -117,9 +135,9 @@ def batch_size(config: Config, examples: int, default: int) -> int:
 
 
 def placement(config: Config, images: Any, held_out: Any = None) -> tuple[Placement, str]:
-    """Where the training images are to be, and why, if it was left open."""
+    """Where the training images are kept, and why, if the flags leave it open."""
     if config.workers and not isinstance(images, jaxae.Stream):
-        raise ValueError("--workers read a stream: take --placement stream")
+        raise ValueError("--workers read a stream; add --placement stream")
     if config.placement != "auto":
         return config.placement, ""
     where, why = feeding.fits(images, jax.local_devices(), held_out)
@@ -127,16 +145,16 @@ def placement(config: Config, images: Any, held_out: Any = None) -> tuple[Placem
 
 
 def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
-    """The labels of some training images, as many of each class as of any other; -1 for the others.
+    """Labels for `count` of the training images, balanced over the classes; -1 for the others.
 
     Raises:
-      ValueError: if there are fewer than classes, or more than images.
+      ValueError: if there are fewer labels than classes, or more than images.
     """
     labels = np.asarray(data.labels[0])
     if not count_classes(data) <= count <= len(labels):
         raise ValueError(
-            f"--labels must be from {count_classes(data)}, one for each class, to {len(labels)}, all "
-            f"training images, got {count}"
+            f"--labels must be between {count_classes(data)} (one for each class) and {len(labels)} "
+            f"(one for each training image), got {count}"
         )
     chosen = jaxae.analysis.balanced_order(labels, seed)[:count]
     known = np.full(len(labels), -1, np.int32)
@@ -145,12 +163,12 @@ def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
 
 
 def count_classes(data: Data) -> int:
-    """How many classes the labels name; 0 without labels."""
+    """The number of classes; 0 without labels."""
     return max((1 + int(np.max(part)) for part in data.labels if part is not None), default=0)
 
 
 def check_components(code: int, data: Data) -> None:
-    """Raises if PCA cannot have so many components."""
+    """Raises if PCA of these images cannot have so many components."""
     values = math.prod(data.train.shape[1:])
     if code > min(values, len(data.train)):
         raise ValueError(
@@ -160,10 +178,10 @@ def check_components(code: int, data: Data) -> None:
 
 
 def check_labels(config: Config, data: Data) -> None:
-    """Raises unless every image has one of at least two classes."""
+    """Raises unless every image has a label, and there are at least two classes."""
     for labels in data.labels:
         if labels is None:
-            raise ValueError(f"{config.dataset} has no labels, and codes are judged by classes")
+            raise ValueError(f"{config.dataset} has no labels, which this experiment needs")
         if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
             raise ValueError(
                 f"the labels of {config.dataset} are not the numbers of classes, 0, 1, ..."
@@ -172,23 +190,17 @@ def check_labels(config: Config, data: Data) -> None:
         raise ValueError(f"all images of {config.dataset} have the same label")
 
 
-def check_levels(name: str, distribution: jaxae.Likelihood, images: np.ndarray) -> None:
-    """Raises if a likelihood over the 256 levels of a byte is asked for on floats."""
-    if distribution.levels == 256 and images.dtype != np.uint8:
-        raise ValueError(f"--likelihood {name} is for bytes, and these images are floats")
-
-
 def spread(total: int, count: int) -> np.ndarray:
-    """Some indices, evenly spread: data may be sorted by class."""
+    """`count` indices spread evenly over `total`, since data may be sorted by class."""
     return np.linspace(0, total - 1, min(count, total)).astype(int)
 
 
 def choose(data: Data, count: int = 10) -> jax.Array:
-    """A few test images for figures."""
+    """A few test images for figures, spread evenly over the test set."""
     return jaxae.as_float(data.test[spread(len(data.test), count)])
 
 
 def as_trained(data: Data, images: np.ndarray) -> jax.Array:
-    """Training images as the model sees them, with what is drawn afresh in training drawn once."""
+    """Training images as the model sees them: after one draw of the transform of training batches."""
     x = jaxae.as_float(images)
     return x if data.transform is None else data.transform(jax.random.key(BINARIZE_SEED), x)

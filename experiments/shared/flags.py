@@ -2,16 +2,17 @@
 
 import dataclasses
 import math
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
+import tyro
+
+from jaxae.runs.pieces import LikelihoodName, NetworkName
 from jaxae.runtime import sharding
 
 MAX_IMAGE_SIZE = 4096
 
-NetworkName = Literal["mlp", "conv", "resnet", "unet"]
-
-
-LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretized_logistic", "categorical"]
+LatentDim: TypeAlias = Annotated[int, tyro.conf.arg(aliases=["--latent-dim"])]
+"""The type of `--code`, which `--latent-dim` is another name for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,47 +20,50 @@ class Config:
     """The flags that all experiments have."""
 
     dataset: str = "mnist5k"
-    """mnist5k or digits (no download), any tfds image data set, a folder of images, or an .npy or
-    .npz file."""
+    """The data: mnist5k or digits (which need no download), the name of an image data set of
+    tensorflow_datasets, a folder of images, or an .npy or .npz file."""
     data_dir: str | None = None
-    """Where tfds data sets are prepared; by default TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """The folder in which data sets of tensorflow_datasets are prepared. The default is
+    TFDS_DATA_DIR or ~/tensorflow_datasets."""
     image_size: int | None = None
-    """Crop to the square in the middle and resize it to this many pixels."""
+    """Crop each image to the square in its middle, and resize the square to this many pixels."""
 
     epochs: int | None = 100
-    """Passes over the training set."""
+    """Number of passes over the training set."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 128, or fewer if there are fewer."""
+    """Number of examples in a step, over all devices. The default is 128, or all examples if there
+    are fewer."""
     learning_rate: float = 3e-3
-    """Of Adam, at the start."""
+    """Initial learning rate of Adam."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """The learning rate falls to zero over the run along a half-cosine, or stays."""
+    """Schedule of the learning rate: cosine decay to zero over the run, or constant."""
     warmup_steps: int = 0
-    """Steps at the start in which the learning rate rises from zero."""
+    """Number of steps in which the learning rate rises linearly from zero."""
     weight_decay: float = 0.0
-    """Decoupled weight decay on matrices and kernels, not on biases."""
+    """Decoupled weight decay. It applies to matrices and kernels, not to biases."""
     clip_norm: float | None = None
     """Clip the gradient to this global norm."""
     accumulate: int = 1
-    """In how many parts a batch passes the model, one after the other, for less memory."""
+    """Compute the gradient of each batch in this many parts, one after another, to save memory."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """When a loss or a gradient is not finite: stop and write the batch, or drop that update and count."""
+    """What happens when a loss or a gradient is not finite: stop and write the batch to a file, or
+    skip the update and count it."""
     placement: Literal["auto", "device", "host", "stream"] = "auto"
-    """Where the training images are: on the device; in the host's memory; or where they are kept, from
-    which every batch is read and decoded. By default the first of these that they fit."""
+    """Where the training images are kept: on the device, in the memory of the host, or on disk,
+    from which every batch is read and decoded. The default is the first of these with enough room."""
     workers: int = 0
-    """Processes that read and decode a stream; threads of this one if there are none."""
+    """Number of processes that read and decode a stream. With 0, threads of this process do."""
     shard_params: bool = False
-    """Divide parameters and optimizer over the devices, for models that do not fit one."""
+    """Divide the parameters and the optimizer over the devices, for models that do not fit one."""
     distributed: bool = False
     """Train together with processes on other hosts; see README."""
     checkpoint_every: int | None = None
-    """Steps from one save to the next; by default it is saved about every 20 seconds."""
+    """Number of steps between checkpoints. The default is one checkpoint about every 20 seconds."""
     seed: int = 0
-    """What the run is a function of."""
+    """Seed of all random numbers. The same flags with the same seed give the same results."""
     run_dir: str | None = None
-    """Where the run is written; given again, the run goes on from where it stopped. By default a
-    new folder under runs/."""
+    """The run folder. If it contains an unfinished run with the same flags, that run is resumed. The
+    default is a new folder in runs/."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,42 +71,45 @@ class ModelConfig(Config):
     """The flags of an experiment whose networks and likelihood can be chosen."""
 
     binarize: bool = False
-    """Make each pixel black or white, with its grey level as the probability of white: afresh for
-    every training batch, once and for all for validation and test."""
+    """Make each pixel black or white at random, with its grey level as the probability of white.
+    Training batches are binarised anew each time; validation and test images only once."""
 
     network: NetworkName = "mlp"
-    """Fully connected, strided convolutions, residual blocks, or a U-Net, which has no bottleneck
-    and so is for making one image of another."""
+    """Architecture of the encoder and the decoder: fully connected layers, strided convolutions,
+    residual blocks, or a U-Net. A U-Net has no bottleneck, so it is only for making one image from
+    another."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder mirrors
-    them. By default 400; 32 64; 32 64 128; or 48 96 192."""
+    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
+    reverse. The default is 400 for mlp, 32 64 for conv, 32 64 128 for resnet, and 48 96 192 for
+    unet."""
     gated: bool = False
-    """Give every hidden unit of an mlp a second, linear one to be multiplied with."""
-    code: int = 20
-    """Size of the code."""
+    """Multiply each hidden unit of an mlp by a second, linear unit."""
+    code: LatentDim = 20
+    """Number of latent dimensions, the size of the code."""
     dropout: float = 0.0
-    """Probability that a hidden unit is dropped while training."""
+    """Probability that a hidden unit is dropped in training."""
     likelihood: LikelihoodName | None = None
-    """What the decoder's outputs mean. By default bernoulli (cross-entropy) for one channel; for
-    more, gaussian (squared error) for an autoencoder, and for a VAE discretized_logistic (bytes) or
-    gaussian with a learned scale (floats)."""
+    """Distribution of the data given the decoder's outputs. For images with one channel the default
+    is bernoulli (cross-entropy). For others it is gaussian (squared error) for an autoencoder, and
+    for a VAE discretized_logistic (for bytes) or gaussian with a learned scale (for floats)."""
     scale: float | Literal["learned"] | None = None
-    """Standard deviation of gaussian, or scale of laplace: a number (by default 1, half the squared
-    error), or "learned"."""
+    """Standard deviation of gaussian, or scale of laplace: a number or "learned". The default is 1,
+    with which the negative log-likelihood of gaussian is half the squared error plus a constant."""
 
     patience: int | None = None
-    """Stop after this many epochs without a better validation bound."""
+    """Stop training after this many epochs without a better validation loss."""
     remat: bool = False
-    """Compute the inside of residual blocks again for their gradients, and do not keep it: less memory."""
+    """Compute the inside of residual blocks again for the gradients instead of storing it, to save
+    memory."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What the networks' inner layers compute in; parameters and losses are always float32."""
+    """Precision of the networks' inner layers. Parameters and losses are always float32."""
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def check(config: Config) -> None:
-    """Raises for a flag that is out of range, before anything is read or written."""
+    """Raises if a flag is out of range, before anything is read or written."""
     positive = ("epochs", "batch_size", "code", "patience", "image_size", "accumulate")
     for name in (*positive, "checkpoint_every"):
         value = getattr(config, name, None)
@@ -111,8 +118,8 @@ def check(config: Config) -> None:
     if config.epochs is None and type(config).epochs is not None:
         raise ValueError("--epochs must be a number")
     for name in ("warmup_steps", "workers"):
-        if getattr(config, name) < 0:
-            raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
+        if (value := getattr(config, name)) < 0:
+            raise ValueError(f"--{name.replace('_', '-')} must not be negative, got {value}")
     if config.distributed and config.run_dir is None:
         raise ValueError("--distributed needs a --run-dir that all processes can read")
     for name in ("learning_rate", "clip_norm"):

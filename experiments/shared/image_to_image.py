@@ -6,26 +6,24 @@ The model is a denoising autoencoder.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from experiments.shared.image_scores import Painter, Scores, corrupted, measure
+from experiments.shared.measuring import Scores, corrupted, measure, painter
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
 from jaxae.runs.folder import Run, fingerprint, write_json
-
-PAINTED = 50
-"""Images that a network is given at a time: as many as a cache can hold."""
+from jaxae.runs.pictures import Painter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +41,7 @@ class Config(flags.ModelConfig):
     residual: bool = True
     """Let the network predict a correction of its input, and keep what is known of the result. With
     --no-residual it predicts the whole image."""
-    code: int = 64
+    code: flags.LatentDim = 64
     """Number of latent dimensions, for architectures with a bottleneck."""
     symmetries: int | None = None
     """Number of symmetries by which training images are transformed at random, and over which the
@@ -159,6 +157,17 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
     return config.symmetries
 
 
+def number(text: str, flag: str) -> float:
+    """A finite number in the value of a flag."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} in {flag!r} is not a number")
+    return value
+
+
 def train(
     config: Config,
     task: Task,
@@ -185,7 +194,7 @@ def train(
     config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
     if task.likelihood is None:
-        datasets.check_levels(name, distribution, data.test)
+        from_flags.check_levels(name, distribution, data.test)
     model = build(config, task, shape)
     if task.corrupt is not None:
         # A corruption that does not fit these images is an error before the run folder exists.
@@ -241,18 +250,6 @@ def protocol(task: Task, about: str, name: str, count: int) -> str:
         "clipping; psnr in dB of the mean mse, image_psnr the mean over images, each at most 100; ssim "
         "the mean over images"
     )
-
-
-def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
-    """The model as a function of what it sees, averaged over this number of symmetries."""
-
-    @jax.jit
-    def reconstruct(params: Any, x: jax.Array) -> jax.Array:
-        # Clipped before the mean, so that each symmetry contributes an image.
-        return jnp.clip(jaxae.reconstruct(model, params, x), 0, 1)
-
-    paint = jaxae.augmentations.self_ensemble(lambda x: reconstruct(params, x), count)
-    return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
 
 def draw(

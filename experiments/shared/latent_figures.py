@@ -12,7 +12,7 @@ import jaxae
 from experiments.shared import datasets, flags
 from jaxae.analysis.regularity import CARRIES
 from jaxae.composition import as_batch
-from jaxae.runs import charts, figures, inference
+from jaxae.runs import charts, figures, inference, scatters
 from jaxae.runs.folder import Run
 
 SCATTERED, ELLIPSES = 5000, 300
@@ -41,11 +41,11 @@ class Trained(NamedTuple):
     def posterior(self, images: np.ndarray) -> tuple[jax.Array, jax.Array]:
         """Means and log-variances of q(z | x), `[n, d]`; for a VAE."""
 
-        def stats(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def stats(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
             assert self.model.model.posterior is not None
-            return self.model.model.posterior(self.params, as_batch(x)).stats
+            return self.model.model.posterior(params, as_batch(x)).stats
 
-        mean, log_var = inference.in_batches(stats, images)
+        mean, log_var = inference.in_batches(stats, self.params, images)
         return jnp.asarray(mean), jnp.asarray(log_var)
 
 
@@ -65,7 +65,7 @@ def draw_codes(
         mean, directions = _plane_of(codes)
         points[key] = (codes[chosen] - mean) @ directions.T
     labels = data.labels[2]
-    charts.scatter(
+    scatters.scatter(
         points,
         None if labels is None else labels[chosen],
         run.figures / "codes.png",
@@ -87,7 +87,7 @@ def draw_posteriors(
         dimensions = "" if config.code == 2 else f", dimensions {two[0] + 1} and {two[1] + 1}"
         shown[label + dimensions] = (mean[:, two], np.exp(0.5 * log_var[:, two]))
     labels = data.labels[2]
-    charts.ellipses(
+    scatters.ellipses(
         shown,
         None if labels is None else labels[chosen],
         run.figures / "posteriors.png",

@@ -11,14 +11,21 @@ from experiments.shared.flags import Config, ConfigT
 
 
 def with_epochs(config: ConfigT, data: Data, images: float, *, most: int = 10**6) -> ConfigT:
-    """The flags; unless they give the epochs, with as many as show this number of images."""
+    """The flags with a number of epochs: unless they give one, enough to train on so many images.
+
+    Args:
+      config: the flags.
+      data: what `datasets.load` returned.
+      images: how many images are trained on, counting each once in every epoch.
+      most: the largest number of epochs.
+    """
     if config.epochs is not None:
         return config
     return dataclasses.replace(config, epochs=min(most, max(1, round(images / len(data.train)))))
 
 
 def steps(config: Config, data: Data) -> int:
-    """How many updates the run makes."""
+    """The number of updates in the run."""
     assert config.epochs is not None
     return config.epochs * (len(data.train) // data.batch_size)
 
@@ -26,23 +33,23 @@ def steps(config: Config, data: Data) -> int:
 def make_optimizer(
     config: Config, data: Data, *, b1: float = 0.9, every: int = 1
 ) -> optax.GradientTransformation:
-    """Adam with the schedule, the weight decay and the clipping that the flags ask for.
+    """Adam with the schedule, the weight decay and the clipping of the flags.
 
     Args:
       config: the flags.
-      data: what `load` returned.
-      b1: the decay of the mean gradient.
-      every: it moves once in so many steps.
+      data: what `datasets.load` returned.
+      b1: decay of the moving average of the gradient.
+      every: update only once in so many steps.
     """
     total = max(1, steps(config, data) // every)
-    rise = min(config.warmup_steps, total // 2)
+    warmup = min(config.warmup_steps, total // 2)
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(config.learning_rate, total - rise)
-    if rise:
+        rate = optax.cosine_decay_schedule(config.learning_rate, total - warmup)
+    if warmup:
         after = rate if callable(rate) else optax.constant_schedule(rate)
-        begin = optax.linear_schedule(0.0, config.learning_rate, rise)
-        rate = optax.join_schedules([begin, after], [rise])
+        begin = optax.linear_schedule(0.0, config.learning_rate, warmup)
+        rate = optax.join_schedules([begin, after], [warmup])
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     if config.weight_decay > 0:
         matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
@@ -55,13 +62,15 @@ def make_optimizer(
 def game_optimizer(
     config: Config, data: Data, *, critic_steps: int = 1, **rates: float
 ) -> optax.GradientTransformation:
-    """An optimizer for each player of a game, which forget fast, since the other one moves.
+    """An optimizer for each network of an adversarial game.
+
+    The decay of the mean gradient is 0.5, because the loss of each player changes as the other learns.
 
     Args:
-      config: the flags, of which the learning rate is that of all networks not named.
-      data: what `load` returned.
-      critic_steps: those move once in so many steps.
-      rates: the learning rates of the networks that are named.
+      config: the flags; their learning rate is that of the networks that are not in `rates`.
+      data: what `datasets.load` returned.
+      critic_steps: the networks that are not in `rates` are updated once in so many steps.
+      rates: learning rates by the name of the network.
     """
     named = {
         name: make_optimizer(dataclasses.replace(config, learning_rate=rate), data, b1=0.5)

@@ -1,4 +1,4 @@
-"""What every experiment does: from a model and its data to a run that is trained, scored and reported."""
+"""The steps of every experiment: open the run folder, train, evaluate on the test set, report."""
 
 import dataclasses
 import sys
@@ -16,31 +16,40 @@ import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, choose
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import charts, figures, inference
+from jaxae.runs import curves, figures, inference
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, fingerprint, new_directory
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import atomic_write
 from jaxae.training.evaluation import Score
 
+# Flags that say where things are, or what is done with a run later, do not change its results.
+WITHOUT_EFFECT = (
+    *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
+    *("distributed", "checkpoint_every", "on_nonfinite"),
+)
+
 
 def open_run(
-    config: Config, data: Data, experiment: str, more: Mapping[str, Any] | None = None
+    config: Config,
+    data: Data,
+    experiment: str,
+    more: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> Run:
-    """The run folder, with all that the result depends on in its config.json."""
+    """The run folder; its config.json has everything that the results depend on."""
     directory = config.run_dir or new_directory(experiment, config.dataset)
-    values = {"experiment": experiment, **dataclasses.asdict(config)}
-    # Where things are, and what is done with a run later, does not change the result.
-    places = ("run_dir", "data_dir", "apply", "images", "out", "placement", "workers")
-    for place in (*places, "shard_params", "distributed", "checkpoint_every", "on_nonfinite"):
-        values.pop(place, None)
+    flags = dataclasses.asdict(config)
+    values = {"experiment": experiment} | {
+        name: value for name, value in flags.items() if name not in WITHOUT_EFFECT
+    }
     values |= {"data": fingerprint(data.train)} | dict(more or {})
-    processes.check_same([values, dataclasses.asdict(config), data.placement])
+    processes.check_same([values, flags, data.placement])
     if not processes.is_first():
-        # One process reports; what the others write is thrown away.
+        # Only the first process reports; what the others write is removed at the end.
         aside = temporary_directory()
-        return processes.raise_together(lambda: Run(aside, values, shared=directory))
-    return processes.raise_together(lambda: Run(directory, values))
+        return processes.raise_together(lambda: Run(aside, values, recipe=recipe, shared=directory))
+    return processes.raise_together(lambda: Run(directory, values, recipe=recipe))
 
 
 def conduct(
@@ -51,18 +60,20 @@ def conduct(
     *,
     started: float,
     more: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Opens the run folder, does the work unless its results are there already, and reports them.
+    """Opens the run folder, does the work unless the run is complete, and reports the results.
 
     Args:
       name: of the experiment.
       config: the flags, as they are recorded.
-      data: what `load` returned.
+      data: what `datasets.load` returned.
       work: from the run to its results.
       started: `time.perf_counter()` at the beginning.
-      more: what the result depends on besides.
+      more: other values that the results depend on.
+      recipe: the values that the model is built from, see :mod:`jaxae.runs.recipes`.
     """
-    run = open_run(config, data, name, more)
+    run = open_run(config, data, name, more, recipe)
     with resumable(run):
         results = run.results
         if any(processes.max_over_processes(float(results is None))) or results is None:
@@ -89,23 +100,27 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     ema: float | None = None,
 ) -> jaxae.Fit:
-    """Trains, showing the progress and writing metrics.jsonl, checkpoints and learning curves.
+    """Trains a model, and writes metrics.jsonl, checkpoints and learning curves.
+
+    For an adversarial game, the log has a note where one of the players has won.
 
     Args:
       config: the flags.
-      run: where to write.
-      model: what to train.
-      data: what `load` returned.
-      monitor: the term of the validation images that the epoch is selected by.
+      run: the run folder.
+      model: any autoencoder.
+      data: what `datasets.load` returned.
+      monitor: the validation score by which the epoch is selected; the model's own when None.
       supervised: whether the batches have labels.
-      train: training data other than the images of `data`; the validation data are then `validation`.
+      train: training data other than the images of `data`; `validation` then replaces its validation
+        images.
       validation: see `train`; None for no validation.
-      stream: another number for each of several trainings that go on from one another, so that none
-        sees the randomness of the one before again.
-      optimizer: another than that of the flags.
-      ema: the decay of an exponential moving average of the parameters, which is then kept.
+      stream: a different number for each of several trainings that continue one another, so that each
+        has random numbers of its own.
+      optimizer: replaces the optimizer of the flags.
+      ema: decay of an exponential moving average of the parameters, which replaces them in the end.
 
-    Of a game of two players, the log says when one of them has won.
+    Raises:
+      ValueError: if a loss or a gradient is not finite; its batch is in nonfinite.npz.
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
@@ -116,13 +131,14 @@ def fit(
             labels = [jnp.asarray(part, jnp.int32) for part in data.labels]
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
-    said: list[str] = []
+    printed = False
 
     def log(record: Mapping[str, float | int], state: Any) -> None:
+        nonlocal printed
         note = jaxae.training.gan_diagnosis(record)
         run.log(record if note is None else {**record, "note": note})
-        if note is not None and not said:
-            said.append(note)
+        if note is not None and not printed:
+            printed = True
             print(f"note: {note}", file=sys.stderr)
 
     try:
@@ -150,25 +166,34 @@ def fit(
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}{keep_batch(run, error)}") from error
     if jax.process_count() > 1:
-        # What comes now every process does for itself.
+        # From here on each process evaluates on its own.
         fitted = fitted._replace(params=sharding.gather(fitted.params))
     path = run.figures / "learning_curves.png"
     title = f"Learning curves on {Path(config.dataset).name}"
-    charts.learning_curves(fitted.history, path, title=title, best_epoch=fitted.best_epoch)
+    curves.learning_curves(
+        fitted.history,
+        path,
+        title=title,
+        best_epoch=fitted.best_epoch,
+        total=model.monitor is not None,
+    )
     return fitted
 
 
 def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:
-    """Writes the training examples of the step that failed, and says where."""
+    """Writes the batch of the step that failed to nonfinite.npz; returns the end of the message."""
     if error.batch is None:
         return ""
     leaves = jax.tree_util.tree_leaves_with_path(error.batch)
-    arrays = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    arrays = {
+        jax.tree_util.keystr(path, simple=True, separator="/") or "x": np.asarray(leaf)
+        for path, leaf in leaves
+    }
     path = run.directory / "nonfinite.npz"
     advice = " (--on-nonfinite skip)"
     try:
         with atomic_write(path) as partial, open(partial, "wb") as file:
-            np.savez_compressed(file, step=error.step, **arrays)
+            np.savez_compressed(file, allow_pickle=False, step=error.step, **arrays)
     except OSError as problem:
         return f"{advice}; its batch cannot be written ({problem.strerror})"
     return f"{advice}; its batch is in {path}"
@@ -183,7 +208,7 @@ def evaluate(
 ) -> dict[str, float]:
     """The measures of the selected parameters on the test set, which is used here and only here.
 
-    `score` adds to the loss, its terms and the reconstruction error of every image.
+    See :func:`jaxae.runs.inference.evaluate`.
     """
     found = inference.evaluate(
         model,
@@ -198,7 +223,7 @@ def evaluate(
 
 
 def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:
-    """How long it took and how far it went, for results.json."""
+    """The length and the speed of the training, and the validation loss of the selected epoch."""
     history = fitted.history
     images = data.batch_size * history[-1]["step"]
     selected = history[fitted.best_epoch - 1]
@@ -215,7 +240,7 @@ def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:
 def figure_reconstructions(
     run: Run, model: jaxae.Autoencoder, params: Any, data: Data, *, title: str
 ) -> None:
-    """Ten test images, spread over the test set, over their reconstructions."""
+    """Draws ten test images, spread evenly over the test set, above their reconstructions."""
     shown = np.asarray(choose(data))
     decoded = inference.reconstruct(model, params, shown)
     path = run.figures / "reconstructions.png"

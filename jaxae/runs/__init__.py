@@ -1,1 +1,1 @@
-"""Run folders, figures and charts."""
+"""Run folders, recipes of models, inference over many examples, figures and commands."""

@@ -1,4 +1,4 @@
-"""An experiment as a command: its arguments, its errors in one line, its results as a table."""
+"""Experiments as commands: flags, errors in one line, interruption, and a table of the results."""
 
 import atexit
 import contextlib
@@ -26,25 +26,23 @@ from jaxae.runtime import supervisor as watched
 from jaxae.runtime.files import exclusive
 from jaxae.training.fitting import Interrupted
 
-_ASIDE = contextlib.ExitStack()
-atexit.register(_ASIDE.close)
-
 ConfigT = TypeVar("ConfigT", bound=Any)
 
-
-def temporary_directory() -> str:
-    """A folder that is removed when the process ends, by way of :func:`command` or not."""
-    return _ASIDE.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
-
-
-MENDED = (ValueError, OSError, MemoryError)
+_TEMPORARY = contextlib.ExitStack()
+atexit.register(_TEMPORARY.close)
 
 
 def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | None) -> None:
     """Runs an experiment from the command line.
 
-    The exit code is 0; 2, with one line on standard error, for anything the user can mend; 130
-    after an interruption.
+    The exit code is 0 on success; 2, with one line on standard error, for an error that the user can
+    correct; and 130 after an interruption.
+
+    Args:
+      main: the experiment, a function of its flags.
+      config: the dataclass of its flags. If its field `distributed` is true, the process joins the
+        others first.
+      doc: the description that `--help` prints.
     """
     parsed = None
     try:
@@ -53,7 +51,13 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
             watched.watch()
             processes.connect()
         main(parsed)
-    except (*MENDED, jax.errors.JaxRuntimeError, processes.GoneError) as error:
+    except (
+        ValueError,
+        OSError,
+        MemoryError,
+        jax.errors.JaxRuntimeError,
+        processes.GoneError,
+    ) as error:
         message = " ".join(str(error).split())
         together = parsed is not None and parsed.distributed
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
@@ -64,10 +68,11 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
             message = watched.gone(message[:120])
         if together:
             watched.last_words(f"error: {message}")
-            # Not by way of JAX, which would wait for the others: they notice, and stop too.
+            # At a normal exit JAX would wait for the other processes, which notice this one's end
+            # and stop too. The first process is the one they ask, so it ends a little later.
             if processes.is_first():
-                time.sleep(3)  # it is who the others ask: first let them see that it has stopped
-            _ASIDE.close()
+                time.sleep(3)
+            _TEMPORARY.close()
             os._exit(2)
         print(f"error: {message}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -79,7 +84,7 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
             raise
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(watched.BROKEN)  # as above
+        os._exit(watched.BROKEN)  # not a normal exit, for the same reason
 
 
 def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
@@ -90,7 +95,7 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
     except SystemExit as stop:
         if not stop.code:
             raise
-        # tyro explains itself in a box; what is wrong is in its first lines.
+        # tyro prints a box, whose first lines say what is wrong.
         lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in errors.getvalue().splitlines()]
         kept = []
         for line in lines[1:]:
@@ -102,7 +107,12 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
 
 @contextlib.contextmanager
 def resumable(run: Run) -> Iterator[None]:
-    """Around all that happens in a run: one process at a time, and an interruption says how to go on."""
+    """A context in which only this process uses the run folder, and an interruption can be resumed.
+
+    Raises:
+      ValueError: if another process uses the folder.
+      Interrupted: after SIGINT or SIGTERM; the message says how to resume the run.
+    """
 
     def stop_now(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -116,14 +126,19 @@ def resumable(run: Run) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         done = str(stop) if isinstance(stop, Interrupted) else "what was saved is kept"
         where = shlex.quote(str(run.shared))
-        raise Interrupted(f"{done}; to go on, the same with --run-dir {where}") from None
+        raise Interrupted(f"{done}; to resume, repeat the command with --run-dir {where}") from None
     finally:
         if main_thread:
             signal.signal(signal.SIGTERM, before)
 
 
+def temporary_directory() -> str:
+    """A new folder that is removed when the process ends."""
+    return _TEMPORARY.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
+
+
 def report(run: Run, results: Mapping[str, Any]) -> None:
-    """Prints the results as a table, and where the run is."""
+    """Prints the results as a table, then their protocol and the run folder."""
     if not processes.is_first():
         return
     table = Table(show_header=False)

@@ -1,4 +1,4 @@
-"""Images in rows and grids, as PNG files. Every function takes what it draws, and computes nothing."""
+"""Images in rows and grids, as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from jaxae.runtime.files import atomic_write
 
 GAP = 0.08
-"""The space between images, as a part of an image."""
+"""The space between images, as a fraction of their size."""
 
 
 def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
-    """Rows of images under each other, each with its name: inputs over reconstructions.
+    """Draws named rows of images, such as inputs above their reconstructions.
 
     Args:
       images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1].
@@ -22,7 +22,7 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
       title: above the figure.
 
     Raises:
-      ValueError: if a value is outside [0, 1]: logits, most likely.
+      ValueError: if a value is outside [0, 1], as logits are.
     """
     stacked = [displayable(row) for row in images.values()]
     grid = np.stack(stacked)
@@ -35,16 +35,16 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
 
 
 def grid(images: np.ndarray, path: Path, *, title: str, columns: int = 10) -> None:
-    """Images in a grid, row by row; a last row that is not full is left out.
+    """Draws images in a grid, row by row; an incomplete last row is left out.
 
     Args:
       images: `[n, h, w, c]`, bytes or floats in [0, 1].
       path: of the PNG file.
       title: above the figure.
-      columns: images in a row.
+      columns: number of images in a row.
 
     Raises:
-      ValueError: if a value is outside [0, 1]: logits, most likely.
+      ValueError: if a value is outside [0, 1], as logits are.
     """
     columns = min(columns, len(images))
     shown = displayable(images[: len(images) // columns * columns])
@@ -61,17 +61,17 @@ def panels(
     axes: Mapping[str, tuple[str, str]] | None = None,
     columns: Sequence[str] = (),
 ) -> None:
-    """Grids of images beside each other, each with its name.
+    """Draws named grids of images side by side.
 
     Args:
       images: `{name: [rows, columns, h, w, c]}`, bytes or floats in [0, 1].
       path: of the PNG file.
       title: above the figure.
-      axes: for each name what is written along the horizontal and the vertical axis, if anything.
-      columns: what is written below each column of images, if anything.
+      axes: labels of the horizontal and the vertical axis of each grid, by its name.
+      columns: labels of the columns of images.
 
     Raises:
-      ValueError: if a value is outside [0, 1]: logits, most likely.
+      ValueError: if a value is outside [0, 1], as logits are.
     """
     pictures = {}
     for name, grid in images.items():
@@ -80,7 +80,7 @@ def panels(
     shapes = [picture.shape for picture in pictures.values()]
     width = 5.0
     height = max(width * h / w for h, w, _ in shapes)
-    room = 0.9 if any(images) else 0.6  # for the title, and for names if there are any
+    room = 0.9 if any(images) else 0.6  # for the title and the names
     figure = Figure(figsize=(width * len(shapes), height + room), layout="constrained")
     for i, (name, picture) in enumerate(pictures.items()):
         axis = figure.add_subplot(1, len(shapes), i + 1)
@@ -100,7 +100,7 @@ def panels(
 
 
 def displayable(images: np.ndarray) -> np.ndarray:
-    """Images as floats in [0, 1] with three channels; of two, or more than three, their mean.
+    """Images as floats in [0, 1] with three channels; two, or more than three, are averaged first.
 
     Raises:
       ValueError: if a value is not in [0, 1].
@@ -112,11 +112,11 @@ def displayable(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype == np.uint8:
         images = images / np.float32(255)
-    # A mean computed in float32 may be an ulp or two outside.
+    # Rounding may put a mean computed in float32 slightly outside.
     if not (images.min() >= -1e-5 and images.max() <= 1 + 1e-5):
         raise ValueError(
-            f"an image has values in [0, 1], this one from {images.min():.3g} to "
-            f"{images.max():.3g}; logits go through likelihood.mean first"
+            f"the values of an image must be in [0, 1], and these are from {images.min():.3g} to "
+            f"{images.max():.3g}; clip decoded images, and convert logits with likelihood.mean"
         )
     if images.shape[-1] != 3:
         images = np.repeat(images.mean(-1, keepdims=True), 3, axis=-1)
@@ -124,7 +124,7 @@ def displayable(images: np.ndarray) -> np.ndarray:
 
 
 def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
-    """Draws `[rows, columns, h, w, 3]` as one picture, sharp at every size."""
+    """A figure of `[rows, columns, h, w, 3]` as one picture, without interpolation."""
     picture = _mosaic(images)
     width = 8.0
     height = width * picture.shape[0] / picture.shape[1]
@@ -136,7 +136,7 @@ def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:
-    """One picture of `[rows, columns, h, w, 3]`, with white between the images."""
+    """One picture of `[rows, columns, h, w, 3]`, with white gaps between the images."""
     r, c, h, w, _ = images.shape
     gap_h, gap_w = _gap(h), _gap(w)
     picture = np.ones((r * (h + gap_h) - gap_h, c * (w + gap_w) - gap_w, 3), np.float32)
@@ -158,7 +158,7 @@ def _gap(size: int) -> int:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG file; the folder is made if need be."""
+    """Writes a PNG file; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120, bbox_inches="tight", format="png")

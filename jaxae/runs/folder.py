@@ -1,11 +1,11 @@
-"""The run folder: what was asked for, what happened, and what came out of it.
+"""The run folder: the configuration, metrics, checkpoints, figures and results of a run.
 
-config.json      the configuration, versions, device, commit
+config.json      the configuration, the recipe of the model, versions, device, commit
 metrics.jsonl    a line for each epoch
-checkpoints/     orbax: the state of the training, the best parameters, and what is known of both
-nonfinite.npz    the batch of the step at which something stopped being finite, if that was so
+checkpoints/     orbax: the state of the training and the best parameters
+nonfinite.npz    the batch at which a loss or a gradient was not finite, if that happened
 figures/*.png
-results.json     the final figures, flat; its presence means that the run is complete
+results.json     the final measures; it exists once the run is complete
 """
 
 import contextlib
@@ -28,6 +28,9 @@ from jaxae.data.streams import Stream
 from jaxae.runtime.files import atomic_write
 from jaxae.training.checkpoints import Checkpoints
 
+LAYOUT = 2
+"""Version of the run folder; incremented on every incompatible change."""
+
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -35,15 +38,16 @@ class Run:
     """A run folder, new or to be resumed.
 
     Args:
-      directory: where; made if need be.
-      config: all that the result depends on, as plain values. A folder that was made with another
+      directory: the folder; it is created if it does not exist.
+      config: everything the results depend on, as plain values. A folder that was created with another
         configuration is refused.
-      shared: the folder whose checkpoints and results count, if it is another: of several processes that
-        train together one reports, and the others write where nobody looks.
+      recipe: what the model is built from, as plain values, see :mod:`jaxae.runs.recipes`.
+      shared: the folder of the checkpoints and results, if it is another one: of several processes
+        that train together only the first writes there, and the others write to a temporary folder.
 
     Raises:
-      ValueError: if the folder belongs to another configuration (saying what differs), holds other
-        files, or cannot be written.
+      ValueError: if the folder belongs to another configuration (the message says what differs) or to
+        another version of jaxae, contains other files, or cannot be written.
 
     Examples:
       >>> import tempfile
@@ -58,6 +62,7 @@ class Run:
         directory: str | Path,
         config: Mapping[str, Any],
         *,
+        recipe: Mapping[str, Any] | None = None,
         shared: str | Path | None = None,
     ):
         self.directory = Path(directory).expanduser()
@@ -68,28 +73,26 @@ class Run:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                _check_same(self.directory, json.loads(path.read_text()), plain)
+                _check_same(self.directory, read_config(self.directory)["config"], plain)
             elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
                 raise ValueError(
-                    f"{self.directory} has files in it but no config.json, so it is no run folder; "
+                    f"{self.directory} has files in it but no config.json, so it is not a run folder; "
                     "take another --run-dir"
                 )
             else:
-                write_json(path, {"config": plain, **environment()})
+                record = {"layout": LAYOUT, "config": plain}
+                record |= {} if recipe is None else {"recipe": dict(recipe)}
+                write_json(path, record | environment())
         except OSError as error:
             raise ValueError(
                 f"{self.directory} cannot be a run folder: {error.strerror}"
             ) from error
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(
-                f"{path} is damaged ({type(error).__name__}); remove {self.directory} or take another "
-                "--run-dir"
-            ) from error
         self.checkpoints = Checkpoints(self.shared / "checkpoints")
 
-    def part(self, name: str) -> "Run":
+    def part(self, name: str, recipe: Mapping[str, Any] | None = None) -> "Run":
         """The folder of one of several models that are trained in this run."""
-        return Run(self.directory / name, self._config | {"part": name}, shared=self.shared / name)
+        config = self._config | {"part": name}
+        return Run(self.directory / name, config, recipe=recipe, shared=self.shared / name)
 
     @property
     def figures(self) -> Path:
@@ -98,19 +101,19 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """The results of a complete run; None while there are none."""
+        """The results of a complete run, or None."""
         path = self.shared / "results.json"
         try:
             results = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError, RecursionError):  # not there, or damaged
+        except (FileNotFoundError, ValueError, RecursionError):  # missing or damaged
             return None
         return results if isinstance(results, dict) else None
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
-        """Makes it the line of its epoch in metrics.jsonl, and the last one.
+        """Writes the line of an epoch to metrics.jsonl, and removes the lines after it.
 
-        A run that is resumed logs what it has restored, which changes nothing, and then goes on: lines of
-        epochs that were lost, or half of a line, give way.
+        A resumed run first logs the epochs that it has restored, whose lines are unchanged. When it goes
+        on, lines of epochs that were not saved, and half-written lines, are replaced.
         """
         path, number = self.directory / "metrics.jsonl", int(record["epoch"])
         if self._lines is None:
@@ -130,8 +133,36 @@ class Run:
         write_json(self.directory / "results.json", _plain(results))
 
 
+def read_config(directory: str | Path) -> dict[str, Any]:
+    """The contents of config.json, of which `config` is the configuration.
+
+    Raises:
+      ValueError: if there is none, it is damaged, or another version of jaxae wrote it.
+    """
+    path = Path(directory).expanduser() / "config.json"
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{directory} is not a run folder: it has no config.json") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}); remove {directory} or take another --run-dir"
+        ) from error
+    if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
+        raise ValueError(f"{path} is not the configuration of a run")
+    # Folders of the first layout did not record its version.
+    if (layout := found.get("layout", 1)) != LAYOUT:
+        raise ValueError(
+            f"{directory} was written by another version of jaxae (layout {layout!r:.20}; this version "
+            f"uses {LAYOUT}); take another --run-dir"
+        )
+    return found
+
+
 def new_directory(experiment: str, dataset: str) -> Path:
-    """A run folder of its own for a run without a name: `runs/EXPERIMENT-DATASET-TIME`."""
+    """A new run folder for a run without a name: `runs/EXPERIMENT-DATASET-TIME`."""
     stem = f"{experiment}-{Path(dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     path, count = Path("runs") / stem, 1
     while path.exists():
@@ -141,7 +172,7 @@ def new_directory(experiment: str, dataset: str) -> Path:
 
 
 def fingerprint(images: np.ndarray | Stream) -> str:
-    """Shape and checksum (of some 64 of the images), to notice that a data set has changed."""
+    """Shape and checksum (of about 64 images), by which a change of the data is noticed."""
     some = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
     return f"{'x'.join(map(str, images.shape))}-{zlib.crc32(some.tobytes()):08x}"
 
@@ -151,7 +182,7 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     root = Path(__file__).parents[2]
     commit = ""
-    if (root / ".git").exists():  # else the commit would be that of another project, or none
+    if (root / ".git").exists():  # otherwise git would find the commit of another project
         command = ["git", "-C", str(root), "rev-parse", "HEAD"]
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(command, capture_output=True, text=True, timeout=10)
@@ -165,16 +196,13 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a JSON file completely or not at all."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as partial:
         partial.write_text(text)
 
 
-def _check_same(directory: Path, found: Any, config: dict[str, Any]) -> None:
-    before = found.get("config") if isinstance(found, dict) else None
-    if not isinstance(before, dict):
-        raise ValueError(f"{directory / 'config.json'} is not the configuration of a run")
+def _check_same(directory: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
     names = [*before, *(name for name in config if name not in before)]
     differences = [
         f"{name} was {before.get(name)!r} and is {config.get(name)!r}"
@@ -188,7 +216,7 @@ def _check_same(directory: Path, found: Any, config: dict[str, Any]) -> None:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity and no nan; they become null."""
+    """JSON has neither infinity nor nan, which become null."""
     return {
         name: None if isinstance(v, float) and not math.isfinite(v) else v
         for name, v in values.items()

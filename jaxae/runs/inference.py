@@ -33,7 +33,7 @@ def encode(
     Returns:
       the means of the posterior, on the host, leaves `[n, ...]`.
     """
-    return in_batches(partial(model.encode, params), x, batch_size=batch_size)
+    return in_batches(model.encode, params, x, batch_size=batch_size)
 
 
 def decode(
@@ -56,7 +56,7 @@ def decode(
     Returns:
       the means of the likelihood, on the host, leaves `[n, ...]`.
     """
-    return in_batches(lambda z: _clipped(model.decode(params, z), clip), z, batch_size=batch_size)
+    return _clipped(in_batches(model.decode, params, z, batch_size=batch_size), clip)
 
 
 def reconstruct(
@@ -79,9 +79,8 @@ def reconstruct(
     Returns:
       the means of the likelihood, on the host, leaves `[n, ...]`.
     """
-    return in_batches(
-        lambda x: _clipped(_reconstruct(model, params, x), clip), x, batch_size=batch_size
-    )
+    decoded = in_batches(partial(_reconstruct, model), params, x, batch_size=batch_size)
+    return _clipped(decoded, clip)
 
 
 def sample(
@@ -102,8 +101,7 @@ def sample(
     Raises:
       ValueError: if the model has no prior.
     """
-    draws = jax.jit(lambda params, key: _clipped(model.sample(params, key, n), clip))
-    return jax.device_get(draws(params, key))
+    return _clipped(jax.device_get(jax.jit(model.sample, static_argnums=2)(params, key, n)), clip)
 
 
 def squared_errors(
@@ -173,30 +171,35 @@ def evaluate(
 
 
 def in_batches(
-    function: Callable[[Tree], Tree], x: Batch | Tree, *, batch_size: int = BATCH_SIZE
+    function: Callable[[Params, Tree], Tree],
+    params: Params,
+    x: Batch | Tree,
+    *,
+    batch_size: int = BATCH_SIZE,
 ) -> Tree:
-    """Applies a pure function of a batch to many examples, one batch after another.
+    """Applies a pure function to many examples, one batch after another.
 
     Args:
-      function: of trees of arrays whose first axis is the example; it is compiled.
-      x: such a tree, or a :class:`jaxae.Batch`.
+      function: `(params, x) -> y`, of trees of arrays whose first axis is the example; it is compiled.
+      params: its first argument.
+      x: the examples, a tree of arrays or a :class:`jaxae.Batch`.
       batch_size: how many examples it is applied to at once.
 
     Returns:
       what the function returns for all of them, on the host.
 
     Examples:
-      >>> in_batches(lambda x: 2 * x, np.arange(5), batch_size=2).tolist()
+      >>> in_batches(lambda scale, x: scale * x, 2, np.arange(5), batch_size=2).tolist()
       [0, 2, 4, 6, 8]
     """
     compiled = jax.jit(function)
     n = len(jax.tree.leaves(x)[0])
     parts = [
-        jax.device_get(compiled(jax.tree.map(lambda leaf: leaf[i : i + batch_size], x)))  # noqa: B023
+        jax.device_get(compiled(params, jax.tree.map(lambda leaf: leaf[i : i + batch_size], x)))  # noqa: B023
         for i in range(0, n, batch_size)
     ]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def _clipped(y: Tree, clip: bool) -> Tree:
-    return jax.tree.map(lambda leaf: jnp.clip(leaf, 0, 1), y) if clip else y
+    return jax.tree.map(lambda leaf: np.clip(leaf, 0, 1), y) if clip else y

@@ -1,4 +1,4 @@
-"""Codes as files for the embedding projector, of TensorBoard or of projector.tensorflow.org."""
+"""Codes as files for the embedding projector of TensorBoard or projector.tensorflow.org."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from jaxae.runs.figures import displayable
 from jaxae.runtime.files import atomic_write
 
 SPRITE_SIZE = 8192
-"""The projector takes a sprite of at most so many pixels each way."""
+"""The largest height and width of a sprite that the projector accepts, in pixels."""
 
 
 def write_projector(
@@ -23,24 +23,24 @@ def write_projector(
     *,
     name: str = "codes",
 ) -> None:
-    r"""Writes codes, classes and thumbnails as the embedding projector reads them.
+    r"""Writes codes, classes and thumbnails as files of the embedding projector.
 
-    In the folder are then `vectors.tsv`, a code in each row; `metadata.tsv`, the number and the class
-    of each; `sprite.png`, all images in one; and `projector_config.pbtxt`, for
-    `tensorboard --logdir FOLDER`. The page projector.tensorflow.org loads the two tsv files by hand
-    ("Load"); to have the images there as well, put the folder on a web server and give the page the
-    address of `config.json`, in which the names of the files are to become addresses.
+    The files are `vectors.tsv`, with a code in each row; `metadata.tsv`, with the number and the class
+    of each code; `sprite.png`, with all images; and `projector_config.pbtxt`, for
+    `tensorboard --logdir FOLDER`. On the page projector.tensorflow.org, the two tsv files can be
+    loaded with "Load". To show the images there as well, put the folder on a web server, replace the
+    names of files in `config.json` by their addresses, and give the page the address of `config.json`.
 
     Args:
-      folder: made if need be.
+      folder: the folder of the files; it is created if it does not exist.
       codes: `[n, d]`.
       images: `[n, h, w, c]`, bytes or floats in [0, 1].
-      labels: `[n]`, if there are any.
+      labels: `[n]`, or None.
       name: of the codes in the projector.
 
     Raises:
-      ValueError: if there are not as many images and labels as codes, none at all, more than a
-        sprite has pixels, or a code is not finite.
+      ValueError: if the numbers of codes, images and labels differ, there are none, there are more than
+        a sprite has pixels, or a code is not finite.
 
     Examples:
       >>> import tempfile
@@ -56,21 +56,21 @@ def write_projector(
     if len(images) != n or (labels is not None and len(labels) != n) or n == 0:
         counts = f"{n} codes, {len(images)} images"
         counts += "" if labels is None else f" and {len(labels)} labels"
-        raise ValueError(f"each code has an image and a label, and there are {counts}")
+        raise ValueError(f"each code needs one image and one label, but there are {counts}")
     if not np.isfinite(codes).all():
-        raise ValueError("a code is not finite")
+        raise ValueError("some codes are not finite")
     side = math.ceil(math.sqrt(n))
     if side > SPRITE_SIZE:
-        raise ValueError(f"a sprite has at most {SPRITE_SIZE**2} images, not {len(codes)}")
+        raise ValueError(f"a sprite can have at most {SPRITE_SIZE**2} images, got {len(codes)}")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "vectors.tsv") as partial:
         np.savetxt(partial, codes, fmt="%.6g", delimiter="\t")
     columns = [range(n)] + ([] if labels is None else [labels])
-    # A label with a tab or a new line in it is to stay in its cell.
+    # Tabs and line breaks in a label become spaces, so that the label stays in its cell.
     rows = [
         "\t".join(" ".join(str(cell).split()) for cell in row) for row in zip(*columns, strict=True)
     ]
-    # With one column the projector wants no header.
+    # The projector expects no header for a single column.
     header = [] if labels is None else ["number\tclass"]
     with atomic_write(folder / "metadata.tsv") as partial:
         partial.write_text("\n".join(header + rows) + "\n")
@@ -97,7 +97,7 @@ def write_projector(
 
 
 def _write_sprite(path: Path, images: np.ndarray, side: int) -> tuple[int, int]:
-    """All images in a square, row by row, made smaller if they have to be; gives their width and height."""
+    """Writes all images in a square, reduced if they do not fit; returns their width and height."""
     height, width = images.shape[1:3]
     shrink = min(1.0, SPRITE_SIZE / (side * max(height, width)))
     height, width = max(1, int(height * shrink)), max(1, int(width * shrink))

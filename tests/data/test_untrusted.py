@@ -152,7 +152,7 @@ def test_config_files_of_anything(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     assert attempt(Run, tmp_path, {"epochs": 2}) is None
     (tmp_path / "results.json").write_bytes(content)
-    (tmp_path / "config.json").write_text('{"config": {"epochs": 2}}')
+    (tmp_path / "config.json").write_text('{"layout": 2, "config": {"epochs": 2}}')
     results = Run(tmp_path, {"epochs": 2}).results
     assert results is None or isinstance(results, dict)
 

@@ -1,4 +1,4 @@
-"""The experiments with two players: small runs, what they write, and what they refuse."""
+"""The adversarial experiments: small runs, the files they write, and the flags they reject."""
 
 import sys
 
@@ -14,7 +14,6 @@ from experiments.shared.judge import make_fidelity
 from tests.experiments.running import finished, lines, refused
 
 SMALL = {"epochs": 2, "hidden": (16,)}
-from jaxae.runs.command import command
 
 
 def test_adversarial_fills_a_folder(tmp_path):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxae.runs.folder import Run, fingerprint, new_directory, write_json
+from jaxae.runs.folder import LAYOUT, Run, fingerprint, new_directory, read_config, write_json
 from jaxae.training.progress import EpochProgress
 
 CONFIG = {"epochs": 2, "hidden": (3, 4), "seed": 0}
@@ -21,7 +21,7 @@ def test_a_new_run(tmp_path):
     assert run.results is None
 
 
-def test_the_same_again_and_another(tmp_path):
+def test_another_configuration_is_refused(tmp_path):
     Run(tmp_path, CONFIG)
     Run(tmp_path, CONFIG)
     with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 3; take another"):
@@ -32,14 +32,14 @@ def test_the_same_again_and_another(tmp_path):
         Run(tmp_path, {k: v for k, v in CONFIG.items() if k != "seed"})
 
 
-def test_a_folder_with_hidden_files_is_empty(tmp_path):
+def test_hidden_files_are_ignored(tmp_path):
     (tmp_path / ".config.json.123").write_text("half of a conf")
     Run(tmp_path, CONFIG)
 
 
-def test_folders_that_are_not_runs(tmp_path):
+def test_folders_that_are_not_run_folders_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match=r"no config\.json, so it is no run folder"):
+    with pytest.raises(ValueError, match=r"no config\.json, so it is not a run folder"):
         Run(tmp_path, CONFIG)
     with pytest.raises(ValueError, match="cannot be a run folder"):
         Run(tmp_path / "thesis.tex", CONFIG)
@@ -47,10 +47,36 @@ def test_folders_that_are_not_runs(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"config": {"epo', "[]", '{"config": 3}'])
-def test_a_damaged_configuration(tmp_path, text):
+def test_a_damaged_configuration_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ValueError, match="damaged|not the configuration"):
         Run(tmp_path, CONFIG)
+
+
+def test_the_recipe_is_recorded_but_not_compared(tmp_path):
+    Run(tmp_path, CONFIG, recipe={"model": "vae", "hidden": (3, 4)})
+    Run(tmp_path, CONFIG, recipe={"model": "vae", "hidden": (3, 4), "new option": 1})
+    assert read_config(tmp_path)["recipe"] == {"model": "vae", "hidden": [3, 4]}
+
+
+@pytest.mark.parametrize("layout", [None, 1, LAYOUT + 1, "2", [0] * 100])
+def test_folders_of_other_layouts_are_refused_in_one_line(tmp_path, layout):
+    """The first layout recorded no version."""
+    Run(tmp_path, CONFIG)
+    path = tmp_path / "config.json"
+    value = json.loads(path.read_text())
+    del value["layout"]
+    path.write_text(json.dumps(value if layout is None else value | {"layout": layout}))
+    for open_folder in (read_config, lambda folder: Run(folder, CONFIG)):
+        with pytest.raises(ValueError, match="another version of jaxae.*take another") as error:
+            open_folder(tmp_path)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 300
+
+
+def test_a_folder_without_a_configuration_is_not_a_run(tmp_path):
+    with pytest.raises(ValueError, match="is not a run folder"):
+        read_config(tmp_path)
 
 
 def test_results_are_strict_json(tmp_path):
@@ -61,13 +87,13 @@ def test_results_are_strict_json(tmp_path):
     assert run.results == {"test/loss": 1.5, "test/psnr": None, "protocol": "p", "n": 3}
 
 
-def test_half_written_results_are_no_results(tmp_path):
+def test_half_written_results_do_not_count(tmp_path):
     run = Run(tmp_path, CONFIG)
     (tmp_path / "results.json").write_text('{"test/lo')
     assert run.results is None
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+def test_a_file_is_written_completely_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="JSON"):
@@ -80,14 +106,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 def test_metrics_have_a_line_for_each_epoch(tmp_path):
     run = Run(tmp_path, CONFIG)
-    for epoch in (1, 2, 1, 2, 3):  # stopped after two, then resumed
+    for epoch in (1, 2, 1, 2, 3):  # interrupted after two epochs, then resumed
         run.log({"epoch": epoch, "train/loss": float(epoch)})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
 
-def test_lines_of_epochs_that_were_lost_give_way(tmp_path):
-    """It was killed after it had logged two epochs more than it had saved, in the middle of a line."""
+def test_lines_of_lost_epochs_are_replaced(tmp_path):
+    """The run was killed in the middle of a line, after logging two epochs that it had not saved."""
     run = Run(tmp_path, CONFIG)
     for epoch in (1, 2, 3):
         run.log({"epoch": epoch, "train/loss": 1 / 3, "note": "a long one"})
@@ -96,14 +122,14 @@ def test_lines_of_epochs_that_were_lost_give_way(tmp_path):
     first = path.read_bytes().splitlines(keepends=True)[0]
     again = Run(tmp_path, CONFIG)
     again.log({"epoch": 1, "train/loss": 1 / 3, "note": "a long one"})
-    assert len(path.read_bytes().splitlines()) == 4  # nothing is lost before there is something new
+    assert len(path.read_bytes().splitlines()) == 4  # no line is removed before a new one
     again.log({"epoch": 2, "train/loss": 0.5})
     assert path.read_bytes() == first + b'{"epoch": 2, "train/loss": 0.5}\n'
     again.log({"epoch": 3, "train/loss": 0.25})
     assert len(path.read_bytes().splitlines()) == 3
 
 
-def test_new_folders_have_names_of_their_own(tmp_path, monkeypatch):
+def test_new_folders_have_different_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = set()
     for _ in range(3):
@@ -114,7 +140,7 @@ def test_new_folders_have_names_of_their_own(tmp_path, monkeypatch):
     assert all(path.parent.name == "runs" and "vae-images-" in path.name for path in paths)
 
 
-def test_a_fingerprint_notices_other_data():
+def test_the_fingerprint_depends_on_the_data():
     images = np.arange(300, dtype=np.uint8).reshape(100, 3, 1, 1)
     other = images.copy()
     other[0] += 1
@@ -122,7 +148,7 @@ def test_a_fingerprint_notices_other_data():
     assert len({fingerprint(images), fingerprint(other), fingerprint(images[:99])}) == 3
 
 
-def test_progress_in_a_log_has_ten_lines(capsys):
+def test_progress_in_a_log_has_about_ten_lines(capsys):
     with EpochProgress(epochs=100) as progress:
         for epoch in range(1, 101):
             progress({"epoch": epoch, "train/loss": 2.0, "images_per_second": 1e4})
@@ -131,7 +157,7 @@ def test_progress_in_a_log_has_ten_lines(capsys):
     assert lines[-1] == "epoch 100/100  loss 2.00  10,000 images/s"
 
 
-def test_a_part_has_a_folder_of_its_own(tmp_path):
+def test_a_part_has_its_own_folder(tmp_path):
     run = Run(tmp_path, CONFIG)
     part = run.part("tied")
     part.log({"epoch": 1, "train/loss": 1.0})

@@ -130,7 +130,7 @@ def test_one_is_asked_to_stop_and_one_alone_goes_on(tmp_path, alone):
         time.sleep(0.02)
     processes[1].send_signal(signal.SIGTERM)
     for text in finish(processes, code=130):
-        assert f"to go on, the same with --run-dir {folder}" in text
+        assert f"to resume, repeat the command with --run-dir {folder}" in text
     finish(start(1, folder, "--epochs", "6"))
     same(folder, alone)
 
