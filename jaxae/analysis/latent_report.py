@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.analysis.generation import Points, nearest, precision_recall
+from jaxae.analysis.neighbours import Points, nearest, precision_recall
 from jaxae.analysis.regularity import lipschitz, path_speeds
 from jaxae.base import Params
 

@@ -24,7 +24,7 @@ from jaxae.runs.folder import Run
 from jaxae.runtime import processes
 from jaxae.runtime import supervisor as watched
 from jaxae.runtime.files import exclusive
-from jaxae.training.fitting import Interrupted
+from jaxae.training.loop import Interrupted
 
 ConfigT = TypeVar("ConfigT", bound=Any)
 

@@ -12,6 +12,7 @@ from PIL import Image
 import jaxae
 from experiments import clustering, faces, latent_space
 from experiments.shared import datasets, running
+from jaxae.runs import inference
 from tests.experiments.running import finished, refused
 
 ALWAYS = {

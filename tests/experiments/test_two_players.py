@@ -11,6 +11,7 @@ import jaxae
 from experiments import adversarial, gan, semi_supervised
 from experiments.shared import datasets, running
 from experiments.shared.judge import make_fidelity
+from jaxae.runs.command import command
 from tests.experiments.running import finished, lines, refused
 
 SMALL = {"epochs": 2, "hidden": (16,)}
