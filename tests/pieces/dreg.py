@@ -1,6 +1,7 @@
 """Doubly reparameterised gradients of the importance-weighted bound (Tucker et al., 2019)."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +15,11 @@ def dreg(samples: int) -> jaxae.Objective:
 
     def apply(model, params, key, batch, step, train):
         frozen = jax.lax.stop_gradient(params)
+        draw = partial(jaxae.draw, model, batch=batch, samples=samples, train=train)
         # The same codes twice: with a gradient for the decoder, and with one for the encoder.
-        decoder = jaxae.draw(
-            model, params, key, batch, samples, train=train, posterior_params=frozen
-        )
-        encoder = jaxae.draw(
-            model,
-            frozen,
-            key,
-            batch,
-            samples,
-            train=train,
-            posterior_params=params,
-            stop_density=True,
-        )
+        decoder = draw(params, key, posterior_params=frozen)
+        again = jax.random.clone(key)
+        encoder = draw(frozen, again, posterior_params=params, stop_density=True)
         bound = math.log(samples) - logsumexp(decoder.log_weight, axis=0)
         weight = jax.lax.stop_gradient(jax.nn.softmax(encoder.log_weight, axis=0))
         path = -jnp.sum(jnp.square(weight) * encoder.log_weight, axis=0)

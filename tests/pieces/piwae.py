@@ -1,6 +1,7 @@
 """Partially importance-weighted autoencoders (Rainforth et al., 2018)."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,13 +22,10 @@ def piwae(bounds: int, samples: int) -> jaxae.Objective:
     def apply(model, params, key, batch, step, train):
         frozen = jax.lax.stop_gradient(params)
 
-        def draw(params, posterior_params):
-            return jaxae.draw(
-                model, params, key, batch, bounds * samples, train=train,
-                posterior_params=posterior_params,
-            )  # fmt: skip
-
-        decoder, encoder = draw(params, frozen), draw(frozen, params)
+        draw = partial(jaxae.draw, model, batch=batch, samples=bounds * samples, train=train)
+        # The same codes twice: with a gradient for the decoder, and with one for the encoder.
+        decoder = draw(params, key, posterior_params=frozen)
+        encoder = draw(frozen, jax.random.clone(key), posterior_params=params)
         negative_iwae = -miwae_bound(decoder.log_weight, 1)
         negative_miwae = -miwae_bound(encoder.log_weight, bounds)
         loss = negative_iwae + negative_miwae - jax.lax.stop_gradient(negative_miwae)

@@ -19,7 +19,7 @@ def model():
 
 def test_samples_are_of_the_class_that_was_asked_for(digits, optimised):
     data = jaxae.Batch(digits.train.images, condition=digits.train.labels)
-    trained = train(model(), data, epochs=40, rate=5e-3)
+    trained = train(model(), data, epochs=20, rate=5e-3)
     labels = jnp.tile(jnp.arange(10), 20)
     samples = model().sample(trained.params, KEY, 200, condition=labels)
     classifier = LogisticRegression(max_iter=500)

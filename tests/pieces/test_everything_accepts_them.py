@@ -49,6 +49,20 @@ def test_it_learns(name):
     assert losses[-1] < 0.99 * losses[0]
 
 
+def test_no_key_is_used_twice(name):
+    model, data, _ = example(name)
+
+    @jax.jit
+    def everything(keys, data):
+        params = model.init(keys[0], data)
+        if model.model.prior is not None:
+            model.sample(params, keys[1], 64, condition=data.condition)
+        return model.loss(params, keys[2], data).loss
+
+    with jax.debug_key_reuse(True):
+        everything.trace(jax.random.split(jax.random.key(0), 3), data)
+
+
 def test_it_is_contractive_denoising_and_wasserstein(name):
     model, data, trained = example(name)
     size = jaxae.arrays.as_vectors(model.encode(trained.params, data)).shape[1]

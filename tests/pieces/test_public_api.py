@@ -10,7 +10,7 @@ MODELS = sorted(
     for path in Path(__file__).parent.glob("[a-z]*.py")
     if not path.name.startswith("test_") and path.name != "examples.py"
 )
-LIBRARIES = {"flax", "jax", "jaxae", "math", "numpy"}
+LIBRARIES = {"flax", "functools", "jax", "jaxae", "math", "numpy"}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

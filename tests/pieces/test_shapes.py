@@ -25,7 +25,7 @@ KEY = jax.random.key(0)
 
 def test_waves_are_described_by_a_few_numbers(optimised):
     model = signal_vae((256, 1), latent_dim=3)
-    trained = train(model, waves(640), epochs=60, rate=1e-2)
+    trained = train(model, waves(640), epochs=30, rate=1e-2)
     test = waves(64, seed=1).x
     decoded = jaxae.reconstruct(model, trained.params, test)
     assert decoded.shape == test.shape
@@ -87,7 +87,7 @@ def exact_means(x, observed):
 def test_imputation_is_nearly_the_conditional_mean(optimised):
     model = miwae(7, latent_dim=2, samples=10)
     trained = train(
-        model, incomplete(2000), epochs=60, rate=optax.cosine_decay_schedule(1e-2, 60 * 31)
+        model, incomplete(2000), epochs=40, rate=optax.cosine_decay_schedule(1e-2, 40 * 31)
     )
     batch, truth = incomplete(200, seed=2), table(200, seed=2).x
     missing = batch.observed == 0

@@ -14,10 +14,10 @@ def vamp_prior(base: jaxae.Autoencoder, components: int) -> jaxae.Autoencoder:
     model = base.model
 
     def init(key, batch):
+        key, inputs_key = jax.random.split(key)
         # The pseudo-inputs start at examples.
-        chosen = jax.random.choice(
-            key, len(batch.x), (components,), replace=components > len(batch.x)
-        )
+        n = len(batch.x)
+        chosen = jax.random.choice(inputs_key, n, (components,), replace=components > n)
         return {**model.init(key, batch), "prior": {"inputs": batch.input[chosen]}}
 
     def prior(params, n, condition=None):

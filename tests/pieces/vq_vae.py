@@ -26,10 +26,11 @@ def quantised(tokens: int, dim: int, entries: int) -> jaxae.Posterior:
             uniform = other.family == "codebook"
             return jnp.full(index.shape, math.log(entries)) if uniform else None
 
+        stats = (e, nearest, index)
+        kind = "straight-through"
         return jaxae.Distribution(
-            lambda key: (z, None), z, stats=(e, nearest, index), kl=kl,
-            reparameterised="straight-through", family="quantised",
-        )  # fmt: skip
+            lambda key: (z, None), z, stats=stats, kl=kl, reparameterised=kind
+        )
 
     return jaxae.Posterior(distribution, tokens * dim, init)
 
