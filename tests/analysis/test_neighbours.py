@@ -167,3 +167,11 @@ def test_features_that_do_not_match(measure):
 def test_no_other_points():
     with pytest.raises(ValueError, match="no other points"):
         jaxae.analysis.nearest(np.zeros((2, 3)), np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balls_of_radius_zero(seed):
+    """Each point occurs four times, so that its third neighbour is a copy."""
+    points = np.random.default_rng(seed).normal(size=(20, 64))
+    real, generated = np.repeat(points, 4, axis=0), np.repeat(points[:10], 4, axis=0)
+    assert jaxae.analysis.precision_recall(real, generated) == (1, 0.5)
