@@ -203,7 +203,7 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
       (2, 5, 4, 3)
     """
     if factor < 2:
-        raise ValueError(f"the factor of downsampling must be 2 or more, got {factor}")
+        raise ValueError(f"downsampling needs a factor of 2 or more, got {factor}")
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h2 w2 c"]:
         _check_images(x)

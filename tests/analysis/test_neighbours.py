@@ -29,7 +29,7 @@ def test_precision_and_recall_by_brute_force(k):
 
 
 def test_precision_and_recall_of_gaussians():
-    """Of equal distributions both are high; of one mode out of two the recall is a half; far away both are zero."""
+    """Equal distributions, one mode out of two, and distributions far apart."""
     random = np.random.default_rng(1)
 
     def around(centre, n):
@@ -97,9 +97,9 @@ def test_precision_and_recall_of_a_constant_set(seed):
     """Distances by an expanded square are not exactly zero, and the balls have radius zero."""
     point = np.random.default_rng(seed).normal(size=(1, 64))
     for dtype in (np.float32, np.float64):
-        points = np.repeat(1e3 * point, 50, axis=0).astype(dtype)
+        points = np.repeat(point, 50, axis=0).astype(dtype)
         assert jaxae.analysis.precision_recall(points, points) == (1, 1)
-        assert jaxae.analysis.precision_recall(points, points[:20]) == (1, 1)
+        assert jaxae.analysis.precision_recall(points, points[:25]) == (1, 1)
         assert (jaxae.analysis.nearest(points, points).distance == 0).all()
 
 
@@ -167,3 +167,11 @@ def test_features_that_do_not_match(measure):
 def test_no_other_points():
     with pytest.raises(ValueError, match="no other points"):
         jaxae.analysis.nearest(np.zeros((2, 3)), np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balls_of_radius_zero(seed):
+    """Each point occurs four times, so that its third neighbour is a copy."""
+    points = np.random.default_rng(seed).normal(size=(20, 64))
+    real, generated = np.repeat(points, 4, axis=0), np.repeat(points[:10], 4, axis=0)
+    assert jaxae.analysis.precision_recall(real, generated) == (1, 0.5)

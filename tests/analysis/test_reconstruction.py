@@ -95,3 +95,13 @@ def test_squared_error_of_bytes():
     data = np.uint8([[0, 51], [255, 0]]).reshape(2, 2, 1, 1)
     found = jaxae.analysis.squared_error(data, np.zeros((2, 2, 1, 1), np.float32))
     np.testing.assert_allclose(found, [0.04, 1.0], rtol=1e-6)
+
+
+def test_ssim_of_bright_images_with_low_contrast():
+    """The variances are small differences of large numbers, unless images are centred first."""
+    random = np.random.default_rng(0)
+    x, y = np.float32(np.clip(0.95 + 0.01 * random.standard_normal((2, 30, 30)), 0, 1))
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 1}
+    expected = structural_similarity(np.float64(x), np.float64(y), sigma=1.5, **options)
+    found = jaxae.analysis.ssim(x[None, ..., None], y[None, ..., None])
+    np.testing.assert_allclose(found, [expected], atol=2e-6)

@@ -132,7 +132,7 @@ def test_zero_strength_changes_nothing(corruption):
         (lambda: corruptions.salt_and_pepper(-0.1), "probability, in"),
         (lambda: corruptions.erase(1.1), "fraction of the image"),
         (lambda: corruptions.erase(0.5, value=2.0), "fill value must be in"),
-        (lambda: corruptions.downsample(1), "factor of downsampling must be 2 or more"),
+        (lambda: corruptions.downsample(1), "needs a factor of 2 or more, got 1"),
         (lambda: corruptions.compose(), "at least one corruption"),
         (lambda: corruptions.grayscale()(KEY, jnp.zeros((1, 2, 2, 1))), "3 channels"),
         (lambda: corruptions.erase()(KEY, jnp.zeros((4, 9))), "needs the shape of images"),

@@ -16,7 +16,7 @@ from jaxae.data.streams import Stream, should_stream
 def read(
     name: str, data_dir: Any, image_size: int | None, stream: bool | None = False
 ) -> dict[str, Images]:
-    """Reads those of the splits `train`, `validation` and `test` that a tfds data set has.
+    """Reads the splits `train`, `validation` and `test` of a tfds data set, as far as it has them.
 
     If it has no split `train`, another split becomes the training set; if it has none but
     `validation` or `test`, the first of them does, to be divided.
