@@ -1,9 +1,9 @@
-"""The types: a model is four pure functions, and an autoencoder is a model and how it is trained.
+"""The types: a model is four pure functions; an autoencoder is a model and the way it is trained.
 
 A :class:`Model` says what p(z), p(x | z) and q(z | x) are. An :class:`Autoencoder` puts beside it, as
-data, an objective, penalties and a corruption. All that one calls (`encode`, `decode`, `loss`,
-`sample`, `log_weight`) is derived from these pieces, so that the order in which a model is put
-together does not matter, and no piece is lost.
+data, an objective, penalties and a corruption. Everything that a user calls (`encode`, `decode`,
+`loss`, `sample`, `log_weight`) is derived from these pieces, so that the order of composition does not
+matter and no piece is lost.
 """
 
 from __future__ import annotations
@@ -76,17 +76,17 @@ class Distribution(NamedTuple):
     """A batch of distributions; a value inside a traced function, never an output of `jit`.
 
     Attributes:
-      draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`, or None where there
-        is none.
-      mean: of each, or the point that stands for it; None where it is not known.
-      log_prob: `y -> [b]`, in nats; None where there is no density, or only draws have one.
-      elementwise: `y -> tree like y`, the log-density of each value, where values are independent.
+      draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`; None in place of the
+        log-density if there is none.
+      mean: the mean of each, or a point that represents it; None if it is not known.
+      log_prob: `y -> [b]`, in nats; None if there is no density, or only draws have one.
+      elementwise: `y -> tree like y`, the log-density of each value, if values are independent.
       stats: its parameters as arrays.
       kl: `other -> [b, ...]`, the KL divergence to another distribution in closed form, summed over as
-        many axes as the family does, or None where there is no closed form for this pair.
-      reparameterised: True where a draw is a differentiable function of the parameters; False where its
-        derivative is zero or missing; "straight-through" where it is that of something else.
-      family: a name that `kl` of others goes by, such as "normal".
+        many axes as the family does, or None if there is no closed form for this pair.
+      reparameterised: True if a draw is a differentiable function of the parameters; False if its
+        derivative is zero or missing; "straight-through" if an estimator stands in for it.
+      family: a name, such as "normal", by which `kl` of another distribution recognises it.
     """
 
     draw: Callable[[PRNGKeyArray], tuple[Tree, Float[Array, " b"] | None]]
@@ -110,7 +110,7 @@ class Distribution(NamedTuple):
             return self.log_prob(y)
         if self.elementwise is None:
             raise ValueError("missing values need a likelihood that is a product over values")
-        # Twice: a missing value may be nan, and so may be the gradient at it.
+        # Masked before and after: a missing value may be nan, and so may the gradient at it.
         known = jax.tree.map(lambda y, o: jnp.where(o > 0, y, 0), y, observed)
         values = jax.tree.map(
             lambda v, o: sum_values(jnp.where(o > 0, v, 0)), self.elementwise(known), observed
@@ -119,17 +119,17 @@ class Distribution(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """How the outputs of a decoder describe data.
+    """The family of distributions of x that the outputs of a decoder parametrise.
 
     Attributes:
       distribution: `(outputs, params=None) -> Distribution` of x.
-      outputs: how many outputs the decoder gives for each value of x; above one they are the last
-        axis.
-      levels: how many values a pixel can take, where it is a distribution over a finite set; None
-        where it is a density.
-      init: `(key, x) -> params`, where the likelihood has parameters of its own.
-      unit: whether values of x outside [0, 1] have no meaning.
-      coupled: whether what it says of an example depends on the others of the batch.
+      outputs: the number of outputs of the decoder for each value of x; if there are several, they are
+        the last axis.
+      levels: the number of values a pixel can take, for a distribution over a finite set; None for a
+        density.
+      init: `(key, x) -> params`, if the likelihood has parameters of its own.
+      unit: whether values of x must be in [0, 1].
+      coupled: whether the log-probability of an example depends on the others of the batch.
     """
 
     distribution: Callable[..., Distribution]
@@ -149,12 +149,12 @@ class Likelihood(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """What the outputs of an encoder mean: a family of distributions of z.
+    """The family of distributions of z that the outputs of an encoder parametrise.
 
     Attributes:
       distribution: `(outputs, params=None) -> Distribution` of z.
-      outputs: how many outputs the encoder gives; None: any.
-      init: `key -> params`, where the family has parameters of its own, such as those of a flow.
+      outputs: the number of outputs of the encoder; None for any.
+      init: `key -> params`, if the family has parameters of its own, such as those of a flow.
     """
 
     distribution: Callable[..., Distribution]
@@ -168,9 +168,9 @@ class Prior(NamedTuple):
     Attributes:
       latent_dim: d, the dimensions of a code.
       distribution: `(params, n, condition=None) -> Distribution` of n codes, `[n, d]`.
-      init: `key -> params`, where the prior has parameters of its own.
-      classes: how many classes there are, where `condition` may be labels, `[n]` (-1: any class).
-      conditional: whether the prior of a model gets the condition of the batch.
+      init: `key -> params`, if the prior has parameters of its own.
+      classes: the number of classes, if `condition` may be labels, `[n]` (-1: any class).
+      conditional: whether the prior of a model is given the condition of the batch.
     """
 
     latent_dim: int
@@ -182,20 +182,20 @@ class Prior(NamedTuple):
     def sample(
         self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None
     ) -> Float[Array, "n d"]:
-        """So many draws; with labels as `condition`, each from the class of its label."""
+        """Draws of n codes; with labels as `condition`, each from the class of its label."""
         return self.distribution(params, n, condition).draw(key)[0]
 
 
 class Model(NamedTuple):
-    """What p and q are: four pure functions that share parameters.
+    """A latent-variable model: four pure functions that share parameters.
 
     Attributes:
       init: `(key, batch) -> params`, a dict with one entry for each network.
       posterior: `(params, batch, *, key=None) -> Distribution` of z given what the encoder sees; None
-        where there is no encoder. With a key, dropout is on.
+        if there is no encoder. With a key, dropout is on.
       prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
       likelihood: `(params, z, condition, *, key=None) -> Distribution` of x.
-      name: what it is, when printed.
+      name: shown when the model is printed.
       unit: whether x must be in [0, 1].
       coupled: whether the likelihood of an example depends on the others of its batch.
     """
@@ -210,16 +210,16 @@ class Model(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Draws of z for each example of a batch, and what each piece of the model says of them.
+    """Draws of z for each example of a batch, and the log-densities of the pieces of the model at them.
 
     Attributes:
       z: codes, each leaf `[k, b, ...]`.
-      log_likelihood: log p(x | z), `[k, b]`, in nats; None where z is not drawn for x.
-      log_prior: log p(z), `[k, b]`; None where there is no prior, or it has no density.
-      log_posterior: log q(z | x), `[k, b]`; None where the posterior has no density.
-      posterior: q(z | x), the same that z was drawn from; None where there is none.
-      prior: p(z) of b codes; None where there is none.
-      likelihood: p(x | z) of all `k * b` codes, one draw after the other.
+      log_likelihood: log p(x | z), `[k, b]`, in nats; None if z is not drawn for x.
+      log_prior: log p(z), `[k, b]`; None if there is no prior, or it has no density.
+      log_posterior: log q(z | x), `[k, b]`; None if the posterior has no density.
+      posterior: q(z | x), from which z was drawn; None if there is none.
+      prior: p(z) of b codes; None if there is none.
+      likelihood: p(x | z) of all `k * b` codes; the b codes of the first draw come first.
     """
 
     z: Tree
@@ -248,14 +248,14 @@ class Draws(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a loss returns.
+    """The value of a loss, and what it consists of.
 
     Attributes:
       loss: `[b]`, the objective of each example in nats; training minimises its mean.
       terms: its named parts before they are weighted, each `[b]`.
-      metrics: other measures, each `[b]`, that have no gradient and no weight.
-      z: the codes it was computed at, leaves `[b, ...]`.
-      stats: the parameters of the posterior that they were drawn from.
+      metrics: other measures, each `[b]`, without gradient or weight.
+      z: the codes at which it was computed, leaves `[b, ...]`.
+      stats: the parameters of the posterior from which they were drawn.
     """
 
     loss: Float[Array, " b"]
@@ -293,7 +293,7 @@ class Term(NamedTuple):
     Attributes:
       name: under which it is reported.
       value: `[b]`.
-      weight: what it is multiplied with in the loss; None for a measure that is only reported.
+      weight: its factor in the loss; None for a measure that is only reported.
     """
 
     name: str
@@ -302,14 +302,14 @@ class Term(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a penalty sees of a step.
+    """The arguments of a penalty in one step.
 
     Attributes:
       model: the model.
       params: all parameters.
-      key: of this penalty and this step.
+      key: for this penalty and this step.
       batch: after the corruption.
-      draws: what the objective has drawn, with the posterior that it was drawn from.
+      draws: the draws of the objective, with the posterior they come from.
       step: for schedules.
       train: whether dropout is on.
     """
@@ -329,10 +329,10 @@ class Context(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What a model is trained by, before penalties.
+    """The loss of a model before penalties.
 
     Attributes:
-      name: what it is, when printed.
+      name: shown when the model is printed.
       apply: `(model, params, key, batch, step, train) -> (Output, Draws)`.
       options: its arguments, as pairs of names and values.
       coupled: whether the loss of an example depends on the others of its batch.
@@ -345,7 +345,7 @@ class Objective(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """What is added to the loss. It can neither replace what is there nor see other penalties.
+    """An addition to the loss. It cannot replace the objective, and it does not see other penalties.
 
     Attributes:
       name: unique in a model.
@@ -363,4 +363,4 @@ class Penalty(NamedTuple):
 
 
 Corruption: TypeAlias = Callable[[PRNGKeyArray, Tree], Tree]
-"""`(key, x) -> x`: what becomes of the input of the encoder."""
+"""`(key, x) -> x`: a random change of the input of the encoder."""

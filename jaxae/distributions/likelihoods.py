@@ -23,12 +23,12 @@ LOG_SCALE_BOUND = 6.0
 
 
 def bernoulli() -> Likelihood:
-    r"""Pixels are coins, and the outputs are their logits.
+    r"""Bernoulli distributions of binary values; the outputs are their logits.
 
     .. math:: \log p(x \mid \ell) = \sum_i x_i \ell_i - \log(1 + e^{\ell_i})
 
-    For targets strictly between 0 and 1 this is the (negative) cross-entropy of the lectures: a
-    loss, but not the log-probability of anything.
+    For targets strictly between 0 and 1 this is the negative cross-entropy, which is a useful loss
+    but not a log-probability.
 
     Examples:
       >>> likelihood = bernoulli()
@@ -59,16 +59,16 @@ def bernoulli() -> Likelihood:
 
 
 Scale = float | Literal["learned", "shared", "optimal"]
-"""The scale of a likelihood: a number, or where it comes from, see :func:`gaussian`."""
+"""The scale of a likelihood: a number, or how it is found, see :func:`gaussian`."""
 
 
 def gaussian(scale: Scale = 1.0) -> Likelihood:
-    r"""Values are normal around the outputs of the decoder.
+    r"""Normal distributions whose means are the outputs.
 
     .. math:: \log p(x \mid \mu) = -\sum_i \frac{(x_i - \mu_i)^2}{2 \sigma^2}
               + \log \sigma + \tfrac12 \log 2 \pi
 
-    The factor of the squared error is in the scale: ``1/2 ||x - mu||**2`` is scale 1, and
+    The scale sets the factor of the squared error: ``1/2 ||x - mu||**2`` is scale 1, and
     ``||x - mu||**2`` is scale ``sqrt(1/2)``.
 
     Args:
@@ -99,13 +99,13 @@ def gaussian(scale: Scale = 1.0) -> Likelihood:
 
 
 def laplace(scale: Scale = 1.0) -> Likelihood:
-    r"""Values follow a Laplace distribution around the outputs: the absolute error.
+    r"""Laplace distributions whose locations are the outputs: the absolute error.
 
     .. math:: \log p(x \mid \mu) = -\sum_i \frac{|x_i - \mu_i|}{s} + \log 2 s
 
     Args:
-      scale: the scale s, as that of :func:`gaussian`; the best one for a batch is its mean absolute
-        error.
+      scale: s, with the same options as in :func:`gaussian`; "optimal" is the mean absolute error of
+        the batch.
 
     Raises:
       ValueError: if the scale is neither positive nor "learned", "shared" or "optimal".
@@ -123,14 +123,13 @@ def laplace(scale: Scale = 1.0) -> Likelihood:
 
 
 def continuous_bernoulli() -> Likelihood:
-    r"""Values in [0, 1] with a density: the cross-entropy with its normalising constant.
+    r"""A density of values in [0, 1]: the cross-entropy with its normalising constant.
 
     .. math:: \log p(x \mid \ell) = \sum_i x_i \ell_i - \log(1 + e^{\ell_i}) + \log C(\ell_i),
               \qquad C(\ell) = \frac{2 \operatorname{artanh}(1 - 2 \sigma(\ell))}
               {1 - 2 \sigma(\ell)} = \frac{\ell}{\tanh(\ell / 2)}
 
-    Grey levels under :func:`bernoulli` have no log-probability; here they have a density, and the
-    outputs are logits all the same. The mean is not their sigmoid, but
+    The outputs are logits, as in :func:`bernoulli`. The mean is not their sigmoid but
     :math:`1 / (1 - e^{-\ell}) - 1 / \ell`.
 
     Examples:
@@ -176,7 +175,7 @@ def continuous_bernoulli() -> Likelihood:
 
 
 def discretized_logistic() -> Likelihood:
-    r"""Bytes as the bins of a logistic distribution with learned location and scale.
+    r"""256 grey levels as bins of a logistic distribution with learned location and scale.
 
     .. math:: p(x_i \mid m, s) = \sigma\!\left(\frac{x_i + h - m_i}{s_i}\right)
               - \sigma\!\left(\frac{x_i - h - m_i}{s_i}\right), \qquad h = 1 / 510
@@ -231,7 +230,7 @@ def discretized_logistic() -> Likelihood:
 
 
 def categorical(levels: int = 256) -> Likelihood:
-    r"""Each value of the image is one of `levels` classes, and the outputs are their logits.
+    r"""Categorical distributions over the levels of each value; the outputs are logits.
 
     .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i},
               \qquad k_i = \operatorname{round}((K - 1) x_i)
@@ -273,27 +272,27 @@ def categorical(levels: int = 256) -> Likelihood:
 def color_classes(
     centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.4
 ) -> Likelihood:
-    r"""The colour of each pixel is one of K classes, and its grey level is known.
+    r"""Categorical distributions over the colours of each pixel, whose grey level is known.
 
     .. math:: \log p(x \mid \ell) = \sum_i \log \operatorname{softmax}(\ell_i)_{k_i}, \qquad
               k_i = \operatorname{argmin}_k \lVert (C_b, C_r)_i - c_k \rVert
 
-    A squared error is least at the mean of all colours that a thing may have, which is nearly grey.
-    The probabilities of classes keep them apart; the image is made with the colour
+    The squared error is smallest at the mean of all plausible colours, which is nearly grey. Class
+    probabilities keep these colours apart. The mean image has the colour
 
     .. math:: \sum_k c_k \operatorname{softmax}(\ell_i / T)_k
 
-    which is their mean for T = 1 and the most probable one for T near 0: vivid, and not the image of
-    least squared error.
+    which is the expected colour for T = 1 and the most probable one as T approaches 0. A small T gives
+    vivid images, not those of least squared error.
 
-    The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: the first of the last axis is an image, of which
-    the grey levels are taken (the input of the network: :func:`jaxae.networks.with_input` with `combine` giving
-    its first argument), and the others are the logits of a pixel, one after the other.
+    The outputs are `[b, h, w, 3, 1 + ceil(K / 3)]`: index 0 of the last axis is an image whose
+    grey levels are used (the input of the network, if :func:`jaxae.networks.with_input` is given
+    `combine=lambda x, y: x`); the others are the logits of a pixel in order.
 
     Args:
-      centres: c, `[k, 2]`, the colours (C_b, C_r) of the classes: :func:`jaxae.colors.chroma`, such
-        as the K-means centres of the colours of a training set.
-      temperature: T, of the mean; the loss does not depend on it.
+      centres: c, `[k, 2]`, the colours (C_b, C_r) of the classes: :func:`jaxae.data.colors.chroma`, for
+        example the K-means centres of the colours of a training set.
+      temperature: T; the loss does not depend on it.
 
     Raises:
       ValueError: if there are fewer than two centres, or the temperature is not positive.
@@ -399,7 +398,7 @@ def _independent(
     *,
     stats: object,
 ) -> Distribution:
-    """A distribution of which the values are independent."""
+    """A distribution whose values are independent."""
 
     def log_prob(x: Array) -> Array:
         return sum_values(elementwise(x))
@@ -414,7 +413,7 @@ def _independent(
 
 
 def _checked(likelihood: Likelihood) -> Likelihood:
-    """The same likelihood, which raises an error that names both shapes where they do not fit."""
+    """The same likelihood with a check of shapes, whose error names both."""
 
     def distribution(outputs: Array, params: Params = None) -> Distribution:
         found = likelihood.distribution(outputs, params)

@@ -1,4 +1,4 @@
-"""Networks from Flax modules, and networks made of networks."""
+"""Networks from Flax modules, and networks made from other networks."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from jaxae.networks.layers import Activation
 def linen(module: nn.Module) -> Network:
     """A Flax Linen module as a :class:`Network`.
 
-    Dropout layers should ask for their key, `deterministic=not self.has_rng("dropout")`, so that
-    they are on exactly when a key is given.
+    Write dropout layers with `deterministic=not self.has_rng("dropout")`, so that they are on exactly
+    when a key is given.
 
     Raises:
       ValueError: when initialised, if the module has state besides its parameters (batch
@@ -46,7 +46,7 @@ def linen(module: nn.Module) -> Network:
 
 
 def activate(network: Network, function: Activation) -> Network:
-    """A network with one more function at its end.
+    """A network followed by a function.
 
     A sigmoid after an encoder gives codes in (0, 1); after a decoder, images in (0, 1) for
     `gaussian()`.
@@ -66,15 +66,15 @@ def activate(network: Network, function: Activation) -> Network:
 
 
 def with_condition(network: Network, classes: int | None = None) -> Network:
-    """A network that sees a condition too, beside its input.
+    """A network that takes a condition in addition to its input.
 
     Vectors of the condition are appended to the values of a vector, and to the channels of an image or
     signal at every place; a condition of the input's own shape is appended to its channels.
 
     Args:
-      network: any, for inputs that are so much wider.
-      classes: how many, where the condition is a label, `[b]`; labels become vectors with a one, and
-        vectors of zeros where they are -1 (unknown).
+      network: any, for inputs that are wider by the size of the condition.
+      classes: the number of classes, if the condition is a label, `[b]`; labels become one-hot vectors,
+        and unknown ones (-1) vectors of zeros.
 
     Raises:
       ValueError: when used, if the condition fits neither way.
@@ -120,7 +120,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
 
 
 def categorical_code(decoder: Network, classes: int) -> Network:
-    """A decoder of codes that begin with the logits of classes: it gets their probabilities.
+    """A decoder of codes that begin with class logits, which it is given as probabilities.
 
     Examples:
       >>> decoder = categorical_code(Network(lambda key, z: {}, lambda p, z, *, key=None: z), 2)
