@@ -90,7 +90,7 @@ class Distribution(NamedTuple):
     """
 
     draw: Callable[[PRNGKeyArray], tuple[Tree, Float[Array, " b"] | None]]
-    mean: Tree | None
+    mean: Tree
     log_prob: Callable[[Tree], Float[Array, " b"]] | None = None
     elementwise: Callable[[Tree], Tree] | None = None
     stats: Tree = None

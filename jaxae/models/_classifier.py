@@ -72,6 +72,11 @@ def classifier(
         logits = as_vectors(z) @ params["head"]["kernel"] + params["head"]["bias"]
 
         def log_prob(label: Array) -> Array:
+            if label.shape != logits.shape[:1]:
+                raise ValueError(
+                    "a classifier describes labels, [n], and not x, so log p(x) cannot be bounded or "
+                    "estimated"
+                )
             known = (label >= 0) & (label < classes)
             cost = optax.softmax_cross_entropy_with_integer_labels(logits, label)
             return jnp.where(known, -cost, jnp.nan)
