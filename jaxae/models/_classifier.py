@@ -11,6 +11,7 @@ from jaxae.arrays import Step, as_vectors
 from jaxae.base import Batch, Distribution, Draws, Model, Objective, Output, Params, Tree
 from jaxae.composition import Autoencoder
 from jaxae.distributions import families
+from jaxae.models.latent import check_no_condition
 
 
 def classifier(
@@ -69,6 +70,7 @@ def classifier(
     def likelihood(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
+        check_no_condition(condition)
         logits = as_vectors(z) @ params["head"]["kernel"] + params["head"]["bias"]
 
         def log_prob(label: Array) -> Array:

@@ -19,6 +19,7 @@ from jaxae.base import (
 from jaxae.composition import Autoencoder
 from jaxae.distributions import families
 from jaxae.distributions.likelihoods import bernoulli
+from jaxae.models.latent import check_no_condition
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import prior_draws
 
@@ -76,6 +77,7 @@ def gan(
     check_gan(latent_dim, r1_every, r1=r1)
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
+        check_no_condition(batch.condition)
         n = len(jax.tree.leaves(batch.x)[0])
         z = families.standard_normal((n, latent_dim)).mean
         return {"decoder": generator.init(key, z)}
@@ -86,6 +88,7 @@ def gan(
     def describe(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
+        check_no_condition(condition)
         outputs = generator.apply(params["decoder"], z, key=key)
         return likelihood.distribution(outputs, params.get("likelihood"))
 

@@ -118,17 +118,26 @@ def from_functions(
     """
 
     def start(key: PRNGKeyArray, batch: Batch) -> Params:
+        check_no_condition(batch.condition)
         return init(key, batch.input)
 
     def q(params: Params, batch: Batch, *, key: PRNGKeyArray | None = None) -> Distribution:
+        check_no_condition(batch.condition)
         return families.point(encode(params, batch.input, key))
 
     def describe(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
+        check_no_condition(condition)
         return likelihood.distribution(outputs(params, z, key))
 
     return Model(start, q, None, describe, name, unit=likelihood.unit, coupled=likelihood.coupled)
+
+
+def check_no_condition(condition: Tree | None) -> None:
+    """Raises a `ValueError` if there is a condition, for models that take none."""
+    if condition is not None:
+        raise ValueError("there is a condition, but this model takes none")
 
 
 def _init(network: Network, key: PRNGKeyArray, x: Tree, condition: Tree | None) -> Params:

@@ -77,7 +77,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
         and unknown ones (-1) vectors of zeros.
 
     Raises:
-      ValueError: when used, if the condition fits neither way.
+      ValueError: when used, if the condition fits neither way, or labels are not whole numbers.
 
     Examples:
       >>> from jaxae.networks import mlp_decoder
@@ -95,6 +95,11 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
     def join(x: Array, condition: Array) -> Array:
         condition = jnp.asarray(condition)
         if classes is not None and condition.ndim == 1:
+            if not jnp.issubdtype(condition.dtype, jnp.integer):
+                raise ValueError(
+                    f"labels are whole numbers, not {condition.dtype}; bytes are treated as images, so "
+                    "convert labels to int32 first"
+                )
             condition = jax.nn.one_hot(condition, classes)
         if condition.ndim == 2 and x.ndim > 2:
             condition = condition.reshape(len(x), *[1] * (x.ndim - 2), -1)
