@@ -48,9 +48,9 @@ class Batch(NamedTuple):
     An array `x` may stand for `Batch(x)` wherever a batch is expected.
 
     Attributes:
-      x: what the model describes: images, signals, vectors.
-      seen: what the encoder sees, if that is not `x`; corruptions change this and nothing else.
-      condition: what is also known when sampling: a class, a grey image, attributes.
+      x: the data that the model describes: images, signals, vectors.
+      seen: the input of the encoder, if it is not `x`; corruptions change only this.
+      condition: known when sampling too: a class, a grey image, attributes.
       label: supervision: classes, `[b]`, -1 where unknown; or probabilities of classes, `[b, k]`.
       observed: 1 where a value of `x` is known, 0 where it is missing. The likelihood is that of the
         known values, and the encoder sees zeros in place of the others.

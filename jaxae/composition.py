@@ -191,7 +191,7 @@ def draw(
       params: of all networks.
       key: for the draws and for dropout.
       batch: examples.
-      samples: k, how many codes are drawn for each example.
+      samples: k, the number of codes drawn for each example.
       train: whether dropout is on.
       posterior_params: parameters for q alone, in place of `params`: with `stop_gradient` around one
         of the two, the gradient is that of the encoder or that of the decoder alone.

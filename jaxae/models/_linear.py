@@ -85,8 +85,8 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
 
     .. math:: z = V (x - \bar x), \qquad r = \bar x + V^T z
 
-    There is nothing to train: `params = pca(30).init(key, images)` with all the training images. The
-    key is not used.
+    It is not trained: `params = pca(30).init(key, images)` fits it to all training images. The key is
+    not used.
 
     Args:
       latent_dim: the number of components.

@@ -40,7 +40,7 @@ def vae_gan(
     r1: Weight = 0.0,
     r1_every: int = 1,
 ) -> Autoencoder:
-    r"""A VAE whose reconstructions are compared in the features of a discriminator, and by it.
+    r"""A VAE whose reconstructions are compared in the features of a discriminator and judged by it.
 
     .. math:: L_{E} &= \beta \operatorname{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
               + \tfrac{1}{2 s^2} \lVert f_{\operatorname{sg}}(x) - f_{\operatorname{sg}}(g(z)) \rVert^2 \\
@@ -51,7 +51,7 @@ def vae_gan(
 
     The discriminator is `D(x) = critic(f(x))`. The fake :math:`\tilde x` is decoded with equal
     probability from a code of x or from a draw of N(0, I); the expectation is half the paper's sum over
-    both. The encoder is not trained by the adversarial losses, and the discriminator by nothing else.
+    both. The encoder is not trained by the adversarial losses, and the discriminator only by its own loss.
 
     Args:
       encoder: from images to `[b, 2 * latent_dim]`, as that of a VAE.

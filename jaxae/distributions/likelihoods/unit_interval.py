@@ -71,7 +71,7 @@ def continuous_bernoulli() -> Likelihood:
         safe = jnp.where(near, 1.0, logits)
         squared = jnp.square(logits)
         # log(l / (2 sinh(l / 2))) = log l - |l| / 2 - log(1 - exp(-|l|)), or its series at zero; and
-        # x l less l / 2 is what is left of the cross-entropy.
+        # (x - 1/2) l remains of the cross-entropy.
         far = jnp.log(jnp.abs(safe)) - 0.5 * jnp.abs(safe) - jnp.log(-jnp.expm1(-jnp.abs(safe)))
         log_constant = jnp.where(near, -squared / 24 + jnp.square(squared) / 2880, far)
         numerator = jnp.where(safe > 0, 1.0, -jnp.exp(jnp.minimum(safe, 0)))
