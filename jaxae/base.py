@@ -1,9 +1,9 @@
-"""The types: a model is four pure functions, and an autoencoder is a model and how it is trained.
+"""The types: a model is four pure functions; an autoencoder is a model and the way it is trained.
 
 A :class:`Model` says what p(z), p(x | z) and q(z | x) are. An :class:`Autoencoder` puts beside it, as
-data, an objective, penalties and a corruption. All that one calls (`encode`, `decode`, `loss`,
-`sample`, `log_weight`) is derived from these pieces, so that the order in which a model is put
-together does not matter, and no piece is lost.
+data, an objective, penalties and a corruption. Everything that a user calls (`encode`, `decode`,
+`loss`, `sample`, `log_weight`) is derived from these pieces, so that the order of composition does not
+matter and no piece is lost.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Batch(NamedTuple):
     An array `x` may stand for `Batch(x)` wherever a batch is expected.
 
     Attributes:
-      x: what the model describes: images, signals, vectors.
-      seen: what the encoder sees, if that is not `x`; corruptions change this and nothing else.
-      condition: what is also known when sampling: a class, a grey image, attributes.
+      x: the data that the model describes: images, signals, vectors.
+      seen: the input of the encoder, if it is not `x`; corruptions change only this.
+      condition: known when sampling too: a class, a grey image, attributes.
       label: supervision: classes, `[b]`, -1 where unknown; or probabilities of classes, `[b, k]`.
       observed: 1 where a value of `x` is known, 0 where it is missing. The likelihood is that of the
         known values, and the encoder sees zeros in place of the others.
@@ -76,21 +76,21 @@ class Distribution(NamedTuple):
     """A batch of distributions; a value inside a traced function, never an output of `jit`.
 
     Attributes:
-      draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`, or None where there
-        is none.
-      mean: of each, or the point that stands for it; None where it is not known.
-      log_prob: `y -> [b]`, in nats; None where there is no density, or only draws have one.
-      elementwise: `y -> tree like y`, the log-density of each value, where values are independent.
+      draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`; None in place of the
+        log-density if there is none.
+      mean: the mean of each, or a point that represents it; None if it is not known.
+      log_prob: `y -> [b]`, in nats; None if there is no density, or only draws have one.
+      elementwise: `y -> tree like y`, the log-density of each value, if values are independent.
       stats: its parameters as arrays.
       kl: `other -> [b, ...]`, the KL divergence to another distribution in closed form, summed over as
-        many axes as the family does, or None where there is no closed form for this pair.
-      reparameterised: True where a draw is a differentiable function of the parameters; False where its
-        derivative is zero or missing; "straight-through" where it is that of something else.
-      family: a name that `kl` of others goes by, such as "normal".
+        many axes as the family does, or None if there is no closed form for this pair.
+      reparameterised: True if a draw is a differentiable function of the parameters; False if its
+        derivative is zero or missing; "straight-through" if an estimator stands in for it.
+      family: a name, such as "normal", by which `kl` of another distribution recognises it.
     """
 
     draw: Callable[[PRNGKeyArray], tuple[Tree, Float[Array, " b"] | None]]
-    mean: Tree | None
+    mean: Tree
     log_prob: Callable[[Tree], Float[Array, " b"]] | None = None
     elementwise: Callable[[Tree], Tree] | None = None
     stats: Tree = None
@@ -110,7 +110,7 @@ class Distribution(NamedTuple):
             return self.log_prob(y)
         if self.elementwise is None:
             raise ValueError("missing values need a likelihood that is a product over values")
-        # Twice: a missing value may be nan, and so may be the gradient at it.
+        # Masked before and after: a missing value may be nan, and so may the gradient at it.
         known = jax.tree.map(lambda y, o: jnp.where(o > 0, y, 0), y, observed)
         values = jax.tree.map(
             lambda v, o: sum_values(jnp.where(o > 0, v, 0)), self.elementwise(known), observed
@@ -119,16 +119,16 @@ class Distribution(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """How the outputs of a decoder describe data.
+    """The family of distributions of x that the outputs of a decoder parametrise.
 
     Attributes:
       distribution: `(outputs, params=None) -> Distribution` of x.
-      outputs: how many outputs the decoder gives for each value of x; above one they are the last
-        axis.
-      levels: how many values a pixel can take, where it is a distribution over a finite set; None
-        where it is a density.
-      init: `(key, x) -> params`, where the likelihood has parameters of its own.
-      unit: whether values of x outside [0, 1] have no meaning.
+      outputs: the number of outputs of the decoder for each value of x; if there are several, they are
+        the last axis.
+      levels: the number of values a pixel can take, for a distribution over a finite set; None for a
+        density.
+      init: `(key, x) -> params`, if the likelihood has parameters of its own.
+      unit: whether values of x must be in [0, 1].
       coupled: whether the log-probability of an example depends on the others of the batch.
       name: what it is, when printed.
     """
@@ -141,22 +141,22 @@ class Likelihood(NamedTuple):
     coupled: bool = False
     name: str = "likelihood"
 
-    def log_prob(self, outputs: Array, x: Tree, params: Params = None) -> Float[Array, " b"]:
+    def log_prob(self, outputs: Tree, x: Tree, params: Params = None) -> Float[Array, " b"]:
         """The log-probability of x in nats, summed over values, constants included."""
         return self.distribution(outputs, params).log_prob_of(x)
 
-    def mean(self, outputs: Array, params: Params = None) -> Tree:
+    def mean(self, outputs: Tree, params: Params = None) -> Tree:
         """The mean of the distribution; it is not clipped."""
         return self.distribution(outputs, params).mean
 
 
 class Posterior(NamedTuple):
-    """What the outputs of an encoder mean: a family of distributions of z.
+    """The family of distributions of z that the outputs of an encoder parametrise.
 
     Attributes:
       distribution: `(outputs, params=None) -> Distribution` of z.
-      outputs: how many outputs the encoder gives; None: any.
-      init: `key -> params`, where the family has parameters of its own, such as those of a flow.
+      outputs: the number of outputs of the encoder; None for any.
+      init: `key -> params`, if the family has parameters of its own, such as those of a flow.
       name: what it is, when printed.
     """
 
@@ -172,9 +172,9 @@ class Prior(NamedTuple):
     Attributes:
       latent_dim: d, the dimensions of a code.
       distribution: `(params, n, condition=None) -> Distribution` of n codes, `[n, d]`.
-      init: `key -> params`, where the prior has parameters of its own.
-      classes: how many classes there are, where `condition` may be labels, `[n]` (-1: any class).
-      conditional: whether the prior of a model gets the condition of the batch.
+      init: `key -> params`, if the prior has parameters of its own.
+      classes: the number of classes, if `condition` may be labels, `[n]` (-1: any class).
+      conditional: whether the prior of a model is given the condition of the batch.
       name: what it is, when printed.
     """
 
@@ -188,21 +188,21 @@ class Prior(NamedTuple):
     def sample(
         self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None
     ) -> Float[Array, "n d"]:
-        """So many draws; with labels as `condition`, each from the class of its label."""
+        """Draws of n codes; with labels as `condition`, each from the class of its label."""
         return self.distribution(params, n, condition).draw(key)[0]
 
 
 class Model(NamedTuple):
-    """What p and q are: four pure functions that share parameters.
+    """A latent-variable model: four pure functions that share parameters.
 
     Attributes:
       init: `(key, batch) -> params`, a dict with one entry for each network.
       posterior: `(params, batch, *, key=None) -> Distribution` of z given what the encoder sees; None
-        where there is no encoder. With a key, dropout is on.
+        if there is no encoder. With a key, dropout is on.
       prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
       likelihood: `(params, z, condition, *, key=None) -> Distribution` of x.
-      name: what it is, when printed.
-      conditional: whether any of the functions uses a condition; a model that does not refuses one.
+      name: shown when the model is printed.
+      conditional: whether any of the functions uses a condition; a model that uses none refuses one.
       unit: whether x must be in [0, 1].
       coupled: whether the likelihood of an example depends on the others of its batch.
     """
@@ -218,16 +218,16 @@ class Model(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Draws of z for each example of a batch, and what each piece of the model says of them.
+    """Draws of z for each example of a batch, and the log-densities of the pieces of the model at them.
 
     Attributes:
       z: codes, each leaf `[k, b, ...]`.
-      log_likelihood: log p(x | z), `[k, b]`, in nats; None where z is not drawn for x.
-      log_prior: log p(z), `[k, b]`; None where there is no prior, or it has no density.
-      log_posterior: log q(z | x), `[k, b]`; None where the posterior has no density.
-      posterior: q(z | x), the same that z was drawn from; None where there is none.
-      prior: p(z) of b codes; None where there is none.
-      likelihood: p(x | z) of all `k * b` codes, one draw after the other.
+      log_likelihood: log p(x | z), `[k, b]`, in nats; None if z is not drawn for x.
+      log_prior: log p(z), `[k, b]`; None if there is no prior, or it has no density.
+      log_posterior: log q(z | x), `[k, b]`; None if the posterior has no density.
+      posterior: q(z | x), from which z was drawn; None if there is none.
+      prior: p(z) of b codes; None if there is none.
+      likelihood: p(x | z) of all `k * b` codes; the b codes of the first draw come first.
     """
 
     z: Tree
@@ -256,14 +256,14 @@ class Draws(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a loss returns.
+    """The value of a loss, and what it consists of.
 
     Attributes:
       loss: `[b]`, the objective of each example in nats; training minimises its mean.
       terms: its named parts before they are weighted, each `[b]`.
-      metrics: other measures, each `[b]`, that have no gradient and no weight.
-      z: the codes it was computed at, leaves `[b, ...]`.
-      stats: the parameters of the posterior that they were drawn from.
+      metrics: other measures, each `[b]`, without gradient or weight.
+      z: the codes at which it was computed, leaves `[b, ...]`.
+      stats: the parameters of the posterior from which they were drawn.
     """
 
     loss: Float[Array, " b"]
@@ -301,7 +301,7 @@ class Term(NamedTuple):
     Attributes:
       name: under which it is reported.
       value: `[b]`.
-      weight: what it is multiplied with in the loss; None for a measure that is only reported.
+      weight: its factor in the loss; None for a measure that is only reported.
     """
 
     name: str
@@ -310,14 +310,14 @@ class Term(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a penalty sees of a step.
+    """The arguments of a penalty in one step.
 
     Attributes:
       model: the model.
       params: all parameters.
-      key: of this penalty and this step.
+      key: for this penalty and this step.
       batch: after the corruption.
-      draws: what the objective has drawn, with the posterior that it was drawn from.
+      draws: the draws of the objective, with the posterior they come from.
       step: for schedules.
       train: whether dropout is on.
     """
@@ -337,10 +337,10 @@ class Context(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What a model is trained by, before penalties.
+    """The loss of a model before penalties.
 
     Attributes:
-      name: what it is, when printed.
+      name: shown when the model is printed.
       apply: `(model, params, key, batch, step, train) -> (Output, Draws)`.
       options: its arguments, as pairs of names and values.
       coupled: whether the loss of an example depends on the others of its batch.
@@ -353,7 +353,7 @@ class Objective(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """What is added to the loss. It can neither replace what is there nor see other penalties.
+    """An addition to the loss. It cannot replace the objective, and it does not see other penalties.
 
     Attributes:
       name: unique in a model.
@@ -374,4 +374,4 @@ View: TypeAlias = Callable[[Tree], Float[Array, "b d"]]
 """The part of a code that is compared with a prior, as a vector for each example."""
 
 Corruption: TypeAlias = Callable[[PRNGKeyArray, Tree], Tree]
-"""`(key, x) -> x`: what becomes of the input of the encoder."""
+"""`(key, x) -> x`: a random change of the input of the encoder."""

@@ -1,4 +1,4 @@
-"""An autoencoder is a model, an objective, penalties and a corruption; the rest is derived here."""
+"""An autoencoder is a model, an objective, penalties and a corruption; its functions are derived here."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from jaxae.base import (
 
 
 class Autoencoder(NamedTuple):
-    """A model and how it is trained: built once, closed over, never passed through `jit`.
+    """A model and the way it is trained. Close over it in `jit`; do not pass it as an argument.
 
     The methods are pure functions. `x` is an array or a tree of arrays whose first axis is the
-    example; bytes are taken for images and divided by 255.
+    example; bytes are treated as images and divided by 255.
 
     Attributes:
       model: what p and q are.
-      objective: what is minimised.
-      penalties: what is added to it, in any order.
-      corruption: what becomes of the encoder's input in the loss, or None.
-      monitor: the validation score that epochs are selected by; None where no score says which epoch
-        is better, as in a game of two players.
+      objective: the loss before penalties.
+      penalties: additions to the loss, in any order.
+      corruption: the change of the encoder's input in the loss; None for none.
+      monitor: the validation score by which epochs are selected; None if no score says which epoch is
+        better, as with a generator and a discriminator.
     """
 
     model: Model
@@ -50,8 +50,8 @@ class Autoencoder(NamedTuple):
         """Parameters, a dict with an entry for each network.
 
         Args:
-          key: for their initialisation.
-          batch: real examples; what depends on data is initialised from them.
+          key: for the initialisation.
+          batch: real examples, for parameters that are initialised from data.
         """
         batch = self._batch(batch)
         if self.corruption is not None:
@@ -76,7 +76,7 @@ class Autoencoder(NamedTuple):
         return _posterior(self.model)(params, self._batch(batch)).mean
 
     def decode(self, params: Params, z: Tree, *, condition: Tree | None = None) -> Tree:
-        """What the codes stand for: the mean of the likelihood. It is not clipped to [0, 1]."""
+        """The mean of the likelihood at codes; it is not clipped to [0, 1]."""
         return self.model.likelihood(params, z, self._condition(condition)).mean
 
     def loss(
@@ -94,7 +94,7 @@ class Autoencoder(NamedTuple):
           params: all parameters.
           key: for the corruption, the draws, and dropout.
           batch: examples; an array stands for `Batch(x=array)`.
-          step: what schedules of weights are read at.
+          step: for schedules of weights.
           train: whether dropout is on.
 
         Returns:
@@ -114,7 +114,7 @@ class Autoencoder(NamedTuple):
     def draws(
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree, samples: int = 1
     ) -> Draws:
-        """Codes drawn from the posterior, and the log-densities of each piece, without dropout."""
+        """Codes drawn from the posterior and the log-densities of the pieces at them, without dropout."""
         return draw(self.model, params, key, self._batch(batch), samples)
 
     def log_weight(
@@ -203,7 +203,7 @@ def draw(
       params: of all networks.
       key: for the draws and for dropout.
       batch: examples.
-      samples: k, how many codes are drawn for each example.
+      samples: k, the number of codes drawn for each example.
       train: whether dropout is on.
       posterior_params: parameters for q alone, in place of `params`: with `stop_gradient` around one
         of the two, the gradient is that of the encoder or that of the decoder alone.
@@ -278,7 +278,7 @@ def draw(
 def reconstruct(
     model: Autoencoder, params: Params, x: Batch | Tree, *, condition: Tree | None = None
 ) -> Tree:
-    """What is decoded from the codes of `x`: `decode(encode(x))`, deterministic.
+    """The reconstruction of `x`: `decode(encode(x))`, deterministic.
 
     Args:
       model: any autoencoder.
@@ -287,7 +287,7 @@ def reconstruct(
       condition: for a conditional model.
 
     Returns:
-      the mean of the likelihood, of the shape of what is described; it is not clipped.
+      the mean of the likelihood, of the shape of the data; it is not clipped.
     """
     z = model.encode(params, x, condition=condition)
     if condition is None and isinstance(x, Batch):
@@ -331,7 +331,7 @@ def _as_floats(tree: Tree) -> Tree:
 
 def _posterior(model: Model) -> Callable[..., Any]:
     if model.posterior is None:
-        raise ValueError("this model has no encoder, so there is no code of an image")
+        raise ValueError("this model has no encoder, so there are no codes")
     return model.posterior
 
 

@@ -186,7 +186,7 @@ CHOICES = {
     "data": {"image": SHAPE, "colour": COLOUR, "signal": (12, 2), "table": (7,)},
     "network": {"mlp": {}, "dropout": {"dropout": 0.2, "gated": True}, "half": {}, "conv": {}},
     "likelihood": {
-        "gaussian": lambda: jaxae.likelihoods.gaussian(0.5),
+        "gaussian": lambda: jaxae.likelihoods.gaussian(0.1),
         "shared scale": lambda: jaxae.likelihoods.gaussian("shared"),
         "continuous Bernoulli": jaxae.likelihoods.continuous_bernoulli,
         "discretized logistic": jaxae.likelihoods.discretized_logistic,

@@ -49,11 +49,11 @@ def _chosen(config) -> str:
     return "all" if named else config.option.slow
 
 
-def pytest_report_header(config):
+def pytest_terminal_summary(terminalreporter, config):
     chosen = _chosen(config)
     if chosen == "turn":
-        chosen = f"part {slow_part() + 1} of {PARTS}"
-    return f"slow tests: {chosen}"
+        chosen = f"part {slow_part() + 1} of {PARTS} (pytest -m slow runs all)"
+    terminalreporter.write_line(f"slow tests: {chosen}")
 
 
 def pytest_collection_modifyitems(config, items):

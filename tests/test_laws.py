@@ -221,26 +221,29 @@ def test_overfits_eight_examples(name):
     c = compiled(name)
     if not c.case.trained:
         pytest.skip("it is fitted, not trained")
-    state, losses, terms = c.start, [], []
-    for _ in range(300):
-        state, metrics = c.step(state, KEY, c.batch)
-        losses.append(metrics["loss"])
-        terms.append(metrics)
-    assert state.step == 300
-    assert len(c.traces) == 1  # over all laws of this case
-    if not c.case.encodes:
-        return  # what a GAN learns is tested by what it generates, in models/test_gan.py
-    assert c.case.game or np.mean(losses[-20:]) < np.mean(losses[:20])
-    if not c.case.decodes:
-        assert terms[-1]["error"] == 0
-        return
-    x = known(c.batch)
-    decoded = c.derived(state.params, KEY, c.batch)["decoded"]
-    if c.batch.observed is not None:
-        decoded = jnp.where(c.batch.observed > 0, decoded, 0)
-    error = jaxae.analysis.squared_error(x, decoded).mean()
+    state, losses, x = c.start, [], known(c.batch)
     trivial = jaxae.analysis.squared_error(x, jnp.broadcast_to(x.mean(0), x.shape)).mean()
-    assert error < 0.75 * trivial
+    # Dropout, missing values and importance weights take longer than most.
+    for _ in range(6):
+        for _ in range(150):
+            state, metrics = c.step(state, KEY, c.batch)
+            losses.append(metrics["loss"])
+        if not {"distortion", "negative_iwae", "cross_entropy"} & metrics.keys():
+            break  # what a GAN learns is tested by what it generates, in models/test_gan.py
+        if not c.case.decodes:
+            done = metrics["error"] == 0
+        else:
+            decoded = c.derived(state.params, KEY, c.batch)["decoded"]
+            if c.batch.observed is not None:
+                decoded = jnp.where(c.batch.observed > 0, decoded, 0)
+            done = jaxae.analysis.squared_error(x, decoded).mean() < 0.75 * trivial
+        if done:
+            break
+    else:
+        pytest.fail("it has not learned eight examples")
+    assert state.step == len(losses)
+    assert len(c.traces) == 1  # over all laws of this case
+    assert c.case.game or np.mean(losses[-20:]) < np.mean(losses[:20])
 
 
 @laws

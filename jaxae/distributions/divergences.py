@@ -52,8 +52,8 @@ def kl_standard_normal_per_dimension(
       Kingma and Welling, `Auto-Encoding Variational Bayes <https://arxiv.org/abs/1312.6114>`_,
       appendix B.
     """
-    # expm1(v) - v keeps its digits where the posterior has collapsed onto the prior; written as
-    # exp(v) - 1 - v it is rounding error there, and may be negative.
+    # expm1(v) - v is accurate where the posterior has collapsed onto the prior; exp(v) - 1 - v is
+    # rounding error there, and may be negative.
     return 0.5 * (jnp.expm1(log_var) - log_var + jnp.square(mean))
 
 
@@ -124,7 +124,7 @@ def kl_normal(
     def log_det(factor: Array) -> Array:
         return 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
 
-    # Everything is measured in the coordinates that make the second covariance the identity.
+    # In coordinates in which the second covariance is the identity.
     factor = jax.scipy.linalg.solve_triangular(second, first, lower=True)
     shift = jax.scipy.linalg.solve_triangular(second, (mean - other_mean)[..., None], lower=True)
     trace = jnp.sum(jnp.square(factor), axis=(-2, -1))

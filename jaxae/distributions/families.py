@@ -1,4 +1,4 @@
-"""Families of distributions of codes, as values: normal, point."""
+"""Families of distributions of codes: normal and point."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def normal(mean: Float[Array, "b ..."], log_var: Float[Array, "b ..."]) -> Distr
             return kl_standard_normal_per_dimension(mean, log_var)
         if other.family == "normal":
             other_mean, other_log_var = other.stats
-            # In the coordinates that make the other one standard.
+            # In coordinates in which the other distribution is standard normal.
             shift = (mean - other_mean) * jnp.exp(-0.5 * other_log_var)
             return kl_standard_normal_per_dimension(shift, log_var - other_log_var)
         return None

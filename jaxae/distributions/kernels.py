@@ -9,17 +9,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Kernel = Callable[[Array, Array], Array]
-"""How alike two points are: `(x [n, d], y [m, d]) -> [n, m]`."""
+"""The similarity of two points: `(x [n, d], y [m, d]) -> [n, m]`."""
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Parts and multiples of a kernel's scale, to see what is near and what is far."""
+"""Multiples of a kernel's scale, so that both near and far points have a gradient."""
 
 BLOCK = 1024
-"""So many rows of a kernel are in memory at a time."""
+"""Rows of a kernel matrix that are in memory at a time."""
 
 
 def imq(scale: float) -> Kernel:
-    r"""Inverse multiquadric kernels of several widths, averaged: their tails are felt from afar.
+    r"""The mean of inverse multiquadric kernels of several widths, whose tails are heavy.
 
     .. math:: k(x, y) = \frac17 \sum_s \frac{s c}{s c + \lVert x - y \rVert^2}
 
@@ -40,7 +40,7 @@ def imq(scale: float) -> Kernel:
 
 
 def rbf(scale: float) -> Kernel:
-    r"""Gaussian kernels of several widths, averaged.
+    r"""The mean of Gaussian kernels of several widths.
 
     .. math:: k(x, y) = \frac17 \sum_s \exp\left(- \frac{\lVert x - y \rVert^2}{s c}\right)
 
@@ -61,20 +61,20 @@ def rbf(scale: float) -> Kernel:
 
 
 def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float[Array, ""]:
-    r"""The squared maximum mean discrepancy of two distributions, estimated without bias from samples.
+    r"""An unbiased estimate of the squared maximum mean discrepancy of two distributions.
 
     .. math:: \frac{\sum_{i \neq j} k(x_i, x_j)}{n (n - 1)} + \frac{\sum_{i \neq j} k(y_i, y_j)}{m (m - 1)}
               - \frac{2}{n m} \sum_{i, j} k(x_i, y_j)
 
-    Its mean over samples is zero where the distributions are the same, so it may be negative.
+    If the two distributions are the same, its expectation is zero; a single estimate may be negative.
 
     Args:
-      x: draws of the one, `[n, d]`.
-      y: draws of the other, `[m, d]`.
-      kernel: such as :func:`imq`.
+      x: draws from the first distribution, `[n, d]`.
+      y: draws from the second, `[m, d]`.
+      kernel: for example :func:`imq`.
 
     Raises:
-      ValueError: if there are fewer than two of each.
+      ValueError: if there are fewer than two draws of either.
 
     Examples:
       >>> x = jax.random.normal(jax.random.key(0), (100, 2))
@@ -96,12 +96,12 @@ def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float
         rows = jax.lax.map(lambda row: jnp.sum(kernel(row[None], b)), a, batch_size=BLOCK)
         return jnp.sum(rows)
 
-    def alike(a: Array) -> Array:
-        # Of a point and itself: not a pair. (No distance is subtracted, only what a kernel gave.)
+    def within(a: Array) -> Array:
+        # A point and itself are not a pair.
         own = jnp.sum(jax.vmap(lambda point: kernel(point[None], point[None])[0, 0])(a))
         return (total(a, a) - own) / (len(a) * (len(a) - 1))
 
-    return alike(x) + alike(y) - 2 * total(x, y) / (n * m)
+    return within(x) + within(y) - 2 * total(x, y) / (n * m)
 
 
 def _of_distances(scale: float, function: Callable[[Array, float], Array]) -> Kernel:

@@ -1,4 +1,4 @@
-"""Posteriors: from the outputs of an encoder to q(z | x)."""
+"""Posteriors: families of q(z | x) parametrised by the outputs of an encoder."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -16,8 +16,8 @@ def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) ->
 
     .. math:: q(z \mid x) = \mathcal N(z; \mu(x), \operatorname{diag} \sigma^2(x))
 
-    The log-variance is bounded by :func:`jaxae.arrays.soft_clip`; this one bounded value is what is
-    sampled with and what the KL divergence sees.
+    The log-variance is bounded by :func:`jaxae.arrays.soft_clip`; draws and the
+    KL divergence use the same bounded value.
 
     Args:
       latent_dim: d; the encoder gives `[b, 2 d]`.

@@ -1,4 +1,4 @@
-"""Priors: distributions of codes, from which samples are decoded and to which codes are matched."""
+"""Priors: distributions of codes, to sample from or to match codes to."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jaxae.distributions import families
 
 
 def standard_normal(latent_dim: int) -> Prior:
-    """N(0, I) in so many dimensions.
+    """The standard normal distribution N(0, I) in `latent_dim` dimensions.
 
     Raises:
       ValueError: if the number is not positive.
@@ -35,16 +35,16 @@ def standard_normal(latent_dim: int) -> Prior:
 def petals(
     classes: int = 10, *, radius: float = 2.0, length: float = 0.7, width: float = 0.15
 ) -> Prior:
-    r"""A mixture of normal distributions in the plane, around a circle like the petals of a flower.
+    r"""A mixture of normal distributions in the plane, arranged around a circle like petals.
 
     .. math:: z = R_{2 \pi c / k} \begin{pmatrix} r + l \epsilon_1 \\ w \epsilon_2 \end{pmatrix},
               \qquad c \sim U\{0, \dots, k - 1\}, \quad \epsilon \sim \mathcal N(0, I)
 
     Args:
-      classes: k, how many; each is a class for a prior that is given labels.
-      radius: r, from the middle to the means.
-      length: l, the standard deviation away from the middle.
-      width: w, that across.
+      classes: k, the number of petals; each petal is a class.
+      radius: r, the distance of the means from the origin.
+      length: l, the standard deviation along the radius.
+      width: w, the standard deviation across it.
 
     Raises:
       ValueError: if a number is not positive.
@@ -81,14 +81,14 @@ def petals(
 
 
 def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) -> Prior:
-    r"""A band in the plane rolled up, its density the same all along; a class is a piece of it.
+    r"""A rolled-up band in the plane, with constant density along it; each class is a segment.
 
     .. math:: z = 2 t \,(\cos 2 \pi n t, \sin 2 \pi n t) + w \epsilon, \qquad
               t = \sqrt{(c + u) / k}, \quad u \sim U(0, 1), \quad \epsilon \sim \mathcal N(0, I)
 
     Args:
-      classes: k, into how many pieces it is divided.
-      turns: n.
+      classes: k, the number of segments.
+      turns: n, the number of turns.
       width: w, the standard deviation across the band.
 
     Raises:
@@ -116,7 +116,7 @@ def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) ->
 
 
 def categorical(classes: int) -> Prior:
-    """One of some classes, each as likely, as a vector with a one.
+    """Equally likely classes as one-hot vectors.
 
     Raises:
       ValueError: if there are fewer than two classes.
@@ -149,15 +149,15 @@ def gaussian_mixture(
     .. math:: p(z) = \sum_k \pi_k \, \mathcal N(z; \mu_k, \Sigma_k)
 
     Args:
-      codes: of training images, `[n, d]`.
-      components: how many.
-      seed: of the fit, which starts at K-means.
+      codes: of training examples, `[n, d]`.
+      components: the number of components.
+      seed: for the fit, which starts from K-means.
 
     Returns:
       a :class:`Prior` with a density; see :func:`jaxae.with_prior`.
 
     Raises:
-      ValueError: if there are not more codes than each component needs for a covariance.
+      ValueError: if there are too few codes to estimate the covariances.
 
     Examples:
       >>> codes = np.random.default_rng(0).normal(5.0, 0.1, (100, 2))
@@ -228,7 +228,7 @@ def _of_classes(
 
     Args:
       latent_dim: dimensions of a code.
-      classes: how many.
+      classes: the number of classes.
       shape: `(key, labels) -> codes`, the draws of each class.
       log_prob: `(z, labels) -> log-density`, of each class.
       name: what it is, when printed.
@@ -255,6 +255,7 @@ def _of_classes(
             None,
             None if log_prob is None else density,
             reparameterised=False,
+            family=name,
         )
 
     return Prior(latent_dim, distribution, classes=classes, name=name)

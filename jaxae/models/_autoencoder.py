@@ -1,4 +1,4 @@
-"""The autoencoder: h = f(x), r = g(h), trained so that r describes x."""
+"""The autoencoder: h = f(x), r = g(h), trained to reconstruct x."""
 
 from jaxae.base import Likelihood, Network
 from jaxae.composition import Autoencoder
@@ -22,7 +22,7 @@ def autoencoder(
     Args:
       encoder: from images to codes, `[b, d]`.
       decoder: from codes to the outputs of the likelihood.
-      likelihood: what those outputs mean.
+      likelihood: parametrised by these outputs; `gaussian()` when None.
 
     Returns:
       an :class:`Autoencoder` whose loss has the term `distortion`, -log p(x | z) in nats.

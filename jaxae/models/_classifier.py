@@ -1,4 +1,4 @@
-"""A classifier on the codes of a trained encoder, which is trained on with it."""
+"""A classifier on the codes of a trained encoder, trained together with it."""
 
 from collections.abc import Callable
 
@@ -20,18 +20,19 @@ def classifier(
 
     .. math:: L(x, y) = -\log \operatorname{softmax}(W f(x) + b)_y
 
-    It is trained, evaluated and saved as any model here:
+    It is trained, evaluated and saved like any other model:
     `jaxae.fit(classifier(...), jaxae.Batch(images, label=labels), ...)`. Its `decode` gives the
     probabilities of the classes from a code.
 
     Args:
       encode: `(params, x) -> z`, such as `model.encode`.
-      pretrained: its parameters, where the training starts.
-      classes: how many; labels are 0, 1, ... classes - 1, and any other makes the loss nan.
+      pretrained: its parameters, where training starts.
+      classes: the number of classes. Labels are 0, 1, ... classes - 1; any other label makes the loss
+        nan.
 
     Returns:
-      an :class:`Autoencoder` whose loss is the `cross_entropy`, in nats; it has the metric `error`, one
-      where the most probable class is not the label.
+      an :class:`Autoencoder` whose loss is the `cross_entropy`, in nats; it has the metric `error`, 1
+      if the most probable class is not the label.
 
     Raises:
       ValueError: if there are fewer than two classes; by `loss`, if there are no labels.
@@ -57,7 +58,7 @@ def classifier(
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
         codes = jax.eval_shape(encode, pretrained, batch.input).shape[-1]
-        # At zero the classes are equally likely, and the key is not needed.
+        # At zero all classes are equally likely; the key is not needed.
         head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
         # Copies, which training may consume.
         return {"pretrained": jax.tree.map(jnp.array, pretrained), "head": head}
@@ -71,6 +72,11 @@ def classifier(
         logits = as_vectors(z) @ params["head"]["kernel"] + params["head"]["bias"]
 
         def log_prob(label: Array) -> Array:
+            if label.shape != logits.shape[:1]:
+                raise ValueError(
+                    "a classifier describes labels, [n], and not x, so log p(x) cannot be bounded or "
+                    "estimated"
+                )
             known = (label >= 0) & (label < classes)
             cost = optax.softmax_cross_entropy_with_integer_labels(logits, label)
             return jnp.where(known, -cost, jnp.nan)

@@ -39,21 +39,21 @@ def gan(
               L_D = -\log \sigma(D(x)) - \log(1 - \sigma(D(\operatorname{sg} g(z))))
               + \tfrac{\gamma}{2} \lVert \nabla_x D(x) \rVert^2, \qquad z \sim \mathcal N(0, I)
 
-    The loss is their sum, whose value does not tell which epoch is better (`monitor` is None); look at
-    the terms. There is no encoder, so `encode` raises an error.
+    The loss is their sum. Its value does not tell which epoch is better, so that `monitor` is None; look
+    at the terms. There is no encoder, and `encode` raises an error.
 
     Args:
       generator: a decoder, from codes to the outputs of the likelihood.
       discriminator: from images to a logit, `[b, 1]`, such as `conv_encoder(1)`.
-      likelihood: its mean makes images of those outputs; `bernoulli()`, a sigmoid, when None.
+      likelihood: its mean turns these outputs into images; `bernoulli()`, a sigmoid, when None.
       latent_dim: the number of latent dimensions.
       r1: gamma, the weight of the penalty :func:`jaxae.objectives.r1_penalty`; a constant or a schedule.
-      r1_every: steps from one computation of this penalty to the next; its weight is multiplied by it.
+      r1_every: number of steps between two computations of this penalty, whose weight is multiplied by it.
 
     Returns:
       an :class:`Autoencoder` without `encode`, whose parameters are the `decoder` and the
       `discriminator`. Its loss has the terms `discriminator_loss`, the cross-entropy of real and fake
-      (2 log 2 when it cannot tell them apart); `discriminator_generator_loss` (log 2), the generator's;
+      (2 log 2 at chance level); `discriminator_generator_loss` (log 2), the generator's;
       with `r1` `discriminator_r1_penalty`; and the metric `discriminator_accuracy`.
 
     Raises:

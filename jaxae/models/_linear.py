@@ -20,11 +20,11 @@ from jaxae.objectives.bounds import reconstruction
 
 
 class PrincipalComponents(NamedTuple):
-    """What PCA finds in a set of images.
+    """The result of principal component analysis.
 
     Attributes:
       mean: `[...]`, of the shape of an image.
-      components: `[k, values]`, orthonormal rows, by falling variance; the largest entry of each is
+      components: `[k, values]`, orthonormal rows, by decreasing variance; the largest entry of each is
         positive.
       explained_variance: `[k]`, the variance of the data along each (with n - 1 below).
       total_variance: `[]`, the variance along all directions.
@@ -37,17 +37,17 @@ class PrincipalComponents(NamedTuple):
 
 
 def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> PrincipalComponents:
-    r"""The k directions along which images vary most, from the singular value decomposition.
+    r"""The k directions of largest variance, from the singular value decomposition.
 
     .. math:: X - \bar x = U S V^T, \qquad \text{components } V_{:k}^T,
               \quad \text{variances } \frac{S_{:k}^2}{n - 1}
 
     Args:
-      x: images, all of them; bytes, or floats.
-      k: how many.
+      x: all examples, bytes or floats.
+      k: the number of components.
 
     Raises:
-      ValueError: if k is not positive, or there are fewer images, or values in an image, than k.
+      ValueError: if k is not positive, or larger than the number of examples or of values in an example.
 
     Examples:
       >>> x = jnp.array([[1.0, 1.0], [-1.0, -1.0], [2.0, 2.0], [-2.0, -2.0]])
@@ -85,18 +85,18 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
 
     .. math:: z = V (x - \bar x), \qquad r = \bar x + V^T z
 
-    There is nothing to train: `params = pca(30).init(key, images)` with all the training images. The
-    key is not used.
+    It is not trained: `params = pca(30).init(key, images)` fits it to all training images. The key is
+    not used.
 
     Args:
-      latent_dim: how many components.
-      likelihood: what is measured; `gaussian()` when None.
+      latent_dim: the number of components.
+      likelihood: of the reconstruction; `gaussian()` when None.
 
     Returns:
       an :class:`Autoencoder`; its parameters are the fields of :class:`PrincipalComponents`.
 
     Raises:
-      ValueError: by `init`, see :func:`principal_components`; if the likelihood wants several
+      ValueError: by `init`, see :func:`principal_components`; if the likelihood needs several
         outputs for each value.
 
     Examples:
@@ -114,7 +114,8 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     likelihood = gaussian() if likelihood is None else likelihood
     if likelihood.outputs != 1 or likelihood.init is not None:
         raise ValueError(
-            f"PCA gives one output for each value, and this likelihood wants {likelihood.outputs}"
+            f"PCA gives one output for each value, and this likelihood needs {likelihood.outputs} or "
+            "parameters of its own"
         )
 
     def init(key: PRNGKeyArray, x: Array) -> Params:
@@ -138,14 +139,15 @@ def linear_autoencoder(
     tied: bool = False,
     likelihood: Likelihood | None = None,
 ) -> Autoencoder:
-    r"""An autoencoder without any non-linearity; trained, it spans the subspace of PCA.
+    r"""An autoencoder without non-linearities; after training it spans the subspace of PCA.
 
     .. math:: h = W_h x + b_h, \qquad r = W_x h + b_x
 
-    The subspace is that of PCA, the basis is any: compare the two with `scipy.linalg.subspace_angles`.
+    The subspace is that of PCA, but the basis is arbitrary: compare subspaces with
+    `scipy.linalg.subspace_angles`.
 
     Args:
-      shape: of one image, `(h, w, c)`.
+      shape: of one example, such as `(h, w, c)`.
       latent_dim: size of the code.
       tied: whether :math:`W_x = W_h^T`.
       likelihood: what the outputs mean; `gaussian()`, squared error, when None.

@@ -1,4 +1,4 @@
-"""Logistic PCA: principal components for pixels that are coins."""
+"""Logistic PCA: principal components of binary data."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,25 +15,24 @@ from jaxae.models.latent import from_functions
 from jaxae.objectives.bounds import reconstruction
 
 STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
-"""The lengths that the line search tries; the last one keeps the code, so that none gets worse."""
+"""The step lengths of the line search; with the last one the code stays as it is."""
 
 
 def logistic_pca(shape: Sequence[int], latent_dim: int, *, iterations: int = 8) -> Autoencoder:
-    r"""An autoencoder whose logits lie in a linear subspace, and whose code is the best one there.
+    r"""An autoencoder whose logits lie in a linear subspace and whose code minimises the loss.
 
     .. math:: f(x) = \arg\min_z -\sum_i \log p(x_i \mid \ell_i) + \tfrac12 \lVert z \rVert^2,
               \qquad \ell = b + V^T z
 
-    Finding a code is a convex problem, solved by Newton's method with a line search; the loss is the
-    minimum itself. Nothing is differentiated through the search: the derivative of a code is that of
-    the implicit function, and of the loss itself only the partial one is left (the envelope
-    theorem). The scale of V is free, and training makes it so large that the last term matters
-    little.
+    Finding a code is a convex problem, which Newton's method solves with a line search; the loss is its
+    minimum. Gradients do not pass through the search: a code is differentiated by the implicit function
+    theorem, and the loss by the envelope theorem. The scale of V is free, and training makes it so
+    large that the last term matters little.
 
     Args:
       shape: of one image, `(h, w, c)`.
       latent_dim: size of the code.
-      iterations: of Newton's method.
+      iterations: the number of Newton steps.
 
     Returns:
       an :class:`Autoencoder` whose loss has the terms `distortion`, the cross-entropy, and

@@ -29,8 +29,8 @@ def tied_autoencoder(
 
     .. math:: h = s(W_h x + b_h), \qquad r = W_x h + b_x, \qquad W_x = W_h^T
 
-    and so on for more layers. Weights that are tied cannot make the codes small in the encoder and
-    large again in the decoder, which is what keeps a contractive penalty honest.
+    and likewise for more layers. Tied weights cannot make the codes small in the encoder and large again
+    in the decoder, so that a contractive penalty cannot be evaded in this way.
 
     Args:
       shape: of one image, `(h, w, c)`.
@@ -39,13 +39,13 @@ def tied_autoencoder(
       activation: after each of them, in the encoder and in the decoder.
       code_activation: after the code itself: `jax.nn.sigmoid` is the setting of Rifai et al.; with
         None the code is linear.
-      likelihood: what the outputs mean, one for each value of the image; `gaussian()` when None.
+      likelihood: parametrised by the outputs, one for each value; `gaussian()` when None.
 
     Returns:
       an :class:`Autoencoder`; the parameters of its decoder are the biases alone.
 
     Raises:
-      ValueError: if a size is not positive, or the likelihood wants several outputs for each value.
+      ValueError: if a size is not positive, or the likelihood needs several outputs for each value.
 
     Examples:
       >>> from jaxae import likelihoods
@@ -64,8 +64,8 @@ def tied_autoencoder(
         raise ValueError(f"every layer needs at least one unit, got {widths}")
     if likelihood is not None and (likelihood.outputs != 1 or likelihood.init is not None):
         raise ValueError(
-            f"tied weights give one output for each value of an image, and this likelihood wants "
-            f"{likelihood.outputs}"
+            f"tied weights give one output for each value, and this likelihood needs "
+            f"{likelihood.outputs} or parameters of its own"
         )
     layers = range(len(widths) - 1)
 

@@ -31,10 +31,10 @@ def vae(
     :func:`jaxae.models.latent_variable_model` and :func:`jaxae.objectives.elbo`.
 
     Args:
-      encoder: from what is seen to the outputs that the posterior wants; of the normal posterior
+      encoder: from the input to the parameters of the posterior; for the normal posterior
         `[b, 2 * latent_dim]`, the means and then the log-variances.
       decoder: from codes to the outputs of the likelihood.
-      likelihood: what those outputs mean; `bernoulli()` when None.
+      likelihood: parametrised by these outputs; `bernoulli()` when None.
       latent_dim: the number of latent dimensions.
       posterior: `posteriors.gaussian(latent_dim)` when None.
       prior: `priors.standard_normal(latent_dim)` when None.

@@ -40,7 +40,7 @@ def vae_gan(
     r1: Weight = 0.0,
     r1_every: int = 1,
 ) -> Autoencoder:
-    r"""A VAE whose reconstructions are compared in the features of a discriminator, and by it.
+    r"""A VAE whose reconstructions are compared in the features of a discriminator and judged by it.
 
     .. math:: L_{E} &= \beta \operatorname{KL}(q(z \mid x) \,\|\, \mathcal N(0, I))
               + \tfrac{1}{2 s^2} \lVert f_{\operatorname{sg}}(x) - f_{\operatorname{sg}}(g(z)) \rVert^2 \\
@@ -49,23 +49,23 @@ def vae_gan(
               L_D &= -\log \sigma(D(x)) - \log(1 - \sigma(D(\operatorname{sg} \tilde x)))
               + \tfrac{\gamma}{2} \lVert \nabla_x D(x) \rVert^2
 
-    The discriminator is `D(x) = critic(f(x))`, and the fake :math:`\tilde x` is with equal
-    probability decoded from a code of x or from a draw of N(0, I): on average the paper's sum over both,
-    halved. The encoder has no part in the adversarial losses, and the discriminator in nothing else.
+    The discriminator is `D(x) = critic(f(x))`. The fake :math:`\tilde x` is decoded with equal
+    probability from a code of x or from a draw of N(0, I); the expectation is half the paper's sum over
+    both. The encoder is not trained by the adversarial losses, and the discriminator only by its own loss.
 
     Args:
       encoder: from images to `[b, 2 * latent_dim]`, as that of a VAE.
       decoder: from codes to the outputs of the likelihood.
       features: f, from images to features, `[b, d]`, such as `conv_encoder(64)`.
       critic: from features to a logit, `[b, 1]`.
-      likelihood: its mean makes images of those outputs; `bernoulli()`, a sigmoid, when None.
+      likelihood: its mean turns these outputs into images; `bernoulli()`, a sigmoid, when None.
       latent_dim: the number of latent dimensions.
       beta: weight of the KL divergence.
       weight: lambda, the weight of the generator's loss beside the distance of features; the inverse
         of the paper's gamma.
       scale: s, the standard deviation of the features given the code.
       r1: gamma, the weight of the penalty :func:`jaxae.objectives.r1_penalty`.
-      r1_every: steps from one computation of this penalty to the next; its weight is multiplied by it.
+      r1_every: number of steps between two computations of this penalty, whose weight is multiplied by it.
 
     Returns:
       an :class:`Autoencoder` whose loss has the terms `feature_distortion`, the squared difference of
@@ -100,20 +100,20 @@ def vae_gan(
         name="vae_gan",
     )
 
-    def see(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
+    def features_of(params: Params, x: Array, key: PRNGKeyArray | None) -> Array:
         return features.apply(params["features"], x, key=key)
 
-    def judge(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
+    def discriminate(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
         features_key, critic_key = (None, None) if key is None else jax.random.split(key)
-        return critic.apply(params["critic"], see(params, x, features_key), key=critic_key)
+        return critic.apply(params["critic"], features_of(params, x, features_key), key=critic_key)
 
-    def init_judge(key: PRNGKeyArray, x: Array) -> Params:
+    def init_features_and_critic(key: PRNGKeyArray, x: Array) -> Params:
         features_key, critic_key = jax.random.split(key)
         params = features.init(features_key, x)
         f = features.apply(params, x)
         return {"features": params, "critic": critic.init(critic_key, f)}
 
-    discriminator = Network(init_judge, judge)
+    discriminator = Network(init_features_and_critic, discriminate)
 
     def rate_alone(
         model: Model, params: Params, key: PRNGKeyArray, batch: Batch, step: Step, train: bool
@@ -141,10 +141,10 @@ def vae_gan(
         own, train = params["discriminator"], context.train
         frozen = jax.lax.stop_gradient(own)
         # Features without dropout: a difference of two masks would be no difference of images.
-        alike = context.draws.likelihood.mean
-        difference = see(frozen, real, None) - see(frozen, alike, None)
+        reconstruction = context.draws.likelihood.mean
+        difference = features_of(frozen, real, None) - features_of(frozen, reconstruction, None)
         distortion = 0.5 * jnp.sum(jnp.square(difference / scale), axis=-1)
-        # Decoded again, from a code without a gradient: the encoder has no part in this.
+        # Decoded again, from a code without a gradient: this loss does not train the encoder.
         coin = jax.random.bernoulli(coin_key, shape=(len(z), 1))
         codes = jnp.where(coin, jax.lax.stop_gradient(z), jax.random.normal(code_key, z.shape))
         condition = context.batch.condition

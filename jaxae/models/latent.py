@@ -1,4 +1,4 @@
-"""From networks and distributions to a model: what all constructors of autoencoders share."""
+"""Models from networks and distributions, the common part of the constructors."""
 
 from typing import Any
 
@@ -29,24 +29,24 @@ def latent_variable_model(
     *,
     name: str = "model",
 ) -> Model:
-    r"""A model of an encoder, a decoder, and the distributions that their outputs stand for.
+    r"""A model from an encoder, a decoder, and the distributions that their outputs parametrise.
 
     .. math:: z \sim p(z \mid c), \qquad x \sim p(x \mid g(z, c)), \qquad q(z \mid x) = q(z \mid f(x, c))
 
     Args:
-      encoder: f, from what is seen to what the posterior wants.
-      decoder: g, from codes to what the likelihood wants.
+      encoder: f, from the input to the parameters of the posterior.
+      decoder: g, from codes to the parameters of the likelihood.
       likelihood: a piece of :mod:`jaxae.likelihoods`.
       posterior: a piece of :mod:`jaxae.posteriors`.
       prior: a piece of :mod:`jaxae.priors`; None for a plain autoencoder.
-      name: what the model is called when printed.
+      name: shown when the model is printed.
 
     Returns:
       a :class:`Model`. Its parameters are those of `encoder` and `decoder`, and of `likelihood`,
       `posterior` and `prior` where these have any.
 
     Raises:
-      ValueError: by its functions, if a network wants a condition and there is none.
+      ValueError: by its functions, if a network needs a condition and there is none.
     """
     pieces: dict[str, Any] = {"posterior": posterior, "prior": prior}
 
@@ -104,9 +104,9 @@ def from_functions(
     Args:
       init: `(key, x) -> params`.
       encode: `(params, x, key) -> z`; the key is None where there is no dropout.
-      outputs: `(params, z, key) -> outputs`, those that the likelihood wants.
-      likelihood: what the outputs mean.
-      name: what the model is called when printed.
+      outputs: `(params, z, key) -> outputs`, the parameters of the likelihood.
+      likelihood: parametrised by the outputs.
+      name: shown when the model is printed.
     """
 
     def start(key: PRNGKeyArray, batch: Batch) -> Params:

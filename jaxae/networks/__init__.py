@@ -1,8 +1,8 @@
-"""Encoders, decoders and discriminators; :func:`linen` makes one of a Flax module.
+"""Encoders, decoders and discriminators; :func:`linen` turns a Flax module into one.
 
 Encoders map images `[b, h, w, c]` to `[b, latent_dim]`; decoders map codes to the outputs of a
-likelihood, `[b, h, w, c]`, or `[b, h, w, c, outputs]` where it wants several for each value.
-Parameters and the last layer are float32; `dtype` is what the layers before it compute in.
+likelihood, `[b, h, w, c]`, or `[b, h, w, c, outputs]` if it needs several for each value.
+Parameters and the last layer are float32; `dtype` is that of the layers before it.
 """
 
 from jaxae.networks.adapters import activate, categorical_code, linen, with_condition

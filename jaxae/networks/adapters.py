@@ -1,4 +1,4 @@
-"""Networks from Flax modules, and networks made of networks."""
+"""Networks from Flax modules, and networks made from other networks."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from jaxae.networks.layers import Activation
 def linen(module: nn.Module) -> Network:
     """A Flax Linen module as a :class:`Network`.
 
-    Dropout layers should ask for their key, `deterministic=not self.has_rng("dropout")`, so that
-    they are on exactly when a key is given.
+    Write dropout layers with `deterministic=not self.has_rng("dropout")`, so that they are on exactly
+    when a key is given.
 
     Raises:
       ValueError: when initialised, if the module has state besides its parameters (batch
@@ -28,7 +28,7 @@ def linen(module: nn.Module) -> Network:
       (2, 3)
     """
 
-    def init(key: PRNGKeyArray, x: Array) -> Params:
+    def init(key: PRNGKeyArray, x: Tree) -> Params:
         variables = module.init({"params": key}, x)
         if others := sorted(variables.keys() - {"params"}):
             raise ValueError(
@@ -37,7 +37,7 @@ def linen(module: nn.Module) -> Network:
             )
         return variables.get("params", {})
 
-    def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
+    def apply(params: Params, x: Tree, *, key: PRNGKeyArray | None = None) -> Tree:
         rngs = None if key is None else {"dropout": key}
         outputs: Any = module.apply({"params": params}, x, rngs=rngs)
         return outputs
@@ -46,7 +46,7 @@ def linen(module: nn.Module) -> Network:
 
 
 def activate(network: Network, function: Activation) -> Network:
-    """A network with one more function at its end.
+    """A network followed by a function.
 
     A sigmoid after an encoder gives codes in (0, 1); after a decoder, images in (0, 1) for
     `gaussian()`.
@@ -66,18 +66,18 @@ def activate(network: Network, function: Activation) -> Network:
 
 
 def with_condition(network: Network, classes: int | None = None) -> Network:
-    """A network that sees a condition too, beside its input.
+    """A network that takes a condition in addition to its input.
 
     Vectors of the condition are appended to the values of a vector, and to the channels of an image or
     signal at every place; a condition of the input's own shape is appended to its channels.
 
     Args:
-      network: any, for inputs that are so much wider.
-      classes: how many, where the condition is a label, `[b]`; labels become vectors with a one, and
-        vectors of zeros where they are -1 (unknown).
+      network: any, for inputs that are wider by the size of the condition.
+      classes: the number of classes, if the condition is a label, `[b]`; labels become one-hot vectors,
+        and unknown ones (-1) vectors of zeros.
 
     Raises:
-      ValueError: when used, if the condition fits neither way.
+      ValueError: when used, if the condition fits neither way, or labels are not whole numbers.
 
     Examples:
       >>> from jaxae.networks import mlp_decoder
@@ -95,6 +95,11 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
     def join(x: Array, condition: Array) -> Array:
         condition = jnp.asarray(condition)
         if classes is not None and condition.ndim == 1:
+            if not jnp.issubdtype(condition.dtype, jnp.integer):
+                raise ValueError(
+                    f"labels are whole numbers, not {condition.dtype}; bytes are treated as images, so "
+                    "convert labels to int32 first"
+                )
             condition = jax.nn.one_hot(condition, classes)
         if condition.ndim == 2 and x.ndim > 2:
             condition = condition.reshape(len(x), *[1] * (x.ndim - 2), -1)
@@ -120,7 +125,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
 
 
 def categorical_code(decoder: Network, classes: int) -> Network:
-    """A decoder of codes that begin with the logits of classes: it gets their probabilities.
+    """A decoder of codes that begin with class logits, which it is given as probabilities.
 
     Examples:
       >>> decoder = categorical_code(Network(lambda key, z: {}, lambda p, z, *, key=None: z), 2)

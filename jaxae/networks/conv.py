@@ -28,7 +28,7 @@ def conv_encoder(
       channels: of each convolution.
       activation: after each of them.
       dropout: probability that a feature is dropped before the dense layer while training.
-      dtype: what the convolutions compute in.
+      dtype: of the convolutions.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -61,10 +61,10 @@ def conv_decoder(
     Args:
       shape: of one image, `(h, w, c)`.
       channels: of the input of each transposed convolution.
-      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      outputs: the number of outputs for each value (`likelihood.outputs`).
       activation: before each transposed convolution.
       dropout: probability that a feature is dropped after the dense layer while training.
-      dtype: what the layers before the last compute in.
+      dtype: of the layers before the last.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).

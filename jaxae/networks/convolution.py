@@ -1,4 +1,4 @@
-r"""Convolutions over images as pure functions: the one place that decides how they are computed.
+r"""Convolutions over images as pure functions, with an implementation for each platform.
 
 Images are `[b, h, w, c]`, kernels `[height, width, in, out]`, and the padding is "SAME".
 
@@ -203,7 +203,7 @@ def _cpu_kernel(x: Array, y: Array, geometry: _Geometry) -> Array:
 def _cpu_adjoint(y: Array, k: Array, geometry: _Geometry) -> Array:
     b, c, (h, w) = y.shape[0], k.shape[2], geometry.image
     patches = _dot(k.reshape(-1, k.shape[3]), _to_columns(y), (1, 0)).reshape(-1, b)
-    # A pixel is the sum of what every tap that reads it says: taps r, r + stride, ...
+    # A pixel is the sum over the taps that read it: taps r, r + stride, ...
     taps = [
         [_readers(n, k, m, geometry.stride, low, t) for t in range(-(-k // geometry.stride))]
         for n, k, m, low in zip(*geometry[:3], geometry.low, strict=True)
@@ -239,7 +239,7 @@ def _from_columns(x: Array, shape: tuple[int, ...]) -> Float[Array, "b h w c"]:
 
 
 def _pixels(size: int, kernel: int, output: int, stride: int, low: int) -> np.ndarray:
-    """The pixel that tap `a` of output `i` reads, `[kernel, output]`; -1 where there is none."""
+    """The pixel that tap `a` of output `i` reads, `[kernel, output]`; -1 if there is none."""
     pixel = stride * np.arange(output) + np.arange(kernel)[:, None] - low
     return np.where((pixel >= 0) & (pixel < size), pixel, -1)
 
@@ -247,14 +247,14 @@ def _pixels(size: int, kernel: int, output: int, stride: int, low: int) -> np.nd
 def _readers(
     size: int, kernel: int, output: int, stride: int, low: int, n: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `n`-th tap that reads each pixel, -1 where there is none, and of which output it is."""
+    """The `n`-th tap that reads each pixel (-1 if there is none), and the output it belongs to."""
     tap = (np.arange(size) + low) % stride + n * stride
     i = (np.arange(size) + low) // stride - n
     return np.where((tap < kernel) & (i >= 0) & (i < output), tap, -1), i
 
 
 def _patches(columns: Array, shape: tuple[int, ...], geometry: _Geometry) -> Array:
-    """What each tap reads of images `[b, h, w, c]` for each output: `[kh kw c, oh ow b]`."""
+    """The values of images `[b, h, w, c]` that each tap reads for each output: `[kh kw c, oh ow b]`."""
     b, h, w, c = shape
     i, j = (
         _pixels(n, k, m, geometry.stride, low)
@@ -267,7 +267,7 @@ def _patches(columns: Array, shape: tuple[int, ...], geometry: _Geometry) -> Arr
 
 
 def _take(matrix: Float[Array, "m b"], *rows: np.ndarray) -> Array:
-    """The rows of a matrix, and zeros for row -1; the sum of them where there are several."""
+    """Rows of a matrix, zeros for row -1; for several index arrays, the sum of their rows."""
     if len(rows) == 1 and np.array_equal(rows[0].reshape(-1), np.arange(matrix.shape[0])):
         return matrix
     index = [np.where(i < 0, matrix.shape[0], i).astype(np.int32).reshape(-1) for i in rows]
@@ -284,7 +284,7 @@ def _take_rows(matrix: Array, rows: list[Array]) -> Array:
 def _alone(function: Callable[..., Array]) -> Callable[..., Array]:
     """A call that XLA on CPU does not fuse with its neighbours (an activation, an optimizer).
 
-    It would compute those again for each tap, and loses vectorisation over the batch.
+    Fused, they would be computed again for each tap, without vectorisation over the batch.
     """
     compiled = jax.jit(function)
 
@@ -295,7 +295,7 @@ def _alone(function: Callable[..., Array]) -> Callable[..., Array]:
     return call
 
 
-# What JAX wants to know of a primitive: its type, how it is mapped, how it is lowered and run.
+# The rules of a primitive: its type, how it is mapped, lowered and evaluated.
 
 
 def _define_bilinear(primitive: Primitive, roles: str, lax_map: Any, cpu_map: Any) -> None:

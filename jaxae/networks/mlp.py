@@ -30,7 +30,7 @@ def mlp_encoder(
       gated: multiply each hidden unit by a second, linear one.
       activation: after each of them.
       dropout: probability that a hidden unit is dropped while training.
-      dtype: what the hidden layers compute in.
+      dtype: of the hidden layers.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -64,11 +64,11 @@ def mlp_decoder(
     Args:
       shape: of one example: `(h, w, c)`, `(t, c)` or `(d,)`.
       hidden: widths of the layers between.
-      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      outputs: the number of outputs for each value (`likelihood.outputs`).
       gated: multiply each hidden unit by a second, linear one.
       activation: after each hidden layer.
       dropout: probability that a hidden unit is dropped while training.
-      dtype: what the hidden layers compute in.
+      dtype: of the hidden layers.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).

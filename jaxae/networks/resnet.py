@@ -38,9 +38,9 @@ def resnet_encoder(
       channels: at each depth; the first is at the image's own size.
       activation: inside the blocks.
       dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the blocks compute in (normalisation is in float32).
-      remat: whether what is inside a block is computed again for its gradient, and not kept
-        (`jax.checkpoint`): large networks in less memory, a quarter slower.
+      dtype: of the blocks (normalisation is in float32).
+      remat: whether the inside of a block is recomputed for its gradient instead of stored
+        (`jax.checkpoint`), which needs less memory and takes a quarter longer.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -75,12 +75,12 @@ def resnet_decoder(
     Args:
       shape: of one image, `(h, w, c)`.
       channels: at each depth; the last is at the image's own size.
-      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      outputs: the number of outputs for each value (`likelihood.outputs`).
       activation: inside the blocks.
       dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the blocks compute in (normalisation is in float32).
-      remat: whether what is inside a block is computed again for its gradient, and not kept
-        (`jax.checkpoint`): large networks in less memory, a quarter slower.
+      dtype: of the blocks (normalisation is in float32).
+      remat: whether the inside of a block is recomputed for its gradient instead of stored
+        (`jax.checkpoint`), which needs less memory and takes a quarter longer.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -104,7 +104,7 @@ def resnet_decoder(
 
 
 class _Block(nn.Module):
-    """A residual block with its normalisation first."""
+    """A pre-activation residual block."""
 
     features: int
     activation: Activation
@@ -167,7 +167,7 @@ class _ResNetDecoder(nn.Module):
 
 
 def _blocks(module: Any) -> Callable[[int, int], nn.Module]:
-    """The residual block of a depth; whether it is computed again or not, its parameters are the same."""
+    """The residual block of a depth; its parameters do not depend on `remat`."""
     kind = nn.remat(_Block) if module.remat else _Block
     options = (module.activation, module.dropout, module.dtype)
     return lambda depth, width: kind(width, *options, name=f"_Block_{depth}")

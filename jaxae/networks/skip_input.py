@@ -1,4 +1,4 @@
-"""Networks that see their input again at the end, and only correct it."""
+"""Networks that predict a correction of their input."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ from jaxae.data.colors import with_luma
 from jaxae.networks.layers import check, check_image
 
 Combine = Callable[[Array, Array], Array]
-"""What becomes of the input and the image of a decoder, `(x, y) -> image`."""
+"""Combines the input and the output of a decoder, `(x, y) -> image`."""
 
 CORRECTION = 0.1
-"""The part of a network's image that is added to the input."""
+"""The factor of a network's output when it is added to the input."""
 
 
 def with_input(
@@ -23,20 +23,20 @@ def with_input(
     shape: Sequence[int],
     combine: Combine | None = None,
 ) -> tuple[Network, Network]:
-    r"""The same pair, whose code holds the input too, so that the decoder need not make it again.
+    r"""The same pair with the input passed on to the decoder, which then predicts a correction.
 
     .. math:: z' = (x, z), \qquad y' = \operatorname{combine}(x, g(z))
 
-    With `combine` :func:`add` the network predicts the residual, what is to be added to the input.
-    Others make sure of what is known of the answer already: :func:`colorize`, that its grey levels
-    are those of the input; :func:`fill`, that nothing changes outside a hole.
+    With :func:`add` the network predicts the residual. Other functions keep what is already known of
+    the result: :func:`colorize` keeps the grey levels of the input, and :func:`fill` keeps everything
+    outside a hole.
 
     Args:
       encoder: any, from images of this shape.
       decoder: any, from its codes.
       shape: of one image as the encoder sees it, `(h, w, c)`.
-      combine: `(x, y) -> image`, of the input and the decoder's image (of several outputs for a
-        value, the first); :func:`add` when None.
+      combine: `(x, y) -> image`, from the input and the decoder's output (the first, if there are
+        several for a value); :func:`add` when None.
 
     Returns:
       an encoder and a decoder, whose codes are `[b, h w c + d]`.
@@ -60,7 +60,7 @@ def with_input(
     check_image(shape)
     check(0.0, shape=shape)
     values = math.prod(shape)
-    together = add if combine is None else combine
+    join = add if combine is None else combine
 
     def encode(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
         if x.shape[1:] != tuple(shape):
@@ -77,14 +77,14 @@ def with_input(
         x = z[:, :values].reshape(z.shape[0], *shape)
         y = decoder.apply(params, z[:, values:], key=key)
         if y.ndim == x.ndim:
-            return together(x, y)
-        return y.at[..., 0].set(together(x, y[..., 0]))
+            return join(x, y)
+        return y.at[..., 0].set(join(x, y[..., 0]))
 
     return Network(encoder.init, encode), Network(init, decode)
 
 
 def add(x: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """The input and a tenth of the network's image: training begins near the input.
+    """The input plus a tenth of the network's output, so that training starts near the identity.
 
     Examples:
       >>> float(add(jnp.ones((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), 5.0))[0, 0, 0, 0])
@@ -94,7 +94,7 @@ def add(x: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, 
 
 
 def colorize(grey: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """The input and a tenth of the network's image, with the grey levels of the input.
+    """The input plus a tenth of the network's output, with the grey levels of the input.
 
     Examples:
       >>> from jaxae.data.colors import luma
@@ -106,11 +106,11 @@ def colorize(grey: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float
 
 
 def fill(hidden: Float[Array, "b h w c1"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """The network's image (around grey) in the hole, and the input around it.
+    """The network's output (plus 0.5) inside the hole, and the input outside of it.
 
     Args:
       hidden: images whose last channel is 1 where there is a hole: :func:`jaxae.corruptions.hide`.
-      y: what the network makes of them.
+      y: the network's output.
 
     Examples:
       >>> hidden = jnp.array([[0.25, 0.0], [0.5, 1.0]]).reshape(1, 1, 2, 2)

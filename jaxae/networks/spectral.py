@@ -11,25 +11,25 @@ from jaxae.base import Network, Params
 
 
 def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
-    r"""A network whose every matrix is divided by its largest singular value, so that none stretches.
+    r"""A network whose matrices are each divided by their largest singular value.
 
     .. math:: W \mapsto \frac{W}{\sigma_{\max}(W)}
 
-    For discriminators, whose logit then cannot move much faster than their input. (Fully connected
-    layers with activations of slope one at most, such as relu, not gelu, do not stretch at all. The
-    kernel of a convolution is taken as a matrix of its inputs by its outputs, as usual; overlapping
-    patches may still stretch an image, k-fold at most for a kernel of k x k.) The singular value is found
-    by power iteration from the same vector each time, from below: a function of the parameters and
-    nothing else, so that there is no state to keep.
+    This bounds the Lipschitz constant of discriminators. It is at most 1 for fully connected layers with
+    activations of slope at most 1 (relu, not gelu). The kernel of a convolution is reshaped to a matrix of
+    its inputs by its outputs, as usual; because patches overlap, the constant of a k x k kernel is at most
+    k. The singular value is found by power iteration from a fixed vector: it is a function of the
+    parameters, and there is no state.
 
     Args:
-      network: any; vectors, such as biases, are left alone.
+      network: any; vectors, such as biases, are not changed.
       iterations: of the power method, which approaches the singular value from below.
 
     Raises:
       ValueError: if there is no iteration.
 
     Examples:
+      >>> import flax.linen as nn, jax
       >>> from jaxae.networks import linen
       >>> network = spectral_norm(linen(nn.Dense(2, use_bias=False)))
       >>> params = {"kernel": jnp.diag(jnp.array([4.0, 2.0]))}
@@ -48,7 +48,7 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
             return w
         matrix = w.reshape(-1, w.shape[-1]).astype(jnp.float32)
         still = lax.stop_gradient(matrix)
-        # No direction is special, and none is missed: a fixed draw.
+        # A fixed random vector is almost surely not orthogonal to the singular vector.
         start = jax.random.normal(jax.random.key(0), matrix.shape[1:])
 
         def closer(_: Any, v: Array) -> Array:

@@ -1,7 +1,7 @@
 """U-Nets: from one image to another, with skip connections at every depth.
 
-A U-Net is a pair of networks like any other: its code is the features at every depth. It is larger than
-the image, and there is no bottleneck.
+A U-Net is an encoder and a decoder whose code is the features at every depth. The code is larger than
+the image, so there is no bottleneck.
 """
 
 import itertools
@@ -26,18 +26,18 @@ def unet_encoder(
     dropout: float = 0.0,
     dtype: Any = jnp.float32,
 ) -> Network:
-    """The descending half of a U-Net: its code is the features at every depth, one after the other.
+    """The descending half of a U-Net: its code is the concatenated features of every depth.
 
-    A code is thus larger than the image (for 28 x 28 and the default channels, 17,184 values): this
-    is for making one image out of another, where nothing has to be squeezed. Between depths a
-    strided convolution halves the image, and residual blocks follow.
+    The code is larger than the image (17,184 values for 28 x 28 and the default channels): use it for
+    image-to-image tasks that need no bottleneck. Between depths a strided convolution halves the
+    image, and residual blocks follow.
 
     Args:
       channels: at each depth; the first is at half the image's size.
       blocks: residual blocks at each depth, of two convolutions each.
       activation: before each convolution but the first.
       dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the convolutions compute in.
+      dtype: of the convolutions.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1).
@@ -75,11 +75,11 @@ def unet_decoder(
     Args:
       shape: of one image, `(h, w, c)`.
       channels: those of the encoder reversed.
-      outputs: how many the likelihood wants for each value (`likelihood.outputs`).
+      outputs: the number of outputs for each value (`likelihood.outputs`).
       blocks: residual blocks at each depth but the last.
       activation: before each convolution.
       dropout: probability that a feature is dropped inside a block while training.
-      dtype: what the layers before the last compute in.
+      dtype: of the layers before the last.
 
     Raises:
       ValueError: if a size is not positive or the dropout rate is not in [0, 1); by `apply`, if the
@@ -104,7 +104,7 @@ def unet_decoder(
 
 
 class _PlainBlock(nn.Module):
-    """A residual block without normalisation: it begins as the identity."""
+    """A residual block without normalisation, near the identity at initialisation."""
 
     features: int
     activation: Activation
@@ -116,7 +116,7 @@ class _PlainBlock(nn.Module):
         y = Conv(self.features, 3, dtype=self.dtype)(self.activation(x))
         y = drop(self, self.activation(y))
         y = Conv(self.features, 3, dtype=self.dtype)(y)
-        # Not quite zero, so that the block's own parameters learn from the first step on.
+        # Not zero, so that the parameters of the block have a gradient from the first step on.
         scale = self.param("scale", nn.initializers.constant(0.1), ())
         return x + scale.astype(self.dtype) * y
 

@@ -1,4 +1,4 @@
-"""What a model is trained by: bounds, adversarial losses, Jacobians, schedules."""
+"""Objectives and their parts: bounds, adversarial losses, Jacobian norms, schedules."""
 
 from jaxae.objectives.adversarial import GanLosses, gan_losses, r1_penalty
 from jaxae.objectives.bounds import elbo, iwae, prior_draws, reconstruction, scaled

@@ -1,10 +1,10 @@
 """Losses of a discriminator and a generator as terms of one loss.
 
-Two players pull at different parameters. Here the sum of their losses is one loss, in which each part
-has a gradient for its own player's parameters only; `stop_gradient` hides the others. The gradient of
-the sum is then the two separate gradients side by side, and one train step updates both players at the
-same time, each against the other as it was before the step. :func:`jaxae.training.partition` gives
-each player its own optimizer, and :func:`jaxae.training.every` updates one of them less often.
+The discriminator and the generator minimise different losses. Here one loss is the sum of both, in which
+`stop_gradient` leaves each part a gradient for its own parameters only. The gradient of the sum then
+consists of the two separate gradients, and one train step updates both networks simultaneously.
+:func:`jaxae.training.partition` gives each network its own optimizer, and
+:func:`jaxae.training.every` updates one of them less often.
 """
 
 from typing import NamedTuple
@@ -21,10 +21,10 @@ class GanLosses(NamedTuple):
     """The losses of both players, for each example.
 
     Attributes:
-      discriminator: `[b]`, the cross-entropy of telling real from fake, in nats: 2 log 2 for one that
-        cannot. It has a gradient for the discriminator alone.
-      generator: `[b]`, the cross-entropy of fakes being classified as real, in nats: log 2 where they
-        cannot be told apart. It has a gradient for whatever made the fakes.
+      discriminator: `[b]`, the cross-entropy of classifying real and fake, in nats; 2 log 2 at chance
+        level. It has a gradient for the discriminator only.
+      generator: `[b]`, the cross-entropy of fakes being classified as real, in nats; log 2 at chance
+        level. It has a gradient for the generator of the fakes only.
       accuracy: `[b]`, the fraction (0, 1/2 or 1) that the discriminator classified correctly.
     """
 
@@ -36,7 +36,7 @@ class GanLosses(NamedTuple):
         """Both losses and the accuracy as terms of a model's loss.
 
         Args:
-          name: of the discriminator, with which the names of the terms begin.
+          name: of the discriminator; the names of the terms begin with it.
           weight: of the generator's loss.
 
         Examples:
@@ -59,7 +59,7 @@ def gan_losses(
     *,
     key: PRNGKeyArray | None = None,
 ) -> GanLosses:
-    r"""The losses of a discriminator and of the generator of fakes, from logits; they do not saturate.
+    r"""The non-saturating losses of a discriminator and a generator, computed from logits.
 
     .. math:: L_D = -\log \sigma(D(x)) - \log(1 - \sigma(D(\operatorname{sg} \tilde x))), \qquad
               L_G = -\log \sigma(D_{\operatorname{sg}}(\tilde x))
@@ -105,8 +105,8 @@ def r1_penalty(
 
     .. math:: \lVert \nabla_x D(x) \rVert^2
 
-    With it training converges: where fakes are distributed like real examples, the discriminator has no
-    gradient left that would push them away.
+    It makes training converge: once fakes are distributed like real examples, the discriminator has no
+    gradient that would push them away again.
 
     Examples:
       >>> double = Network(lambda key, x: 2.0, lambda params, x, *, key=None: params * x)
@@ -133,10 +133,10 @@ def lazy_r1_terms(
     step: Step,
     train: bool,
 ) -> tuple[Term, ...]:
-    """The penalty R1 as a term, with half its weight; none if the weight is zero.
+    """The R1 penalty as a term with half the weight; no term if the weight is zero.
 
-    In training it may be computed only every so many steps, and then weighs as many times more, so that
-    the mean is right (Karras et al., `Analyzing and Improving the Image Quality of StyleGAN
+    In training it may be computed every few steps only. It is then multiplied by the interval, so that
+    its mean over steps is right (Karras et al., `Analyzing and Improving the Image Quality of StyleGAN
     <https://arxiv.org/abs/1912.04958>`_, appendix B).
     """
     if not callable(weight) and weight == 0:

@@ -1,4 +1,4 @@
-"""Objectives: reconstruction, bounds on log p(x), and draws of the prior alone. All are in nats."""
+"""Objectives: reconstruction, bounds on log p(x), and draws from the prior. All are in nats."""
 
 import math
 from typing import Any
@@ -36,9 +36,9 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
     .. math:: L(x) = -\frac1L \sum_{l=1}^L \log p(x \mid z_l)
               + \beta \operatorname{KL}(q(z \mid x) \,\|\, p(z)), \qquad z_l \sim q(z \mid x)
 
-    Its terms are `distortion`, -E log p(x | z); `rate`, the KL divergence, in closed form where there is
-    one and else from the draws; and `negative_elbo`, their sum, which bounds -log p(x) from above
-    whatever beta is.
+    Its terms are `distortion`, -E log p(x | z); `rate`, the KL divergence, in closed form if there is
+    one and otherwise estimated from the draws; and `negative_elbo`, their sum, which bounds -log p(x) from
+    above for any beta.
 
     Args:
       beta: weight of the KL divergence; a constant or a schedule.
@@ -127,7 +127,7 @@ def iwae(samples: int) -> Objective:
 
 
 def prior_draws() -> Objective:
-    """No loss, and codes drawn from the prior: what the penalty of a GAN makes images of."""
+    """A loss of zero, with codes drawn from the prior: the objective of a GAN, whose losses are a penalty."""
 
     def apply(
         model: Model, params: Params, key: PRNGKeyArray, batch: Batch, step: Step, train: bool
@@ -147,7 +147,7 @@ def prior_draws() -> Objective:
 
 
 def scaled(objective: Objective, weight: Weight) -> Objective:
-    """An objective times a weight; its terms stay as they are.
+    """An objective multiplied by a weight; its terms are not weighted.
 
     Examples:
       >>> scaled(elbo(), 0.5).name
@@ -169,7 +169,7 @@ def scaled(objective: Objective, weight: Weight) -> Objective:
 
 
 def check_reparameterised(posterior: Distribution | None) -> None:
-    """Raises a `ValueError` where the derivative of a draw is not that of its distribution."""
+    """Raises a `ValueError` unless draws are differentiable functions of the parameters."""
     if posterior is not None and posterior.reparameterised is not True:
         kind = posterior.reparameterised or "not reparameterised"
         raise ValueError(

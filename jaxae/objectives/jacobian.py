@@ -13,7 +13,7 @@ from jaxae.arrays import largest_value
 Mode = Literal["forward", "reverse", "auto", "hutchinson"]
 
 CHUNK_VALUES = 2**27
-"""How many values a chunk of directions may have in the widest layer: half a gigabyte."""
+"""The number of values that a chunk of directions may have in the widest layer: half a gigabyte."""
 
 
 def squared_jacobian_norm(
@@ -35,8 +35,8 @@ def squared_jacobian_norm(
     image), "reverse" (`jax.jacrev`, a pass for each value of a code), and "hutchinson", an unbiased
     estimate that takes a pass for each probe. "auto" is the cheaper of the two exact ones.
 
-    Memory is bounded: the directions are taken a chunk at a time, and where that is more than one,
-    what a chunk leaves for the gradient is computed again.
+    Memory is bounded: directions are processed in chunks, and if there is more than one chunk, its
+    intermediate values are recomputed for the gradient.
 
     Args:
       function: from `[b, ...]` to `[b, ...]`; an example of its output depends on the same
@@ -46,9 +46,9 @@ def squared_jacobian_norm(
         to which nothing is differentiated.
       mode: "forward", "reverse", "auto" or "hutchinson".
       key: for the probes; used, and needed, by "hutchinson" only.
-      probes: how many random directions "hutchinson" takes for each example.
-      chunk: directions that are computed together; when None, as many as make arrays of half a
-        gigabyte in the widest layer of the function.
+      probes: the number of random directions of "hutchinson" for each example.
+      chunk: the number of directions that are computed together; None for as many as make arrays of
+        half a gigabyte in the widest layer of the function.
 
     Returns:
       `[b]`.
@@ -89,7 +89,7 @@ def squared_jacobian_norm(
         return jax.vmap(lambda x, given: _squares(jacobian(at(given))(x)))(x, given)
 
     def block(i: Array) -> Array:
-        """The share of the directions from `i * size` on."""
+        """The contribution of the directions from `i * size` on."""
         number = i * size + jnp.arange(size)
         if mode == "hutchinson":
             assert key is not None
@@ -112,7 +112,7 @@ def squared_jacobian_norm(
 
 
 REVERSE_COST = 3
-"""A pass in reverse mode costs about as much as this many forward (benchmarks/jacobian.py)."""
+"""The cost of a reverse-mode pass in forward-mode passes (benchmarks/jacobian.py)."""
 
 
 def _pushed(

@@ -6,13 +6,13 @@ from jaxae.arrays import Weight, check_weights
 
 
 def beta_schedule(beta: float, steps: int, *, warmup: float = 0.0, cycles: int = 1) -> Weight:
-    """A weight that rises linearly from 0, once or several times in a run, and then stays.
+    """A weight that rises linearly from 0 and then stays constant, once or in several cycles.
 
     Args:
-      beta: what it rises to.
-      steps: updates in the run.
-      warmup: the part of each cycle in which it rises, in [0, 1]; 0 gives a constant.
-      cycles: how often it rises; 1 is the usual warm-up.
+      beta: the final value.
+      steps: the number of updates in the run.
+      warmup: the fraction of each cycle in which the weight rises, in [0, 1]; 0 gives a constant.
+      cycles: the number of cycles; 1 is the usual warm-up.
 
     Returns:
       a constant or a function of the step.
@@ -31,7 +31,7 @@ def beta_schedule(beta: float, steps: int, *, warmup: float = 0.0, cycles: int =
       <https://arxiv.org/abs/1903.10145>`_.
     """
     if not 0 <= warmup <= 1:
-        raise ValueError(f"the warm-up is a part of the run, in [0, 1], got {warmup}")
+        raise ValueError(f"the warm-up is a fraction of the run, in [0, 1], got {warmup}")
     if cycles < 1:
         raise ValueError(f"the number of cycles must be positive, got {cycles}")
     check_weights(beta=beta)

@@ -1,4 +1,4 @@
-"""From an autoencoder to an autoencoder: each adds a penalty, composes a corruption, or replaces a piece."""
+"""Functions from an autoencoder to an autoencoder; each adds a penalty or changes one piece."""
 
 from jaxae.wrappers._adversarial import adversarial
 from jaxae.wrappers._contractive import contractive

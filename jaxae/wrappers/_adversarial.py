@@ -25,38 +25,37 @@ def adversarial(
     view: View | None = None,
     name: str = "discriminator",
 ) -> Autoencoder:
-    r"""A model whose codes are trained so that a discriminator cannot tell them from draws of a prior.
+    r"""A model whose codes are matched to a prior by a discriminator.
 
     .. math:: L'(x) = L(x) - \lambda \log \sigma(D_{\operatorname{sg}}(z)) + L_D, \qquad
               L_D = -\log \sigma(D(p)) - \log(1 - \sigma(D(\operatorname{sg} z)))
               + \tfrac{\gamma}{2} \lVert \nabla D(p) \rVert^2, \quad p \sim p(z)
 
-    Both players are in one loss: the encoder's terms have no gradient for the discriminator, and the
+    One loss trains both: the encoder's terms have no gradient for the discriminator, and the
     discriminator's terms have none for the encoder. The value of the loss does not tell which epoch is
-    better (`monitor` is None); look at the terms.
+    better, so that `monitor` is None; look at the terms.
 
     Args:
       base: any autoencoder; if it is a VAE, set its beta to 0.
       discriminator: from codes, `[b, d]`, to a logit, `[b, 1]`: `mlp_encoder(1, (256, 256))`, for one.
         With `labels` its input is a code and a one-hot label, `[b, d + classes + 1]`.
       prior: of codes of this size.
-      weight: lambda, of the encoder's part of the loss; a constant or a schedule.
-      r1: gamma, of the penalty :func:`jaxae.objectives.r1_penalty`.
+      weight: lambda, the weight of the encoder's term; a constant or a schedule.
+      r1: gamma, the weight of the penalty :func:`jaxae.objectives.r1_penalty`.
       labels: whether codes of a known class are compared with the prior of that class; the labels are
         those of the batch (-1 where there is none, and the last of the one-hot values).
-      view: what of the code is compared; the whole code when None. One cannot sample from a part of a
-        code: with a view the model keeps the prior of the base, if it has one, until
-        :func:`jaxae.with_prior` gives it another.
+      view: selects the part of the code that is compared; None for the whole code. With a view the
+        model keeps the prior of the base, if it has one; :func:`jaxae.with_prior` gives it another.
       name: of the discriminator among parameters and terms.
 
     Returns:
       an :class:`Autoencoder` that samples from the prior (without a view). Its loss has the terms
-      `discriminator_loss`, the cross-entropy of real and fake codes (2 log 2 when it cannot tell);
-      `discriminator_generator_loss`, that of codes classified as draws of the prior (log 2); with `r1`
+      `discriminator_loss`, the cross-entropy of classifying draws and codes (2 log 2 at chance level);
+      `discriminator_generator_loss`, that of codes classified as draws (log 2); with `r1`
       `discriminator_r1_penalty`; and the metric `discriminator_accuracy`.
 
     Raises:
-      ValueError: if a weight is out of range, or `labels` are asked for and the prior has no classes;
+      ValueError: if a weight is out of range, or `labels` is True and the prior has no classes;
         by `loss`, if the codes have another size. A label that is no class makes the loss nan.
 
     Examples:
@@ -76,7 +75,7 @@ def adversarial(
     if labels and (prior.classes is None):
         raise ValueError("this prior has no classes for labels to choose from")
 
-    def shown(z: Array, label: Array | None) -> Array:
+    def with_label(z: Array, label: Array | None) -> Array:
         if label is None:
             return z
         assert prior.classes is not None
@@ -86,7 +85,7 @@ def adversarial(
     def init(key: PRNGKeyArray, model: Model, params: Params, batch: Batch) -> dict[str, Params]:
         n = len(jax.tree.leaves(batch.x)[0])
         label = jnp.full(n, -1) if labels else None
-        codes = shown(jnp.zeros((n, prior.latent_dim)), label)
+        codes = with_label(jnp.zeros((n, prior.latent_dim)), label)
         return {name: discriminator.init(key, codes)}
 
     def apply(context: Context) -> tuple[Term, ...]:
@@ -98,7 +97,7 @@ def adversarial(
             label = context.batch.label
             label = jnp.full(len(z), -1) if label is None else label
         drawn = prior.sample(prior_key, len(z), condition=label)
-        real, fake = shown(drawn, label), shown(z, label)
+        real, fake = with_label(drawn, label), with_label(z, label)
         own, weight_now = context.params[name], at_step(weight, context.step)
         losses = gan_losses(discriminator, own, real, fake, key=gan_key if context.train else None)
         if label is not None:
@@ -106,13 +105,20 @@ def adversarial(
             known = jnp.where(label < prior.classes, losses.discriminator, jnp.nan)
             losses = losses._replace(discriminator=known)
 
-        # By the code alone: the dependence on a label is not to be penalised.
+        # With respect to the code only: dependence on the label is not penalised.
         def of_code(params: Params, z: Array, **options: Any) -> Array:
-            return discriminator.apply(params, shown(z, label), **options)
+            return discriminator.apply(params, with_label(z, label), **options)
 
-        judge = Network(discriminator.init, of_code)
+        conditioned = Network(discriminator.init, of_code)
         r1_terms = lazy_r1_terms(
-            name, judge, own, drawn, weight=r1, key=r1_key, step=context.step, train=context.train
+            name,
+            conditioned,
+            own,
+            drawn,
+            weight=r1,
+            key=r1_key,
+            step=context.step,
+            train=context.train,
         )
         return (*losses.terms(name, weight_now), *r1_terms)
 

@@ -20,22 +20,22 @@ def contractive(
     chunk: int | None = None,
     at: Literal["input", "x"] = "input",
 ) -> Autoencoder:
-    r"""A model whose codes change little where the data do.
+    r"""A model with a penalty on the Jacobian of its encoder, so that codes change little with the input.
 
     .. math:: L'(x) = L(x) + \lambda \lVert J_f(x) \rVert_F^2
               = L(x) + \lambda \sum_{ij} \left(\frac{\partial f_j(x)}{\partial x_i}\right)^2
 
-    The Jacobian is of the mean of the posterior, without dropout, by default at what the encoder sees:
-    in a denoising model, the corrupted image. Small codes have a small Jacobian: with weights that are
-    not tied (see :func:`jaxae.tied_autoencoder`), look at the norm beside the scale of the codes.
+    The Jacobian is that of the posterior mean without dropout, by default at the input of the encoder,
+    which in a denoising model is the corrupted image. Small codes have a small Jacobian: if weights are
+    not tied (see :func:`jaxae.tied_autoencoder`), compare the norm with the scale of the codes.
 
     Args:
       base: any autoencoder.
       weight: the weight lambda; a constant or a schedule.
-      mode: how the norm is computed, see :func:`squared_jacobian_norm`.
-      probes: how many random directions "hutchinson" takes for each example.
-      chunk: directions that are computed together, see :func:`squared_jacobian_norm`.
-      at: whether the Jacobian is at the encoder's input or at `x`, the clean image.
+      mode: how the norm is computed, see :func:`jaxae.objectives.squared_jacobian_norm`.
+      probes: the number of random directions of "hutchinson" for each example.
+      chunk: the number of directions that are computed together.
+      at: "input" for the Jacobian at the encoder's input, "x" for that at the clean data.
 
     Returns:
       an :class:`Autoencoder` whose loss has one more term, `contraction`, the squared norm.

@@ -1,4 +1,4 @@
-"""Deep embedded clustering: codes and centres are trained towards more certain assignments."""
+"""Deep embedded clustering: codes and centres are trained towards sharper assignments."""
 
 import math
 
@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.arrays import Weight, as_vectors, check_weights, merge
-from jaxae.base import Batch, Context, Params, Penalty, Term
+from jaxae.arrays import Weight, as_vectors, check_weights
+from jaxae.base import Batch, Context, Model, Params, Penalty, Term
 from jaxae.composition import Autoencoder
 from jaxae.objectives.bounds import scaled
 
@@ -18,7 +18,7 @@ Assignments = Float[Array | np.ndarray, "n k"]
 def soft_assignments(
     codes: Float[Array, "n d"], centres: Float[Array, "k d"], *, scale: float = 1.0
 ) -> Float[Array, "n k"]:
-    r"""How much each code belongs to each centre, by Student's t-distribution.
+    r"""The degree to which each code belongs to each centre, by Student's t-distribution.
 
     .. math:: q_{ij} = \frac{(1 + \lVert z_i - c_j \rVert^2 / s^2)^{-1}}
               {\sum_l (1 + \lVert z_i - c_l \rVert^2 / s^2)^{-1}}
@@ -26,7 +26,8 @@ def soft_assignments(
     Args:
       codes: z, `[n, d]`.
       centres: c, `[k, d]`.
-      scale: s, the distance at which belonging fades: about that of a code from its centre.
+      scale: s, the distance at which the weight of a centre, before normalisation, is one half; about
+        the typical distance of a code from its centre.
 
     Returns:
       `[n, k]`, rows that sum to one.
@@ -51,7 +52,7 @@ def soft_assignments(
 
 
 def target_distribution(assignments: Assignments) -> Float[np.ndarray, "n k"]:
-    r"""The target distribution of DEC: assignments that are more certain, balanced over clusters.
+    r"""The target distribution of DEC: sharper assignments, balanced over clusters.
 
     .. math:: p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_l q_{il}^2 / f_l}, \qquad f_j = \sum_i q_{ij}
 
@@ -70,7 +71,7 @@ def target_distribution(assignments: Assignments) -> Float[np.ndarray, "n k"]:
       <https://arxiv.org/abs/1511.06335>`_, equation 3.
     """
     q = np.asarray(assignments, np.float64)
-    # A cluster that nothing belongs to stays so.
+    # An empty cluster stays empty.
     weight = np.square(q) / np.maximum(q.sum(axis=0), np.finfo(np.float64).tiny)
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -83,31 +84,31 @@ def deep_clustering(
     scale: float = 1.0,
     reconstruction: Weight = 0.02,
 ) -> Autoencoder:
-    r"""A trained model whose codes gather around centres, which are trained with it.
+    r"""A trained model whose codes are pulled towards cluster centres, which are trained with it.
 
     .. math:: L = \operatorname{KL}(P \,\|\, Q) + \gamma\, L_{\text{base}}
 
-    Q are the :func:`soft_assignments` of the codes; P is the :func:`target_distribution` of all
-    images, computed now and then, and given as the labels of the training:
-    `jaxae.fit(deep_clustering(...), jaxae.Batch(images, label=targets), ...)`. With a
-    `transform` P is of the images as they are, and Q of the transformed ones, so that an image and its
-    transformed copies are assigned to the same cluster.
+    Q are the :func:`soft_assignments` of the codes. P is the :func:`target_distribution` of all
+    examples; it is computed between calls of `fit` and passed as the labels,
+    `jaxae.fit(deep_clustering(...), jaxae.Batch(images, label=targets), ...)`. If `fit` has a
+    `transform`, P belongs to the original images and Q to the transformed ones, so that an image and
+    its transformed copies are assigned to the same cluster.
 
     Args:
       base: any autoencoder.
       pretrained: its parameters, where the training starts.
       centres: c, one for each cluster, `[k, d]`, such as those of K-means on the codes.
       scale: s, as in :func:`soft_assignments`.
-      reconstruction: gamma, the weight of the base's own loss, which keeps the codes about images;
-        zero is DEC.
+      reconstruction: gamma, the weight of the base's objective, which keeps the codes informative
+        about the images; 0 is DEC. Penalties of the base keep their own weights.
 
     Returns:
       an :class:`Autoencoder` with the parameters of the base and `centres`, whose loss has the terms
-      of the base and `clustering`, KL(P || Q) in nats. Its `init` gives the pretrained parameters.
+      of the base and `clustering`, KL(P || Q) in nats. Its `init` returns the pretrained parameters.
 
     Raises:
-      ValueError: if the scale is not positive, the weight is negative, or the centres are no matrix;
-        by `loss`, if the labels are not `[b, k]`.
+      ValueError: if the scale is not positive, the weight is negative, or the centres are not a
+        matrix; by `loss`, if the labels are not `[b, k]`.
 
     Examples:
       >>> import jaxae
@@ -137,15 +138,35 @@ def deep_clustering(
     clusters = len(centres)
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
-        # Copies, which training may consume.
-        copies = jax.tree.map(jnp.array, pretrained)
-        return merge(copies, {"centres": jnp.array(centres, jnp.float32)})
+        # What penalties have parameters for, they initialise themselves, below.
+        names = jax.eval_shape(base.model.init, key, batch).keys()
+        return {name: _copied(pretrained[name]) for name in names}
+
+    def trained(penalty: Penalty) -> Penalty:
+        """The same penalty, whose parameters start at the pretrained ones where there are any."""
+        if penalty.init is None:
+            return penalty
+        start = penalty.init
+
+        def init(
+            key: PRNGKeyArray, model: Model, params: Params, batch: Batch
+        ) -> dict[str, Params]:
+            own = start(key, model, params, batch)
+            return {name: _copied(pretrained.get(name, value)) for name, value in own.items()}
+
+        return penalty._replace(init=init)
+
+    def init_centres(
+        key: PRNGKeyArray, model: Model, params: Params, batch: Batch
+    ) -> dict[str, Params]:
+        return {"centres": jnp.array(centres, jnp.float32)}
 
     def apply(context: Context) -> tuple[Term]:
         target = context.batch.label
         if target is None or target.ndim != 2 or target.shape[1] != clusters:
             raise ValueError(
-                f"clusters are trained with soft assignments as labels, [n, {clusters}]"
+                f"deep clustering is trained with soft assignments as labels, [n, {clusters}]: "
+                "jaxae.Batch(x, label=target_distribution(...))"
             )
         assert context.draws.posterior is not None
         z = as_vectors(context.draws.posterior.mean)
@@ -153,6 +174,13 @@ def deep_clustering(
         return (Term("clustering", jnp.sum(jax.scipy.special.kl_div(target, q), axis=-1)),)
 
     model = base._replace(
-        model=base.model._replace(init=init), objective=scaled(base.objective, reconstruction)
+        model=base.model._replace(init=init),
+        objective=scaled(base.objective, reconstruction),
+        penalties=tuple(trained(penalty) for penalty in base.penalties),
     )
-    return model.add(Penalty("clustering", apply, (("scale", scale),)))
+    return model.add(Penalty("clustering", apply, (("scale", scale),), init_centres))
+
+
+def _copied(params: Params) -> Params:
+    """Copies, which training may consume."""
+    return jax.tree.map(jnp.array, params)

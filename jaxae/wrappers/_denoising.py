@@ -6,19 +6,18 @@ from jaxae.data import corruptions
 
 
 def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
-    r"""A model that sees corrupted images and has to reconstruct the clean ones.
+    r"""A model that reconstructs clean data from corrupted data.
 
     .. math:: L'(x) = L(\tilde x \to x), \qquad \tilde x \sim C(\tilde x \mid x)
 
-    Each step and each example has its own noise, in evaluation too; there it is a function of the
-    evaluation's key, and so the same from one epoch to the next. Only the loss corrupts: `encode`
-    takes the images as they are; give it corrupted ones to denoise them. Of two of these wrappers
-    the inner one's corruption comes first.
+    Each step and each example has its own noise. In evaluation the noise is a function of the key and
+    thus the same in each epoch. Only the loss corrupts its input: `encode` does not, so that corrupted
+    images can be denoised. If this wrapper is applied twice, the inner corruption comes first.
 
     Args:
       base: any autoencoder.
       corruption: `(key, x) -> x~`, from :mod:`jaxae.corruptions` or your own. If it changes the
-        shape, the encoder is one for corrupted images and the decoder one for clean ones.
+        shape, the encoder takes the corrupted shape and the decoder gives the clean one.
 
     Returns:
       the same :class:`Autoencoder` with this corruption of the encoder's input.

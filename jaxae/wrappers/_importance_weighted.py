@@ -11,8 +11,8 @@ def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
               \qquad z_k \sim q(z \mid x)
 
     Args:
-      base: a VAE with beta 1, one sample and no free bits, which have no meaning here; its penalties and
-        its corruption are kept.
+      base: a VAE with beta 1, one sample and no free bits, since the bound has none of these; penalties
+        and corruption are kept.
       samples: K.
 
     Returns:

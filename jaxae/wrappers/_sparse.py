@@ -1,4 +1,4 @@
-"""Sparse autoencoders: a penalty on the codes, or a code of which only a few values are not zero."""
+"""Sparse autoencoders: a penalty on active codes, or codes with few non-zero values."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from jaxae.composition import Autoencoder
 from jaxae.networks.layers import Activation
 
 CodePenalty = Callable[[Array], Array]
-"""What a code costs, `[b, d] -> [b]`."""
+"""The penalty of each code, `[b, d] -> [b]`."""
 
 
 def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencoder:
@@ -20,8 +20,8 @@ def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencod
 
     .. math:: L'(x) = L(x) + \lambda \, \Omega(z)
 
-    The codes are those that the loss was computed at (of a VAE, a sample). A decoder whose weights
-    are free can make up for small codes; decay its weights, or tie them (:func:`tied_autoencoder`).
+    The codes are those of the loss; for a VAE they are draws. A decoder with large weights can
+    compensate for small codes: use weight decay, or tie the weights (:func:`tied_autoencoder`).
 
     Args:
       base: any autoencoder.
@@ -71,14 +71,14 @@ def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
 
 
 def kl_sparsity(rate: float) -> CodePenalty:
-    r"""How far the units' mean activities in a batch are from a target rate, in nats.
+    r"""The KL divergence of the units' mean activities in a batch from a target rate, in nats.
 
     .. math:: \Omega = \sum_j \rho \log \frac{\rho}{\hat\rho_j}
               + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j},
               \qquad \hat\rho_j = \frac1b \sum_n z_{nj}
 
-    It is for codes in (0, 1), such as those of `activate(encoder, jax.nn.sigmoid)`; a mean outside
-    gives nan, and so stops the training. It couples the examples of a batch.
+    Codes must be in (0, 1), such as those of `activate(encoder, jax.nn.sigmoid)`; a mean outside gives
+    nan. The examples of a batch are coupled.
 
     Args:
       rate: the target rho, in (0, 1).
@@ -98,8 +98,7 @@ def kl_sparsity(rate: float) -> CodePenalty:
 
     def penalty(z: Float[Array, "b d"]) -> Float[Array, " b"]:
         mean = jnp.mean(z, axis=0)
-        # The divergence stays finite where a unit is off, or on, for a whole batch, and its
-        # gradient still says where to go.
+        # The divergence stays finite, with a gradient, if a unit is off or on for a whole batch.
         inside = mean + lax.stop_gradient(jnp.clip(mean, 1e-6, 1 - 1e-6) - mean)
         mean = jnp.where((mean >= 0) & (mean <= 1), inside, jnp.nan)
         divergence = rate * jnp.log(rate / mean) + (1 - rate) * jnp.log((1 - rate) / (1 - mean))
@@ -112,11 +111,11 @@ def kl_sparsity(rate: float) -> CodePenalty:
 def top_k(k: int) -> Activation:
     r"""A function that keeps the k largest values of each code and sets the others to zero.
 
-    It goes after an encoder, `activate(encoder, top_k(20))`, or into
-    `tied_autoencoder(..., code_activation=top_k(20))`, in training and after it.
+    Use it after an encoder, `activate(encoder, top_k(20))`, or in
+    `tied_autoencoder(..., code_activation=top_k(20))`. It is the same in training and evaluation.
 
     Args:
-      k: how many values are kept.
+      k: the number of values that are kept.
 
     Returns:
       `z -> z`, both `[b, d]`.

@@ -9,7 +9,7 @@ from jaxae.composition import Autoencoder
 
 
 def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Autoencoder:
-    r"""A model the first values of whose code are the logits of classes, known for some examples.
+    r"""A model whose first code values are class logits, trained where labels are known.
 
     .. math:: L'(x, y) = L(x) - \lambda \, [y \geq 0] \, \log \operatorname{softmax}(z_{1 \dots k})_y
 

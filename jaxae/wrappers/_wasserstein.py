@@ -18,23 +18,23 @@ def wasserstein(
     kernel: Kernel | None = None,
     view: View | None = None,
 ) -> Autoencoder:
-    r"""A model whose codes together are distributed as a prior, by their maximum mean discrepancy.
+    r"""A model whose aggregate distribution of codes is matched to a prior by a kernel.
 
     .. math:: L'(x) = L(x) + \lambda \operatorname{MMD}^2(q(z), p(z)), \qquad
               q(z) = \mathbb E_x\, q(z \mid x)
 
-    A VAE asks every posterior to be near the prior; this asks it of all codes together, so that the
-    codes of different images need not overlap. The discrepancy is estimated without bias from the
-    codes of a batch and as many draws of the prior: batches of fewer than a hundred see little, and
-    the examples of a batch are coupled.
+    A VAE keeps each posterior near the prior; this penalty keeps the mixture of all posteriors near it,
+    so that codes of different examples need not overlap. The maximum mean discrepancy is estimated
+    without bias from the codes of a batch and as many draws of the prior. The estimate is noisy for
+    batches of fewer than a hundred, and the examples of a batch are coupled.
 
     Args:
-      base: any autoencoder; if it is a VAE, set its beta to 0. Of its codes, the draws are compared.
-      prior: of codes of this size.
+      base: any autoencoder; if it is a VAE, set its beta to 0. The draws of its codes are compared.
+      prior: of codes of the same size.
       weight: lambda, a constant or a schedule. The discrepancy is between 0 and 2 (and noise).
-      kernel: what codes are compared by; `imq(2 * prior.latent_dim)` when None.
-      view: what of the code is compared; all of it, as one vector, when None. With a view the model keeps
-        the prior of the base.
+      kernel: `imq(2 * prior.latent_dim)` when None.
+      view: selects what is compared with the prior; all values of a code, as one vector, when None. With
+        a view the model keeps the prior of the base.
 
     Returns:
       an :class:`Autoencoder` that samples from the prior (without a view), whose loss has one more

@@ -70,10 +70,9 @@ def test_it_is_contractive_denoising_and_wasserstein(name):
     is_table = isinstance(data.x, dict)
     alone = jaxae.with_prior(jaxae.denoising(without_rate(model), noise), prior)
     if name == "two layers":
-        # BUG in the core: `wasserstein` has no `view`, and replaces the prior of a tree by that of vectors.
+        # With a view, the prior of a tree is not replaced by one of vectors.
         alone = jaxae.denoising(without_rate(model), noise)
-        penalty = jaxae.wasserstein(model, prior, weight=2.0).penalties[-1]
-        composed = alone.add(penalty)
+        composed = jaxae.wasserstein(alone, prior, weight=2.0, view=jaxae.arrays.as_vectors)
     else:
         composed = jaxae.wasserstein(jaxae.denoising(without_rate(model), noise), prior, weight=2.0)
     composed = composed if is_table else jaxae.contractive(composed, 0.01, mode="reverse")

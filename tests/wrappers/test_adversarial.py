@@ -62,7 +62,8 @@ def test_labels_choose_the_part_of_the_prior():
     asked = []
 
     def watch(params, n, condition=None):
-        asked.append(condition.tolist())
+        if condition is not None:
+            asked.append(condition.tolist())
         return prior.distribution(params, n, condition)
 
     seen = []

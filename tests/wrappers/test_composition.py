@@ -20,7 +20,7 @@ ASSIGNED = jax.nn.softmax(jnp.arange(3.0) * jnp.arange(8)[:, None] % 5)
 
 
 def deep_clustering(base):
-    plain = base._replace(penalties=())
+    plain = base._replace(penalties=(), corruption=None)
     return jaxae.deep_clustering(
         base, plain.init(jax.random.key(0), images(SHAPE)), CENTRES, reconstruction=0.5
     )
