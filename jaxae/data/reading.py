@@ -93,8 +93,7 @@ def from_mapped(path: Path, image_size: int | None, stream: bool | None) -> Imag
 
     Args:
       path: of the file.
-      image_size: as in :func:`jaxae.load`.
-      stream: as in :func:`jaxae.load`.
+      image_size, stream: as in :func:`jaxae.load`.
 
     Returns:
       :class:`Images` with a stream, or None if the file should be read into memory.
@@ -142,8 +141,7 @@ def from_folder(
 
     Args:
       folder: the path.
-      image_size: as in :func:`jaxae.load`.
-      stream: as in :func:`jaxae.load`; only training images are streamed.
+      image_size, stream: as in :func:`jaxae.load`; only training images are streamed.
 
     Returns:
       the splits that the folder has; if it has no subfolder `train`, everything is in `train`.
@@ -206,8 +204,7 @@ def read_images(
       folder: that the files are in.
       paths: of the files.
       classes: names of the classes; an image is of the class whose subfolder it is in.
-      image_size: as in :func:`jaxae.load`.
-      stream: as in :func:`jaxae.load`.
+      image_size, stream: as in :func:`jaxae.load`.
 
     Returns:
       :class:`Images`, with labels if there are several classes and every image is in a subfolder.
