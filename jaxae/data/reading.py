@@ -24,8 +24,7 @@ SPLIT_FOLDERS = {"train": "train", "test": "test", "validation": "validation", "
 def from_file(path: Path, image_size: int | None) -> Images:
     """Reads an `.npy` file of images, or an `.npz` file with the array `images`.
 
-    An `.npz` file may also hold `labels`, `[n]`, and `attributes`, `[n, a]`, together with
-    `attribute_names`, `[a]`.
+    An `.npz` file may also hold `labels`, `[n]`, and `attributes`, `[n, a]`, with `attribute_names`.
 
     Args:
       path: of the file.
@@ -93,7 +92,8 @@ def from_mapped(path: Path, image_size: int | None, stream: bool | None) -> Imag
 
     Args:
       path: of the file.
-      image_size, stream: as in :func:`jaxae.load`.
+      image_size: as in :func:`jaxae.load`.
+      stream: as in :func:`jaxae.load`.
 
     Returns:
       :class:`Images` with a stream, or None if the file should be read into memory.
@@ -136,12 +136,12 @@ def from_folder(
 ) -> dict[str, Images]:
     """Reads a folder of images.
 
-    The folder may have the subfolders `train`, `validation` (or `val`) and `test`, and each of them,
-    or the folder itself, may have a subfolder for each class.
+    It may have subfolders `train`, `validation` (or `val`) and `test`, and these subfolders of classes.
 
     Args:
       folder: the path.
-      image_size, stream: as in :func:`jaxae.load`; only training images are streamed.
+      image_size: as in :func:`jaxae.load`.
+      stream: as in :func:`jaxae.load`; only training images are streamed.
 
     Returns:
       the splits that the folder has; if it has no subfolder `train`, everything is in `train`.
@@ -204,7 +204,8 @@ def read_images(
       folder: that the files are in.
       paths: of the files.
       classes: names of the classes; an image is of the class whose subfolder it is in.
-      image_size, stream: as in :func:`jaxae.load`.
+      image_size: as in :func:`jaxae.load`.
+      stream: as in :func:`jaxae.load`.
 
     Returns:
       :class:`Images`, with labels if there are several classes and every image is in a subfolder.
