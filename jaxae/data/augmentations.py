@@ -2,8 +2,8 @@
 
 Pass one to :func:`jaxae.fit` as `transform=`. It is then applied to `x` and, with the same key, to
 `seen`, and both are moved in the same way, whatever their channels: the random numbers depend on the
-number of images only. Shifts are in pixels, so `x` and `seen` need the same height and width. Used as a
-corruption in :func:`jaxae.denoising`, a transform moves the input and leaves the target where it is.
+number of images only. Shifts are in pixels, so `x` and `seen` need the same height and width. Used as
+a corruption in :func:`jaxae.denoising`, a transform moves the input and leaves the target where it is.
 """
 
 import math

@@ -24,8 +24,7 @@ SPLIT_FOLDERS = {"train": "train", "test": "test", "validation": "validation", "
 def from_file(path: Path, image_size: int | None) -> Images:
     """Reads an `.npy` file of images, or an `.npz` file with the array `images`.
 
-    An `.npz` file may also hold `labels`, `[n]`, and `attributes`, `[n, a]`, together with
-    `attribute_names`, `[a]`.
+    An `.npz` file may also hold `labels`, `[n]`, and `attributes`, `[n, a]`, with `attribute_names`.
 
     Args:
       path: of the file.
@@ -137,8 +136,7 @@ def from_folder(
 ) -> dict[str, Images]:
     """Reads a folder of images.
 
-    The folder may have the subfolders `train`, `validation` (or `val`) and `test`, and each of them,
-    or the folder itself, may have a subfolder for each class.
+    It may have subfolders `train`, `validation` (or `val`) and `test`, and these subfolders of classes.
 
     Args:
       folder: the path.
