@@ -112,7 +112,6 @@ def test_one_may_fail_but_not_all():
         ({"values": jnp.ones(2)}, "3 keys, so each of the values must have 3 rows"),
         ({"values": jnp.ones(())}, "3 keys"),
         ({"keys": KEYS[0]}, "one key for each model"),
-        ({"keys": jax.random.key_data(KEYS)}, "keys must be a typed key"),
         ({"evaluation_batch_size": 0}, "evaluation_batch_size must be positive"),
         ({"epochs": 0}, "epochs must be positive"),
         ({"batch_size": 21}, "larger than the 20 training examples"),
