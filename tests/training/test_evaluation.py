@@ -46,7 +46,7 @@ def test_a_mean_over_unequal_batches_is_over_the_examples():
 
 
 def batch_mean(coupled):
-    """A model whose loss is the mean of the first values of its batch, at a power of the batch size."""
+    """A model whose loss says how many examples were scored together."""
 
     def loss(params, key, batch, step, train):
         b = len(batch.x)
@@ -77,7 +77,7 @@ def test_coupled_losses_are_evaluated_at_the_batch_size_of_training(coupled, giv
     options = {"evaluation_batch_size": given}
     fitted = fit(model, X, optimizer=optax.sgd(0.0), validation=HELD_OUT, epochs=1, **options)
     for found in (fitted.history[0]["validation/loss"], many(model, **options)):
-        assert found == pytest.approx(100 * used + HELD_OUT.mean(), abs=0.2)
+        assert found == pytest.approx(100 * used + float(HELD_OUT.mean()), abs=0.2)
 
 
 def test_free_bits_are_evaluated_at_the_batch_size_of_training():
