@@ -1,1 +1,1 @@
-"""Devices, processes, files, the compilation cache, signals."""
+"""Devices, processes, sharding, files, the compilation cache and signals."""

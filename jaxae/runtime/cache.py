@@ -1,4 +1,4 @@
-"""What is kept on disk between runs: prepared data sets and compiled programs."""
+"""The cache on disk: prepared data sets and compiled programs, kept between runs."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ import jax
 
 
 def cache_dir() -> Path:
-    """Where things are kept: `JAXAE_CACHE`, or `jaxae` in the user's cache folder.
+    """The cache folder: `JAXAE_CACHE`, or `jaxae` in the user's cache folder; temporary if not writable.
 
     Examples:
       >>> cache_dir().is_absolute()
@@ -32,50 +32,50 @@ def cache_dir() -> Path:
     return folder
 
 
-def keep_programs() -> None:
+def enable_compilation_cache() -> None:
     """Turns on JAX's persistent compilation cache, unless it has been given a folder already.
 
-    The second start of the same training then takes a second in place of three. Set
-    `JAX_ENABLE_COMPILATION_CACHE=false` to do without.
+    The second start of the same training then takes one second instead of three. Set
+    `JAX_ENABLE_COMPILATION_CACHE=false` to turn it off.
     """
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        # A program for one processor may not run on another that shares the home folder.
+        # A program compiled for one processor may not run on another that shares the home folder.
         folder = cache_dir() / "programs" / hashlib.sha256(_processor().encode()).hexdigest()[:8]
-        forget_halves(folder)
+        remove_incomplete_programs(folder)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.005)
-        # JAX does not write them in one go: one that another process is writing is compiled here too.
+        # JAX does not write atomically: a program that another process is writing is compiled here too.
         warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
 
 
-def forget_halves(folder: Path) -> None:
-    """Removes programs of which a process that was killed has written a part.
+def remove_incomplete_programs(folder: Path) -> None:
+    """Removes programs that a killed process has not written completely.
 
-    JAX neither reads such a file nor writes it again: it would warn, and compile, at every start.
+    JAX can neither read such a file nor does it write it again: it would warn, and compile, at every start.
     """
-    looked = folder / ".looked"
+    checked = folder / ".checked"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        # Those that were there a minute before the last look were looked at.
-        since = looked.stat().st_mtime - 60 if looked.exists() else 0.0
+        # Files that are older than the last check, by a minute, were checked then.
+        since = checked.stat().st_mtime - 60 if checked.exists() else 0.0
         for path in folder.glob("*-cache"):
-            if path.stat().st_mtime > since and not _is_whole(path.read_bytes()):
+            if path.stat().st_mtime > since and not _is_complete(path.read_bytes()):
                 path.unlink()
-        looked.touch()
+        checked.touch()
 
 
-def _is_whole(content: bytes) -> bool:
+def _is_complete(content: bytes) -> bool:
     if not content.startswith(b"\x28\xb5\x2f\xfd"):
         reader = zlib.decompressobj()
     else:
         try:
-            import zstandard  # which JAX uses where it is there
+            import zstandard  # JAX uses it if it is installed
         except ImportError:
             return True
         reader = zstandard.ZstdDecompressor().decompressobj()
     try:
         reader.decompress(content)
-    except Exception:  # each has errors of its own
+    except Exception:  # each library has errors of its own
         return False
     return reader.eof
 

@@ -1,4 +1,4 @@
-"""What XLA should know of a device."""
+"""Options of the XLA compiler for each kind of device."""
 
 import functools
 from typing import Any
@@ -8,11 +8,11 @@ import jax
 
 @functools.cache
 def compiler_options(device: jax.Device) -> dict[str, Any]:
-    """What XLA should know of a device, of the options that this version of it has.
+    """The compiler options for a device, of those that this version of XLA has.
 
-    On CPU, to leave only single matrix products to YNNPACK: its sums over a middle axis are far
-    slower than XLA's own (benchmarks/README.md). Not to use registers of 512 bits: that was 6 %
-    faster, and in jax 0.10.2 its arctan is wrong in most places.
+    On CPU, only single matrix products are left to YNNPACK, whose sums over a middle axis are far slower than
+    XLA's own (benchmarks/README.md). Registers of 512 bits are not used: they were 6 % faster, but with
+    them arctan is wrong for most arguments in jax 0.10.2.
     """
     if device.platform != "cpu":
         return {}

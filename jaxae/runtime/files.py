@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and folders that one process at a time writes into."""
+"""Files that are written atomically, and folders that one process at a time writes into."""
 
 import os
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, where a folder is not locked
+except ImportError:  # on Windows, where folders are not locked
     fcntl = None  # type: ignore[assignment]
 
 
 class BusyError(ValueError):
-    """Another process writes into a folder."""
+    """Another process is writing into a folder."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A place to write a file at, which then appears under its name at once, or not at all.
+    """A temporary path to write to, which is renamed to `path` if all goes well, and else removed.
 
     Raises:
-      OSError: if it cannot be written; a file that was there before is as it was.
+      OSError: if the file cannot be written; an existing file is then unchanged.
 
     Examples:
       >>> import tempfile
       >>> path = Path(tempfile.mkdtemp()) / "a.txt"
-      >>> with whole(path) as partial:
+      >>> with atomic_write(path) as partial:
       ...     partial.write_text("all of it"), path.exists()
       (9, False)
       >>> path.read_text()
@@ -35,7 +35,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield partial
         with open(partial, "rb") as file:
-            os.fsync(file.fileno())  # or a name may survive a power cut, and what it names not
+            os.fsync(
+                file.fileno()
+            )  # else the name may survive a power failure, and the content not
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -43,13 +45,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Holds a folder, made if need be, so that no other process holds it at the same time.
+    """Locks a folder, which is created if necessary, against other processes that call this function.
 
-    The system lets go of it when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
 
     Raises:
-      BusyError: if another process holds it.
-      OSError: if it cannot be made or written into.
+      BusyError: if another process has locked it.
+      OSError: if it cannot be created or written into.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "w") as file:
@@ -60,6 +62,6 @@ def exclusive(directory: Path) -> Iterator[None]:
                 raise BusyError(
                     f"another process is at work in {directory}; wait for it, or take another folder"
                 ) from None
-            except OSError:  # a file system without locks
+            except OSError:  # the file system has no locks
                 pass
         yield

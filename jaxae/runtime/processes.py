@@ -1,4 +1,4 @@
-"""Several processes that train one model: who is first, what all agree on, and who has ended."""
+"""Several processes that train one model: connecting them, agreeing on values, noticing lost processes."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from jax.experimental import multihost_utils
 Result = TypeVar("Result")
 
 HEARTBEAT = 30
-"""Seconds without a sign of life after which a process is gone, where nothing else tells it."""
+"""Seconds without a sign of life after which a process counts as lost."""
 
 
 def connect() -> None:
-    """Joins this process with the others that train the same model; to be called before all else of JAX.
+    """Connects this process with the others that train the same model, before any other use of JAX.
 
-    Under SLURM, Open MPI, Kubernetes and on the hosts of a TPU pod slice JAX knows who they are; elsewhere
-    the environment says it: `JAX_COORDINATOR_ADDRESS` (`host:port` of the first), `JAX_NUM_PROCESSES`
-    and `JAX_PROCESS_ID` (0, 1, ...).
+    Under SLURM, Open MPI and Kubernetes, and on the hosts of a TPU pod slice, JAX finds the processes itself.
+    Elsewhere the environment names them: `JAX_COORDINATOR_ADDRESS` (`host:port` of the first),
+    `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID` (0, 1, ...).
 
     Raises:
-      ValueError: if they cannot be found or reached.
+      ValueError: if the processes cannot be found or reached.
     """
     names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
     given = [os.environ.get(name) for name in names]
@@ -43,7 +43,7 @@ def connect() -> None:
             "num_processes": int(count),  # type: ignore[arg-type]
             "process_id": int(index),  # type: ignore[arg-type]
         }
-    # The processors of several processes add their numbers by this.
+    # The library by which the CPUs of several processes exchange numbers.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize(**options, heartbeat_timeout_seconds=HEARTBEAT)
@@ -59,15 +59,15 @@ class GoneError(RuntimeError):
     """Another of the processes that train together has ended."""
 
 
-SIGNS_OF_A_DEATH = ("gloo", "by peer", "socket closed", "coordination service")
-"""What is said, by whoever notices it, when another process has ended."""
+SIGNS_OF_A_LOST_PROCESS = ("gloo", "by peer", "socket closed", "coordination service")
+"""Parts of the messages of libraries that notice that another process has ended."""
 
 
 def is_gone(error: BaseException | None) -> bool:
-    """Whether an error is what is left to say when another process has ended.
+    """Whether the cause of an error is that another process has ended.
 
     Examples:
-      >>> is_gone(ValueError("Read error: Connection reset by peer"))  # of one process
+      >>> is_gone(ValueError("Read error: Connection reset by peer"))  # there is only one process
       False
     """
     if jax.process_count() == 1:
@@ -76,32 +76,32 @@ def is_gone(error: BaseException | None) -> bool:
         text = str(error).lower()
         if isinstance(error, GoneError | jax.errors.JaxRuntimeError):
             return True
-        if any(sign in text for sign in SIGNS_OF_A_DEATH):
+        if any(sign in text for sign in SIGNS_OF_A_LOST_PROCESS):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and reports."""
+    """Whether this process is the first, the one that writes and reports."""
     return jax.process_index() == 0
 
 
 def max_over_processes(*values: float) -> tuple[float, ...]:
-    """The largest of what the processes say, which is the same for all of them.
+    """The largest of the values of all processes, the same in each of them.
 
     Examples:
       >>> max_over_processes(1.5)
       (1.5,)
     """
     if jax.process_count() > 1:
-        said = multihost_utils.process_allgather(np.asarray(values, np.float32))
-        values = tuple(float(value) for value in np.max(said, axis=0))
+        every = multihost_utils.process_allgather(np.asarray(values, np.float32))
+        values = tuple(float(value) for value in np.max(every, axis=0))
     return values
 
 
 def raise_together(do: Callable[[], Result]) -> Result:
-    """What a function gives, or the `ValueError` it raises, which then every process raises.
+    """The result of a function; if it raises a `ValueError` in one process, all processes raise one.
 
     Examples:
       >>> raise_together(lambda: 3)
@@ -113,14 +113,15 @@ def raise_together(do: Callable[[], Result]) -> Result:
     except ValueError as error:
         problem = error
     if any(max_over_processes(float(problem is not None))):
-        raise problem or ValueError("another process cannot go on, and says why")
+        raise problem or ValueError("another process cannot go on, and its message says why")
     return result  # type: ignore[return-value]
 
 
 def check_same(values: Any) -> None:
-    """Raises a `ValueError`, in every process, unless all processes were told the same."""
+    """Raises a `ValueError` in every process unless the values are the same in all of them."""
     checksum = zlib.crc32(json.dumps(values, sort_keys=True, default=str).encode())
     halves = float(checksum >> 16), float(checksum & 0xFFFF)
-    said = (*halves, *(-half for half in halves))  # the largest, and the smallest
-    if any(max_over_processes(float(max_over_processes(*said) != said))):
+    # Negative numbers as well: their largest is the smallest.
+    mine = (*halves, *(-half for half in halves))
+    if any(max_over_processes(float(max_over_processes(*mine) != mine))):
         raise ValueError("the processes were started with different flags, or see different data")

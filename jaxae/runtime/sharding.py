@@ -1,9 +1,9 @@
-"""Where arrays are on many devices and hosts.
+"""How arrays are distributed over devices and hosts.
 
-Data parallel: the examples of a batch are divided over the devices. Parameters and optimizer state are
-replicated on every device, or divided too (fully sharded, FSDP). The random bits of JAX do not depend on
-how an array is sharded, so one device and eight, and one process and four, compute the same numbers up
-to the order of summation.
+Training is data parallel: the examples of a batch are divided over the devices. Parameters and optimizer
+state are replicated on every device, or divided too (fully sharded, FSDP). The random bits of JAX do not
+depend on how an array is sharded, so one device and eight, and one process and four, compute the same
+numbers up to the order of summation.
 """
 
 import math
@@ -18,7 +18,7 @@ from jaxtyping import Array
 Tree = TypeVar("Tree")
 
 SMALL = 4096
-"""Arrays with fewer values are on every device, whatever is sharded: to fetch them costs more."""
+"""Arrays with fewer values are never divided: fetching them would cost more than it saves."""
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -29,18 +29,18 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
       1
     """
     devices = jax.devices() if devices is None else devices
-    # In the order of the processes, each of which reads its own part of a batch.
+    # In the order of the processes, since each of them reads its own part of a batch.
     ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
     return Mesh(np.array(ordered), ("data",), axis_types=(AxisType.Auto,))
 
 
 def local_mesh() -> Mesh:
-    """A mesh over the devices of this process, for what every process does for itself."""
+    """A mesh over the devices of this process, for computations that every process makes by itself."""
     return data_mesh(jax.local_devices())
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of arrays that are the same on every device."""
+    """The sharding of arrays that are copied to every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -50,12 +50,12 @@ def by_example(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
 
 
 def shardings(tree: Any, mesh: Mesh, *, shard: bool) -> Any:
-    """Where the arrays of a state go: on every device, or each divided along its longest axis.
+    """The shardings of the arrays of a state: replicated, or each divided along its longest axis.
 
     Args:
       tree: arrays, or their shapes.
       mesh: the devices.
-      shard: whether to divide them; those that do not divide, or are small, are everywhere.
+      shard: whether to divide them; arrays that are small or not divisible are replicated.
 
     Examples:
       >>> mesh = data_mesh(jax.devices()[:1])
@@ -73,7 +73,7 @@ def shardings(tree: Any, mesh: Mesh, *, shard: bool) -> Any:
 
 
 def put(tree: Tree, sharding: Sharding) -> Tree:
-    """Arrays of this host, the same in every process, as arrays of all devices."""
+    """Arrays that every process has, as arrays on all devices."""
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
 
@@ -87,7 +87,7 @@ def put(tree: Tree, sharding: Sharding) -> Tree:
 
 
 def put_share(tree: Tree, sharding: NamedSharding) -> Tree:
-    """What each process has of some arrays, put together to arrays of all devices."""
+    """Arrays of which every process has a part, as arrays on all devices."""
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
     return jax.tree.map(
@@ -96,12 +96,12 @@ def put_share(tree: Tree, sharding: NamedSharding) -> Tree:
 
 
 def gather(tree: Tree) -> Tree:
-    """Arrays of all devices as arrays of one device of this process, on every process the same."""
+    """Arrays on all devices as arrays on one device of each process."""
 
     def local(x: Array) -> Array:
         if not x.is_fully_addressable and not x.is_fully_replicated:
-            everyone = replicated(x.sharding.mesh)  # type: ignore[attr-defined]
-            x = jax.jit(lambda x: x, out_shardings=everyone)(x)
+            everywhere = replicated(x.sharding.mesh)  # type: ignore[attr-defined]
+            x = jax.jit(lambda x: x, out_shardings=everywhere)(x)
         return jax.device_put(
             x.addressable_data(0) if x.is_fully_replicated else jax.device_get(x),
             jax.local_devices()[0],
@@ -111,7 +111,7 @@ def gather(tree: Tree) -> Tree:
 
 
 def share(batch_size: int) -> slice:
-    """Which examples of a batch this process reads.
+    """The examples of a batch that this process reads.
 
     Examples:
       >>> share(8)
@@ -122,12 +122,12 @@ def share(batch_size: int) -> slice:
 
 
 def split(tree: Tree, mesh: Mesh, *, axis: int = 0) -> Tree:
-    """Inside `jit`: arrays whose examples, along an axis, are to be divided over the devices."""
+    """Inside `jit`: divides the examples of arrays, along an axis, over the devices."""
     return jax.lax.with_sharding_constraint(tree, by_example(mesh, axis=axis))
 
 
 def check_divides(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
-    """Raises a `ValueError` unless every device gets the same share of each part of a batch."""
+    """Raises a `ValueError` unless each part of a batch can be divided equally over the devices."""
     if batch_size % (mesh.size * parts):
         several = f" and {parts} parts" if parts > 1 else ""
         raise ValueError(

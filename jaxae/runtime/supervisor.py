@@ -1,7 +1,7 @@
-"""A command that is one of several processes, in a process of its own, and another that watches it.
+"""A process that supervises a command that is one of several processes which train together.
 
-Where the first of the processes is gone, or one that the others wait for, JAX ends the others by itself,
-from C++, and nothing can be said there any more. So somebody else says it.
+When one of the processes is lost, JAX may end the others from C++, where no Python code can report it.
+So the command runs in a child process, and its parent reports how it ended.
 """
 
 import os
@@ -11,13 +11,13 @@ import sys
 import threading
 
 LIFELINE = "JAXAE_LIFELINE"
-"""Names, in a watched process, the pipe that is closed when its watcher is gone."""
+"""The environment variable that names, in the child, a pipe that closes when the parent ends."""
 BROKEN = 70
-"""The exit code after an error that nobody foresaw. JAX ends a process with 1, or aborts it."""
+"""The exit code after an unexpected error. JAX itself ends a process with 1, or aborts it."""
 
 
 def gone(reason: str) -> str:
-    """What there is to say when another process has ended."""
+    """The message when another process has ended."""
     return (
         f"another process is gone ({reason}); what was saved is kept: to go on, start all of them "
         "again with the same --run-dir"
@@ -25,7 +25,7 @@ def gone(reason: str) -> str:
 
 
 def last_words(line: str) -> None:
-    """Says a line on standard error, after which there is silence: JAX may be about to say the same."""
+    """Writes a line to standard error and then silences it, since JAX may be about to report the same."""
     sys.stderr.flush()
     with os.fdopen(os.dup(2), "w") as stderr:
         with open(os.devnull, "w") as nowhere:
@@ -34,9 +34,9 @@ def last_words(line: str) -> None:
 
 
 def watch() -> None:
-    """Starts this command again, in a process of its own, waits, and ends as that does; there it returns.
+    """Starts this command again as a child, waits for it, and exits as it does. In the child, it returns.
 
-    SIGINT and SIGTERM are handed on, and SIGKILL ends both.
+    SIGINT and SIGTERM are passed on to the child, and SIGKILL ends both.
     """
     lifeline = os.environ.pop(LIFELINE, None)
     if lifeline is None:
@@ -51,14 +51,14 @@ def _wait() -> int:
         executable=sys.executable,
         env=os.environ | {LIFELINE: str(lifeline)},
         pass_fds=[lifeline],
-        start_new_session=True,  # else Ctrl-C would reach it twice
+        start_new_session=True,  # otherwise Ctrl-C would reach the child twice
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: process.send_signal(number))
     code = process.wait()
     os.close(held)
     if code in (1, -signal.SIGABRT):
-        print(f"error: {gone('JAX noticed it, and has said above what it knows')}", file=sys.stderr)
+        print(f"error: {gone('JAX has reported it above')}", file=sys.stderr)
         return 2
     if code < 0:
         print(f"error: ended by {signal.Signals(-code).name}", file=sys.stderr)
@@ -66,5 +66,5 @@ def _wait() -> int:
 
 
 def _follow(lifeline: int) -> None:
-    os.read(lifeline, 1)  # until the other end is closed
+    os.read(lifeline, 1)  # returns when the other end is closed
     os.kill(os.getpid(), signal.SIGKILL)

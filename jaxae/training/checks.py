@@ -70,7 +70,7 @@ def check_on_epoch(on_epoch: Callable[..., Any] | None) -> None:
 
 
 def check_values(model: Autoencoder, data: Batch, name: str = "x") -> None:
-    """Raises a `ValueError` if values of `x` are not finite, or not what the model describes.
+    """Raises a `ValueError` if known values of `x` are not finite, or not what the model describes.
 
     Args:
       model: says whether values outside of [0, 1] have a meaning.
@@ -78,7 +78,9 @@ def check_values(model: Autoencoder, data: Batch, name: str = "x") -> None:
       name: what the error calls the values.
     """
     unit = model.model.unit
-    for path, leaf in jax.tree_util.tree_leaves_with_path(data.x):
+    leaves = jax.tree_util.tree_leaves_with_path(data.x)
+    known = jax.tree.leaves(data.observed) or [None] * len(leaves)
+    for (path, leaf), observed in zip(leaves, known, strict=True):
         where = name + jax.tree_util.keystr(path)
         if isinstance(leaf, Stream) or leaf.dtype == np.uint8:
             continue
@@ -89,9 +91,7 @@ def check_values(model: Autoencoder, data: Batch, name: str = "x") -> None:
                     "(uint8), which are divided by 255, or floats in [0, 1]"
                 )
             continue
-        if data.observed is not None:  # where values are missing, x may be anything
-            continue
-        low, high = _extremes(leaf)
+        low, high = _extremes(leaf, observed)
         if not math.isfinite(low + high):
             raise ValueError(
                 f"{where} has values that are not finite; if they are missing, say which values are "
@@ -105,8 +105,12 @@ def check_values(model: Autoencoder, data: Batch, name: str = "x") -> None:
             )
 
 
-def _extremes(array: Any) -> tuple[float, float]:
-    some = array[:: -(-array.size // CHECKED_VALUES)] if array.size > CHECKED_VALUES else array
+def _extremes(array: Any, observed: Any) -> tuple[float, float]:
+    """The smallest and the largest value, of those that are known."""
+    rows = slice(None, None, max(1, -(-array.size // CHECKED_VALUES)))
+    some = array[rows]
+    if observed is not None:  # where values are missing, x may be anything
+        some = jnp.where(jnp.asarray(observed[rows]) > 0, some, 0)
     return float(some.min()), float(some.max())
 
 

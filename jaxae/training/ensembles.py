@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from jaxae.base import Params
 from jaxae.composition import Autoencoder
 from jaxae.data.streams import Stream
-from jaxae.runtime.cache import keep_programs
+from jaxae.runtime.cache import enable_compilation_cache
 from jaxae.runtime.devices import compiler_options
 from jaxae.training import checks
 from jaxae.training.batches import (
@@ -125,11 +125,14 @@ def fit_many(
     first_model = make(jax.tree.map(lambda leaf: leaf[0], values))[0]
     if transform is None:
         checks.check_values(first_model, data)
+    else:
+        some = jax.tree.map(lambda array: jnp.asarray(array[:batch_size]), data)
+        checks.check_values(first_model, transformed(some, keys[0], transform))
     if validation is not None:
         validation = checks.check_validation(data, validation, transform, validation_transform)
         if validation_transform is None:
             checks.check_values(first_model, validation, "validation x")
-    keep_programs()
+    enable_compilation_cache()
 
     def start(one: tuple[PRNGKeyArray, Any], data: Data) -> tuple[TrainState, Array, Array]:
         key, value = one

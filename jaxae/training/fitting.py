@@ -18,7 +18,7 @@ from jaxae.base import Batch, Params
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.data.streams import Stream
 from jaxae.runtime import processes, sharding
-from jaxae.runtime.cache import keep_programs
+from jaxae.runtime.cache import enable_compilation_cache
 from jaxae.runtime.signals import stop_requests
 from jaxae.training import checks
 from jaxae.training.batches import (
@@ -192,7 +192,7 @@ def fit(
     if ema is not None:
         optimizer = with_ema(optimizer, ema)
         evaluation_params = _ema_params
-    keep_programs()
+    enable_compilation_cache()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
     first = as_batch(batch_at(data, train_key, batch_size, 0))

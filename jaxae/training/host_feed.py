@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray
@@ -98,7 +99,7 @@ class HostFeed:
             self._thread.join(0.05)
 
     def _chunk(self) -> tuple[Any, Array]:
-        return self._batches, sharding.put(np.int32(self._start), self._replicated)
+        return self._batches, sharding.put(jnp.int32(self._start), self._replicated)
 
     def _produce(self, step: int) -> None:
         """Sends the chunks of an epoch to the device, and then those of the next epoch."""

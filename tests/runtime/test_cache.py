@@ -1,4 +1,4 @@
-"""Compiled programs are kept between processes."""
+"""The compilation cache keeps programs between processes."""
 
 import importlib.util
 import os
@@ -38,32 +38,32 @@ def test_fit_keeps_its_programs(tmp_path):
     assert {path.name for path in tmp_path.rglob("jit_program*")} == kept
 
 
-def test_programs_of_which_a_part_was_written_are_forgotten(tmp_path):
-    """A process that is killed while JAX writes one leaves half of it, for good."""
+def test_incomplete_programs_are_removed(tmp_path):
+    """A process that is killed while JAX writes a program leaves a part of it, for good."""
     first, _ = train(JAXAE_CACHE=str(tmp_path))
-    # The two largest: small ones may compile too fast, the second time, to be kept.
+    # The two largest: small ones may compile too fast the second time to be written.
     damaged = sorted(tmp_path.rglob("*-cache"), key=lambda path: path.stat().st_size)[-2:]
     damaged[0].write_bytes(damaged[0].read_bytes()[:-5])
     damaged[1].write_bytes(b"")
     again = train(JAXAE_CACHE=str(tmp_path), PYTHONWARNINGS="error")
     assert again[0] == first
-    assert all(cache._is_whole(path.read_bytes()) for path in damaged)
-    assert not cache._is_whole(b"\x28\xb5\x2f\xfd") or not importlib.util.find_spec("zstandard")
+    assert all(cache._is_complete(path.read_bytes()) for path in damaged)
+    assert not cache._is_complete(b"\x28\xb5\x2f\xfd") or not importlib.util.find_spec("zstandard")
 
 
-def test_programs_that_another_process_is_writing_are_compiled_in_silence(tmp_path):
+def test_programs_that_another_process_is_writing_are_compiled_without_a_warning(tmp_path):
     first, _ = train(JAXAE_CACHE=str(tmp_path))
     kept = sorted(tmp_path.rglob("*-cache"))
     for path in kept:
         path.write_bytes(b"")
-    (looked,) = tmp_path.rglob(".looked")  # as if they had been begun after the look at the start
-    os.utime(looked, (time.time() + 3600,) * 2)
+    (checked,) = tmp_path.rglob(".checked")  # as if they were written after the check at the start
+    os.utime(checked, (time.time() + 3600,) * 2)
     again = train(JAXAE_CACHE=str(tmp_path), PYTHONWARNINGS="error")
     assert again[0] == first
     assert not any(path.read_bytes() for path in kept)
 
 
-def test_a_folder_of_the_user_s_own_stays(tmp_path):
+def test_a_folder_that_the_user_has_set_is_used(tmp_path):
     _, folder = train(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))
     assert folder == str(tmp_path / "own")
 
@@ -79,7 +79,7 @@ def test_processors_do_not_share_programs(tmp_path, monkeypatch):
         for processor in ("one", "another"):
             monkeypatch.setattr(cache, "_processor", lambda name=processor: name)
             jax.config.update("jax_compilation_cache_dir", None)
-            cache.keep_programs()
+            cache.enable_compilation_cache()
             folders.add(jax.config.jax_compilation_cache_dir)
     finally:
         jax.config.update("jax_compilation_cache_dir", before[0])

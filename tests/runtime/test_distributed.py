@@ -1,4 +1,4 @@
-"""Several processes that train one model, on one machine and with CPU collectives."""
+"""Several processes on one machine that train one model, with collectives on CPU."""
 
 import json
 import os
@@ -18,7 +18,7 @@ FLAGS = ["--dataset", "digits", "--hidden", "16", "--code", "2", "--batch-size",
 
 
 def start(count, folder, *flags):
-    """Processes of the experiment; with one, it is an ordinary one."""
+    """Starts an experiment as a number of processes; a single one is not distributed."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -76,7 +76,7 @@ def metrics(folder):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """What one process makes of it."""
+    """The run folder of a single process."""
     folder = tmp_path_factory.mktemp("alone") / "run"
     finish(start(1, folder, "--epochs", "6"))
     return folder
@@ -102,8 +102,8 @@ def test_two_processes_are_one(tmp_path, alone, flags):
 
 
 @pytest.mark.parametrize("victim", [0, 2])
-def test_one_is_killed_and_fewer_go_on(tmp_path, alone, victim):
-    """Also the first, which holds the connections: JAX ends the others itself."""
+def test_fewer_go_on_after_one_was_killed(tmp_path, alone, victim):
+    """Also the first, which holds the connections: JAX then ends the others itself."""
     folder = tmp_path / "run"
     processes = start(4, folder, "--epochs", "6", "--checkpoint-every", "5")
     deadline = time.monotonic() + 240
@@ -121,7 +121,7 @@ def test_one_is_killed_and_fewer_go_on(tmp_path, alone, victim):
     same(folder, alone)
 
 
-def test_one_is_asked_to_stop_and_one_alone_goes_on(tmp_path, alone):
+def test_one_goes_on_alone_after_one_was_asked_to_stop(tmp_path, alone):
     folder = tmp_path / "run"
     processes = start(2, folder, "--epochs", "6", "--checkpoint-every", "1")
     deadline = time.monotonic() + 240
@@ -135,8 +135,8 @@ def test_one_is_asked_to_stop_and_one_alone_goes_on(tmp_path, alone):
     same(folder, alone)
 
 
-def test_all_have_to_be_told_the_same(tmp_path):
-    """And where the first cannot go on, the others end with a line too."""
+def test_all_need_the_same_flags(tmp_path):
+    """And where the first cannot go on, the others end with one line too."""
     folder = tmp_path / "run"
     one, other = start(2, folder, "--epochs", "6", "--seed", "{index}")
     for text in finish([one, other], code=2):
@@ -163,7 +163,7 @@ def test_all_have_to_be_told_the_same(tmp_path):
         ({}, "cannot find or reach the other processes"),
     ],
 )
-def test_who_they_are_has_to_be_known(tmp_path, variables, message):
+def test_the_environment_names_the_processes(tmp_path, variables, message):
     command = [sys.executable, "-m", "experiments.vae", "--distributed", "--run-dir", str(tmp_path)]
     done = subprocess.run(
         command, env=os.environ | variables, cwd=ROOT, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""One device and eight give the same numbers: run in a process of its own that has eight."""
+"""One device and eight give the same numbers; a process of its own simulates eight devices."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def weights(tree):
     return [float(abs(leaf).sum()) for leaf in jax.tree.leaves(tree)]
 
 
-# The state divided over the devices, and whatever else is done another way on eight.
+# The state divided over the devices, and what else differs on eight.
 encoder, decoder = jaxae.networks.mlp_encoder(4, (512,)), jaxae.networks.mlp_decoder((8, 8, 1), (512,))
 model = jaxae.autoencoder(encoder, decoder)
 x = np.random.default_rng(0).integers(0, 256, (67, 8, 8, 1), np.uint8)
@@ -70,7 +70,7 @@ for name, (images_, options) in ways.items():
         leaves = jax.tree.leaves(fitted.state)
         here = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
         results["part on a device"] = here / sum(leaf.nbytes for leaf in leaves)
-# What was divided over eight, one can go on from, and three.
+# A run on eight devices can be resumed on one and on four.
 checks = {}
 for devices in (1, 4):
     more = dict(plain, epochs=3, devices=jax.devices()[:devices])
@@ -115,7 +115,7 @@ def test_one_device_is_eight(tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])
     assert "9 does not divide by the 8 devices" in results.pop("error")
-    # What eight devices have saved, one can use.
+    # A checkpoint of eight devices can be used on one.
     saved = results.pop("saved")
     case = CASES[NAMES[-1]]
     shapes = jax.eval_shape(case.make().init, jax.random.key(0), images(case.shape))
@@ -128,7 +128,7 @@ def test_one_device_is_eight(tmp_path):
         message = f"32 does not divide by the 8 devices and {parts} parts; take a multiple of"
         assert message in results.pop(f"accumulate {parts}")
     assert [results.pop(name) for name in ("checksum", "checksum 1", "checksum 4")] == [True] * 3
-    # Nearly all of the state is divided, and what is not is small.
+    # Nearly all of the state is divided; only small arrays are not.
     assert 0.125 < results.pop("part on a device") < 0.2
     ways = ["sharded", "accumulated", "accumulated and sharded", "host", "stream"]
     ways += ["from eight to 1", "from eight to 4"]
@@ -137,12 +137,12 @@ def test_one_device_is_eight(tmp_path):
         assert eight == pytest.approx(one, rel=2e-5), name
 
 
-def test_whoever_says_that_another_process_has_ended_is_understood(monkeypatch):
-    """Orbax wraps what it is told in errors of its own; what else goes wrong is something else."""
+def test_errors_that_mean_that_another_process_has_ended(monkeypatch):
+    """Orbax wraps them in errors of its own; other errors mean something else."""
     reset = OSError("transport/tcp/pair.cc: Read error [127.0.0.1]:42698: Connection reset by peer")
     wrapped = ValueError("the item could not be saved")
     wrapped.__cause__ = reset
-    assert not processes.is_gone(wrapped)  # of one process
+    assert not processes.is_gone(wrapped)  # there is only one process
     monkeypatch.setattr(jax, "process_count", lambda: 4)
     for error in (reset, wrapped, processes.GoneError(), jax.errors.JaxRuntimeError("UNKNOWN")):
         assert processes.is_gone(error)

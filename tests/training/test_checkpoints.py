@@ -1,8 +1,9 @@
-"""Checkpoints: what is written is what is read, or it is said that it is not."""
+"""Checkpoints: what is read is what was written, or there is an error that says it is not."""
 
 import contextlib
 import gc
 import json
+import math
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ import jaxae
 from benchmarks.faults import DAMAGES, damage
 from jaxae.runtime.files import BusyError, atomic_write, exclusive
 from jaxae.training import checkpoints as checkpoint
+from jaxae.training import damage as damages
 from jaxae.training import packing
 from jaxae.training import step as training
 from tests.cases import SHAPE, images, vae
@@ -65,7 +67,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, kind
         damage(folder, kind, random.Random(seed))
         saved = checkpoints.restore(tree(0), tree(0))
         step = saved.meta["step"]
-        # Not everything that is in a file matters; what is read is what was written.
+        # Some bytes of a file do not matter; what is read is what was written.
         assert equal(saved.state, tree(step))
         assert equal(saved.best, tree(-step))
         said = capsys.readouterr().err.splitlines()
@@ -74,7 +76,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, kind
             fallen += 1
             assert "damaged and set aside: checkpoint 2 (" in said[0]
             assert said[0].endswith("going on from step 1")
-            # It is set aside, so that the step can be saved again.
+            # It was renamed, so that the step can be saved again.
             checkpoints.save(2, tree(2), tree(-2), {"step": 2})
             assert equal(checkpoints.restore(tree(0), tree(0)).state, tree(2))
     assert fallen >= 2
@@ -85,7 +87,7 @@ def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
     checkpoints = two(tmp_path)
     folder = tmp_path / "checkpoints" / "2" / "arrays"
     words = np.fromfile(folder / "words", np.uint32)
-    for place in (1, len(words) // 2, len(words) - 1):  # the first is of no array
+    for place in (1, len(words) // 2, len(words) - 1):  # the first belongs to no array
         changed = words.copy()
         changed[place] ^= 1
         changed.tofile(folder / "words")
@@ -93,15 +95,15 @@ def test_a_changed_bit_of_an_array_is_noticed(tmp_path):
         (tmp_path / "checkpoints" / "damaged-2").rename(tmp_path / "checkpoints" / "2")
     words.tofile(folder / "words")
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 2
-    # Nor is it taken if what is known of it is changed.
-    about = json.loads((folder / "about.json").read_text())
-    about["meta"] = about["meta"].replace("2", "3")
-    (folder / "about.json").write_text(json.dumps(about))
+    # Nor is a checkpoint used whose metadata were changed.
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["meta"] = metadata["meta"].replace("2", "3")
+    (folder / "metadata.json").write_text(json.dumps(metadata))
     assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
 
 
 @LEFT
-def test_none_is_sound(tmp_path):
+def test_no_checkpoint_is_intact(tmp_path):
     checkpoints = two(tmp_path)
     for path in (tmp_path / "checkpoints").rglob("*"):
         if path.is_file():
@@ -117,25 +119,28 @@ def test_another_version(tmp_path, monkeypatch):
     checkpoints = two(tmp_path)
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
     with pytest.raises(
-        ValueError, match=r"another version of jaxae \(format 4, and this one reads 5"
+        ValueError, match=r"another version of jaxae \(format 5, and this one reads 6"
     ):
         checkpoints.restore(tree(0), tree(0))
-    (tmp_path / "checkpoints" / "2" / "about").mkdir()  # which those before had
+    newest = tmp_path / "checkpoints" / "2"
+    (newest / "arrays" / "metadata.json").rename(newest / "arrays" / "about.json")
+    with pytest.raises(ValueError, match=r"another version of jaxae \(format 4"):
+        checkpoints.restore(tree(0), tree(0))
+    (newest / "about").mkdir()
     with pytest.raises(ValueError, match=r"another version of jaxae \(format 2 or 3"):
         checkpoints.restore(tree(0), tree(0))
 
 
-@pytest.mark.parametrize("name", ["format", "arrays", "apart", "words", "checksums", "meta"])
+@pytest.mark.parametrize("name", ["format", "arrays", "sharded", "words", "checksums", "meta"])
 @pytest.mark.parametrize("value", [None, 3, "{", ["?"]], ids=str)
-def test_a_description_that_someone_has_made_up(tmp_path, name, value):
-    """With a checksum that is right."""
+def test_made_up_metadata_with_a_correct_checksum(tmp_path, name, value):
     checkpoints = two(tmp_path)
-    path = tmp_path / "checkpoints" / "2" / "arrays" / "about.json"
-    about = json.loads(path.read_text())
-    del about["checksum"], about[name]
+    path = tmp_path / "checkpoints" / "2" / "arrays" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    del metadata["checksum"], metadata[name]
     if value is not None:
-        about[name] = value
-    path.write_text(json.dumps(about | {"checksum": checkpoint._checksum(about)}))
+        metadata[name] = value
+    path.write_text(json.dumps(metadata | {"checksum": damages.checksum(metadata)}))
     if name == "format" and value is not None:
         with pytest.raises(ValueError, match="another version of jaxae"):
             checkpoints.restore(tree(0), tree(0))
@@ -143,7 +148,7 @@ def test_a_description_that_someone_has_made_up(tmp_path, name, value):
         assert checkpoints.restore(tree(0), tree(0)).meta["step"] == 1
 
 
-def test_what_is_saved_is_what_was_known_then(tmp_path, monkeypatch):
+def test_a_save_is_of_the_moment_when_it_was_asked_for(tmp_path, monkeypatch):
     """A history that grows, and arrays that are donated, while they are written."""
     checkpoints = jaxae.Checkpoints(tmp_path)
     write = checkpoints._handler.WordsHandler.save
@@ -188,7 +193,7 @@ def test_every_bit_is_in_the_checksum(dtype):
             other.reshape(-1)[place] ^= np.array(1 << bit).astype(other.dtype)
             changed = jnp.asarray(other.view(np.asarray(x).dtype))
             assert packing.checksums([changed]).tolist() != base
-    # Not even where two changes would cancel each other in a sum.
+    # Nor do two changes cancel each other.
     signs = x.at[0, 0].set(-1).at[1, 1].set(-1) if dtype != "bool" else ~x
     assert packing.checksums([signs]).tolist() != base
     swapped = x.at[0].set(x[1]).at[1].set(x[0])
@@ -196,7 +201,7 @@ def test_every_bit_is_in_the_checksum(dtype):
     assert packing.checksums([swapped]).tolist() != base
 
 
-def test_one_process_at_a_time(tmp_path):
+def test_one_process_at_a_time_writes(tmp_path):
     checkpoints = two(tmp_path)
     with checkpoints.writer() as save:
         with pytest.raises(BusyError, match="another process is at work in"):
@@ -219,7 +224,7 @@ def test_nothing_is_set_aside_while_another_process_writes(tmp_path, capsys):
     assert not (tmp_path / "checkpoints" / "2").exists()
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path):
+def test_a_file_is_written_completely_or_not_at_all(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
     with contextlib.suppress(KeyboardInterrupt), atomic_write(path) as partial:
@@ -227,7 +232,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    # It is another file, that takes the place of the first: whoever has that one open reads on in it.
+    # A new file takes the place of the old one, which readers that have it open go on reading.
     with open(path) as reader:
         with atomic_write(path) as partial:
             partial.write_text("afterwards")
@@ -243,7 +248,7 @@ options = dict(optimizer=optax.adam(1e-2), key=jax.random.key(0), batch_size=4, 
 fit = lambda epochs: jaxae.fit(
     vae(), images(SHAPE, n=12), epochs=epochs, checkpoints=checkpoints, checkpoint_every=3, **options)
 fit(2)
-# No file may grow beyond this: what the system says is what it says of a disk that is full.
+# No file may grow beyond this; the error of the system is like that of a full disk.
 resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 try:
     fit(4)
@@ -265,7 +270,7 @@ def test_a_full_disk(tmp_path):
     assert done.returncode == 0, done.stderr
     said, then = done.stdout.splitlines()
     assert "the state after step" in said
-    assert said.endswith("what was saved before is intact")
+    assert said.endswith("earlier checkpoints are intact")
     assert then == "then: 12"
 
 
@@ -292,3 +297,26 @@ def test_a_checkpoint_can_be_restored_without_the_model_that_wrote_it(tmp_path):
     checkpoints.save(0, state, state.params, {})
     shapes = jax.eval_shape(model.init, KEY, images(SHAPE))
     assert equal(checkpoints.best(shapes), state.params)
+
+
+@pytest.mark.parametrize("score", [math.inf, -math.inf, 1.5])
+def test_infinite_scores_are_kept(tmp_path, score):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    assert checkpoints.restore({}, {}) is None
+    meta = {"best_score": score, "best_epoch": 1, "history": [{"epoch": 1}]}
+    checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, meta)
+    assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}).meta == meta
+    json.dumps(json.loads(damages.to_json(meta)), allow_nan=False)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    checkpoints = jaxae.Checkpoints(tmp_path)
+    checkpoints.save(1, {"w": jnp.ones(2)}, {"w": jnp.ones(2)}, {})
+    message = r"of another model or optimizer: \['state'\]\['w'\] was float32\[2\] and is not there"
+    with pytest.raises(ValueError, match=message):
+        checkpoints.restore({"v": jnp.ones(2)}, {"w": jnp.ones(2)})
+    with pytest.raises(
+        ValueError, match=r"\['state'\]\['w'\] was float32\[2\] and is float32\[3\]"
+    ):
+        checkpoints.restore({"w": jnp.ones(3)}, {"w": jnp.ones(2)})
+    assert checkpoints.restore({"w": jnp.ones(2)}, {"w": jnp.ones(2)}) is not None

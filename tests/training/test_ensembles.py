@@ -18,7 +18,7 @@ def network(**options):
         jaxae.networks.mlp_encoder(4, (8,)),
         jaxae.networks.mlp_decoder((4, 4, 1), (8,)),
     )
-    return jaxae.vae(encoder, decoder, code=2, **options)
+    return jaxae.vae(encoder, decoder, latent_dim=2, **options)
 
 
 def binarize(key, x):
@@ -62,7 +62,7 @@ def test_each_is_what_fit_trains(at_once, monkeypatch):
         assert fits.best_epoch[i] == alone.best_epoch
 
 
-def test_without_validation_the_last_is_kept():
+def test_without_validation_the_last_parameters_are_kept():
     make = lambda _: (network(), optax.adam(1e-2))
     fits = jaxae.fit_many(make, IMAGES, keys=KEYS, epochs=2, batch_size=5, progress=False)
     assert fits.best_epoch.tolist() == [2, 2, 2]
@@ -111,14 +111,15 @@ def test_one_may_fail_but_not_all():
     [
         ({"values": jnp.ones(2)}, "3 keys, so each of the values must have 3 rows"),
         ({"values": jnp.ones(())}, "3 keys"),
-        ({"keys": KEYS[0]}, "one for each model"),
+        ({"keys": KEYS[0]}, "one key for each model"),
+        ({"evaluation_batch_size": 0}, "evaluation_batch_size must be positive"),
         ({"epochs": 0}, "epochs must be positive"),
         ({"batch_size": 21}, "larger than the 20 training examples"),
         ({"validation": IMAGES[:0]}, "the validation set is empty"),
         ({"validation": IMAGES, "monitor": "nothing"}, "cannot monitor 'nothing'"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, message):
+def test_bad_options(options, message):
     options = {"keys": KEYS, "epochs": 1, "batch_size": 5, "progress": False, **options}
     with pytest.raises(ValueError, match=message):
         jaxae.fit_many(lambda _: (network(), optax.adam(1e-3)), IMAGES, **options)

@@ -1,6 +1,7 @@
-"""A run that was killed goes on to the result of one that was not, bit for bit, whatever it trains."""
+"""A run that was killed and resumed gives the result of one that was not, bit for bit, for every model."""
 
 import json
+from contextlib import contextmanager
 
 import chex
 import jax
@@ -10,7 +11,8 @@ import pytest
 
 import jaxae
 from jaxae.runs.folder import Run
-from tests.cases import CASES, SHAPE, autoencoder, images
+from tests.cases import CASES, SHAPE, images
+from tests.training.helpers import gaussian, without_clocks
 
 KEY = jax.random.key(3)
 FAMILIES = [
@@ -35,12 +37,25 @@ STEPS, EPOCHS = 3, 4
 
 
 class KilledError(Exception):
-    """As if the process had ended there: nothing is saved any more."""
+    """Raised where a process would have been killed."""
 
 
-def killed_in(epoch):
-    def on_epoch(record):
+class Killable(jaxae.Checkpoints):
+    """Checkpoints that save nothing any more once the process is said to be killed."""
+
+    killed = False
+
+    @contextmanager
+    def writer(self):
+        with super().writer() as save:
+            yield lambda *args: None if self.killed else save(*args)
+
+
+def killed_in(epoch, checkpoints, log=lambda record: None):
+    def on_epoch(record, state):
+        log(record)
         if record["epoch"] == epoch:
+            checkpoints.killed = True
             raise KilledError
 
     return on_epoch
@@ -68,11 +83,6 @@ def fit(case, on_epoch=None, **options):
     )
 
 
-def without_clocks(history):
-    clocks = ("seconds", "images_per_second")
-    return [{k: v for k, v in record.items() if k not in clocks} for record in history]
-
-
 def same(one, other):
     chex.assert_trees_all_equal(one.state, other.state)
     chex.assert_trees_all_equal(one.params, other.params)
@@ -88,18 +98,23 @@ def logged(run):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on(name, tmp_path):
     case = CASES[name]
-    average = 0.9 if case.stochastic else None
-    whole = fit(case, average=average)
+    ema = 0.9 if case.stochastic else None
+    whole = fit(case, ema=ema)
     run = Run(tmp_path, {})
     # Saved after steps 2, 4, 6, 8: killed after three epochs, it goes on from the middle of the third.
-    options = {"checkpoints": run.checkpoints, "checkpoint_every": 2, "average": average}
-    killed = killed_in(3)
+    checkpoints = Killable(run.checkpoints.directory)
+    options = {"checkpoint_every": 2, "ema": ema}
     with pytest.raises(KilledError):
-        fit(case, lambda record: (run.log(record), killed(record)), **options)
+        fit(case, killed_in(3, checkpoints, run.log), checkpoints=checkpoints, **options)
     assert [record["epoch"] for record in logged(run)] == [1, 2, 3]
     again = Run(tmp_path, {})
     seen = []
-    resumed = fit(case, lambda record: (again.log(record), seen.append(record)), **options)
+
+    def on_epoch(record, state):
+        again.log(record)
+        seen.append(record)
+
+    resumed = fit(case, on_epoch, checkpoints=again.checkpoints, **options)
     same(whole, resumed)
     assert [record["epoch"] for record in seen] == [1, 2, 3, 4]
     assert logged(again) == without_clocks(whole.history)
@@ -116,7 +131,7 @@ def test_when_it_is_saved_changes_nothing(every, tmp_path):
 
 
 def test_patience_and_the_best_epoch_survive(tmp_path):
-    """The last epochs are worse; where it was killed, it has waited already."""
+    """The last epochs are worse, and the run is killed after one of them."""
     schedule = optax.piecewise_constant_schedule(1e-2, {9: 300.0})
     options = {
         "optimizer": optax.adam(schedule),
@@ -128,20 +143,21 @@ def test_patience_and_the_best_epoch_survive(tmp_path):
         "progress": False,
         "devices": jax.devices()[:1],
     }
-    model, x = autoencoder(jaxae.likelihoods.gaussian()), images(SHAPE, n=13)
+    model, x = gaussian(), images(SHAPE, n=13)
     whole = jaxae.fit(model, x, **options)
     assert whole.best_epoch + 3 == len(whole.history) < 20
-    checkpoints = jaxae.Checkpoints(tmp_path)
+    checkpoints = Killable(tmp_path)
     options |= {"checkpoints": checkpoints, "checkpoint_every": 1}
     with pytest.raises(KilledError):
-        jaxae.fit(model, x, on_epoch=killed_in(whole.best_epoch + 1), **options)
+        jaxae.fit(model, x, on_epoch=killed_in(whole.best_epoch + 1, checkpoints), **options)
+    options["checkpoints"] = jaxae.Checkpoints(tmp_path)
     same(whole, jaxae.fit(model, x, **options))
     # Once it has finished there is nothing left to do.
     assert jaxae.fit(model, x, **options).compile_seconds == 0
 
 
 @pytest.mark.parametrize("placement", ["host", "stream"])
-def test_images_that_are_not_on_the_device(placement, tmp_path):
+def test_images_on_the_host_or_in_a_stream(placement, tmp_path):
     case = CASES["vae"]
     x = np.random.default_rng(0).integers(0, 256, (13, *case.shape), np.uint8)
     options = {
@@ -157,18 +173,20 @@ def test_images_that_are_not_on_the_device(placement, tmp_path):
     if placement == "host":
         options["placement"] = "host"
     same(whole, jaxae.fit(case.make(), elsewhere, **options))
-    options |= {"checkpoints": jaxae.Checkpoints(tmp_path), "checkpoint_every": 2}
+    checkpoints = Killable(tmp_path)
+    options |= {"checkpoints": checkpoints, "checkpoint_every": 2}
     with pytest.raises(KilledError):
-        jaxae.fit(case.make(), elsewhere, on_epoch=killed_in(2), **options)
-    # It can go on from another place than it began.
+        jaxae.fit(case.make(), elsewhere, on_epoch=killed_in(2, checkpoints), **options)
+    # It can go on with the images in another place.
+    options["checkpoints"] = jaxae.Checkpoints(tmp_path)
     same(whole, jaxae.fit(case.make(), elsewhere, **options))
 
 
 def test_an_epoch_of_another_length_is_refused(tmp_path):
     case = CASES["vae"]
-    checkpoints = jaxae.Checkpoints(tmp_path)
+    checkpoints = Killable(tmp_path)
     with pytest.raises(KilledError):
-        fit(case, killed_in(2), checkpoints=checkpoints, checkpoint_every=1)
+        fit(case, killed_in(2, checkpoints), checkpoints=checkpoints, checkpoint_every=1)
     options = {"optimizer": optax.adam(optax.cosine_decay_schedule(1e-2, 12)), "progress": False}
     with pytest.raises(ValueError, match="an epoch had 3 steps when this was saved and has 4"):
         jaxae.fit(
