@@ -50,7 +50,10 @@ def main(folder: Path, lists: list[Path]) -> int:
         pip("install", "--quiet", "--prefer-binary", str(ROOT))
         found = installed()
         added = sorted(found.keys() - pins.keys() - {"pip", "setuptools"})
-        print(f"{path.name}: {len(pins)} packages; installing jaxae added {', '.join(added)}", flush=True)
+        print(
+            f"{path.name}: {len(pins)} packages; installing jaxae added {', '.join(added)}",
+            flush=True,
+        )
         for name, version in pins.items():
             if found[name] != version:
                 print(f"{path.name}: jaxae replaced {name} {version} by {found[name]}", flush=True)
