@@ -1,25 +1,27 @@
-"""Colorization: red, green and blue from grey.
+"""Colorization: predicts the colours of grey images.
 
     python -m experiments.colorization --dataset cifar10
     python -m experiments.colorization --dataset cifar10 --classes 96
     python -m experiments.colorization --apply RUN picture.png --out colored
 
-Grey is 0.299 R + 0.587 G + 0.114 B, and the answer keeps it (but for values that are clipped to [0, 1]):
-only the colour is predicted. Beside the model stand the grey image itself and the best affine map of its
-levels. A squared error is least at the mean of the colours that a thing may have, which is paler than any
-of them; --classes predicts probabilities of so many colours (the K-means centres of those of training
-images) instead, and paints vividly, at the price of the squared error. colorfulness is the measure of
-Hasler and Süsstrunk; chroma_error the mean squared error in the a and b of CIE Lab.
+The grey level is 0.299 R + 0.587 G + 0.114 B. The result keeps it, except where values are clipped to
+[0, 1]; only the colour is predicted. The baselines are the grey image itself and the best affine function
+of its levels.
 
---apply: the colours of a picture are found at the size of the training images and put under the picture's
-own grey levels, in its own size. Colours that it has are not looked at.
+The squared error is minimal at the mean of all colours that an object may have, which is paler than each of
+them. With --classes the model predicts probabilities of this number of colours instead (the K-means centres
+of the colours of training images): its images are more vivid and have a larger squared error. colorfulness
+is the measure of Hasler and Süsstrunk; chroma_error is the mean squared error of a and b in CIE Lab.
+
+--apply predicts the colours of a picture at the size of the training images, and combines them with the
+grey levels of the picture at its own size. Colours of the picture are ignored.
 
 Measured (the first command; CIFAR-10 test, 240,000 training images shown, one core of two shared with
 another training, jax 0.10.2): mse 0.00475 and 23.24 dB in 30 minutes (without averaging over the mirrored
 image 0.00479); grey 0.00662, affine 0.00620. chroma_error 142 (grey 197), colorfulness 15.7.
---classes 96 after one epoch, a fifth of that: mse 0.00519, colorfulness 18.2.
+--classes 96 after one epoch, a fifth of the training: mse 0.00519, colorfulness 18.2.
 
-Lectures: colorization on CIFAR-10: truth, grey input, predicted.
+Lectures: colorization on CIFAR-10, with figures of the truth, the grey input and the prediction.
 """
 
 import dataclasses
@@ -32,15 +34,15 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments.shared import flags as base
+from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures, running
 from jaxae.data import colors
-from jaxae.networks import unet
+from jaxae.runs import pictures
+from jaxae.runs.command import command
 
 FITTED, PIXELS = 1000, 200_000
-"""How many training images the affine map is fitted to, and how many pixels of training images the
-classes of colours are found from."""
+"""Training images that the affine map is fitted to, and pixels of training images that the classes of
+colours are computed from."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,22 +52,24 @@ class Config(common.Config):
     dataset: str = "cifar10"
     """Any data set of images in colour."""
     classes: int | None = None
-    """Predict probabilities of so many colours in place of the colour: vivid, not the least error."""
+    """Predict probabilities of this number of colours instead of one colour. The images are more vivid,
+    and their squared error is larger."""
     temperature: float = 0.4
-    """Of the mean over --classes: 1 is the mean colour, near 0 the most probable one."""
+    """Temperature of the mean over --classes: 1 gives the mean colour, values near 0 the most probable
+    one."""
 
 
 def task(config: Config, centres: np.ndarray | None) -> common.Task:
-    """Grey in, colour out; `centres` are the colours of the classes, if there are any."""
+    """From grey to colour; `centres` are the colours of the classes, if there are any."""
     plain = common.Task(
         name="colorization",
-        answer="colorized",
-        words="colour from 0.299 R + 0.587 G + 0.114 B",
+        result="colorized",
+        description="colour from 0.299 R + 0.587 G + 0.114 B",
         corrupt=jaxae.corruptions.grayscale(),
-        seen=lambda shape: shape,
-        combine=unet.colorize,
-        look=lambda x: x,
-        rivals=rivals,
+        input_shape=lambda shape: shape,
+        combine=jaxae.networks.colorize,
+        displayed=lambda x: x,
+        baselines=baselines,
         scores=scores,
         images=240_000,
     )
@@ -81,59 +85,61 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
 
 
 def scores(truth: jax.Array, image: jax.Array, seen: jax.Array) -> dict[str, jax.Array]:
-    """Of colour alone."""
+    """Scores of colour alone."""
     return {
         "chroma_error": colors.chroma_error(truth, image),
         "colorfulness": colors.colorfulness(image),
     }
 
 
-def rivals(targets: np.ndarray) -> dict[str, common.Painter]:
-    """The grey image, and the best affine function of its levels for each colour."""
-    some = jaxae.as_float(targets[base.spread(len(targets), FITTED)])
-    grey = np.asarray(colors.luma(some), np.float64).ravel()
-    fitted = np.polyfit(grey, np.asarray(some, np.float64).reshape(-1, 3), 1)
+def baselines(targets: np.ndarray) -> dict[str, common.Painter]:
+    """The grey image, and the best affine function of its levels for each channel."""
+    images = jaxae.as_float(targets[datasets.spread(len(targets), FITTED)])
+    grey = np.asarray(colors.luma(images), np.float64).ravel()
+    fitted = np.polyfit(grey, np.asarray(images, np.float64).reshape(-1, 3), 1)
     slope, offset = (jnp.asarray(part, jnp.float32) for part in fitted)
     return {"grey": lambda x: x, "affine": lambda x: x * slope + offset}
 
 
 def find_centres(config: Config, images: np.ndarray) -> np.ndarray | None:
-    """The colours of the classes, if there are any: K-means of those of training pixels."""
+    """The colours of the classes, if there are any: K-means centres of colours of training pixels."""
     if config.classes is None:
         return None
-    some = jaxae.as_float(images[base.spread(len(images), 2000)])
-    pixels = np.asarray(colors.chroma(some)).reshape(-1, 2)
-    pixels = pixels[base.spread(len(pixels), PIXELS)]
-    different = len(np.unique(pixels.round(4), axis=0))
-    if different < config.classes:
-        raise ValueError(f"--classes {config.classes}: {config.dataset} has {different} colours")
+    chosen = jaxae.as_float(images[datasets.spread(len(images), 2000)])
+    pixels = np.asarray(colors.chroma(chosen)).reshape(-1, 2)
+    pixels = pixels[datasets.spread(len(pixels), PIXELS)]
+    distinct = len(np.unique(pixels.round(4), axis=0))
+    if distinct < config.classes:
+        raise ValueError(
+            f"--classes {config.classes}: {config.dataset} has only {distinct} colours"
+        )
     found = MiniBatchKMeans(config.classes, n_init=3, batch_size=4096, random_state=0).fit(pixels)
     return np.asarray(found.cluster_centers_, np.float32)
 
 
 def check(config: Config) -> None:
-    """Raises for flags that do not go together."""
+    """Raises for flags that exclude each other."""
     if config.classes is None:
         if config.temperature != Config.temperature:
-            raise ValueError("--temperature goes with --classes")
+            raise ValueError("--temperature needs --classes")
         return
     if config.classes < 2:
         raise ValueError(f"--classes must be at least 2, got {config.classes}")
     if not config.residual:
-        raise ValueError("--classes takes the grey levels of the input; leave out --no-residual")
+        raise ValueError("--classes keeps the grey levels of the input; leave out --no-residual")
     if config.likelihood is not None or config.scale is not None:
         raise ValueError("--classes is a likelihood of its own; leave out --likelihood and --scale")
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a colorizer, measures it beside its rivals, and writes the run folder; or applies one."""
+    """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
     started = time.perf_counter()
-    if pictures.applied(config, use):
+    if applying.applied(config, use):
         return {}
     check(config)
-    data = base.load(config, default=16)
+    data = datasets.load(config, default=16)
     if data.test.shape[-1] != 3:
-        raise ValueError(f"the images of {config.dataset} have no colours to find")
+        raise ValueError(f"the images of {config.dataset} are grey, and colorization needs colours")
     centres = find_centres(config, data.train)
     record = {"centres": None if centres is None else centres.tolist()}
     return common.train(config, task(config, centres), data, started=started, record=record)
@@ -141,12 +147,12 @@ def main(config: Config) -> dict[str, Any]:
 
 def use(config: Config, folder: str) -> None:
     """Colours pictures."""
-    known, record, run = pictures.trained(folder, "colorization", Config)
+    known, record, run = applying.trained(folder, "colorization", Config)
     centres = record.get("centres")
     what = task(known, None if centres is None else np.asarray(centres, np.float32))
     shape = tuple(record["shape"])
-    params = pictures.parameters(run, common.build(known, what, shape), shape)
-    painters = pictures.painters(known, what, params, shape)
+    params = applying.parameters(run, common.build(known, what, shape), shape)
+    painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         x = jaxae.as_float(picture)[None]
@@ -157,8 +163,8 @@ def use(config: Config, folder: str) -> None:
         large = jnp.asarray(pictures.resized(found, (x.shape[1], x.shape[2])))
         return np.asarray(colors.from_chroma(grey, large)[0])
 
-    pictures.apply(config, paint, what.answer)
+    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -1,17 +1,18 @@
-"""Denoising: the clean image from a corrupted one, beside what needs no training.
+"""Denoising: an autoencoder that restores corrupted images, compared with methods without training.
 
     python -m experiments.denoising
     python -m experiments.denoising --dataset mnist --noise 0.5
     python -m experiments.denoising --dataset celeb_a --image-size 32 --corrupt erase:0.4
 
-The noise of the test images is the same for every run and every method. The psnr is that of the mean
-squared error over all test images, which are clipped to [0, 1] first; the ssim is a mean over them.
+The noise of the test images is the same for every run and every method. Images are clipped to [0, 1]
+before they are scored. The psnr is computed from the mean squared error of all test images; the ssim is
+the mean over them.
 
 Measured (MNIST, N(0, 0.5^2) clipped, 2 cores, jax 0.10.2): 21.20 dB and ssim 0.902 in 794 s, 655
 images/s; corrupted 9.37 dB, median filter 14.13, best linear 17.56 (17.16 before its clipping).
 
 Lectures: L(x, g(f(x~))) with Gaussian noise, masking, salt and pepper, a missing block (the torn
-photo), loss of colour and of detail; original, corrupted, denoised.
+photo), loss of colour and of detail; figures of original, corrupted and denoised images.
 """
 
 import dataclasses
@@ -28,133 +29,135 @@ import numpy as np
 import scipy.ndimage
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import figures
+from jaxae.runs import figures, pieces
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 Denoiser = Callable[[jax.Array], jax.Array]
 """From corrupted images to clean ones."""
 
 IMAGES = 490_000
-LINEAR_IMAGES = 50_000
-LINEAR_SEED = 577_215_664
-SSIM_WINDOW = 11
+"""Training images shown by default."""
+LINEAR_IMAGES, LINEAR_SEED = 50_000, 577_215_664
+"""Corrupted images that the best linear denoiser is fitted to, and the seed of their noise."""
 LINEAR_VALUES = 4096
-"""Up to this many values an image, the best linear denoiser is computed; beyond, its matrix is too
-large."""
+"""The best linear denoiser is left out for images with more values: its matrix would be too large."""
+SSIM_WINDOW = 11
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the denoising autoencoder."""
 
     noise: float | None = None
-    """Standard deviation of Gaussian noise, after which the image is clipped to [0, 1]; 0.5 unless
-    there is --corrupt."""
+    """Standard deviation of the Gaussian noise; the noisy image is clipped to [0, 1]. The default is 0.5
+    unless --corrupt is given."""
     corrupt: tuple[str, ...] = ()
-    """Other corruptions, one after the other, in place of --noise: gaussian:S, masking:P,
-    salt_and_pepper:P, erase:PART, downsample:FACTOR, grayscale."""
-    network: base.NetworkName = "unet"
-    """A U-Net, or a network with a bottleneck: fully connected, strided convolutions, or residual
-    blocks."""
+    """Corruptions to apply in this order instead of --noise: gaussian:S, masking:P, salt_and_pepper:P,
+    erase:PART, downsample:FACTOR, grayscale."""
+    network: flags.NetworkName = "unet"
+    """Architecture: unet, or one with a bottleneck: mlp (fully connected), conv (strided convolutions)
+    or resnet (residual blocks)."""
     code: int = 64
-    """Size of the code, where there is a bottleneck."""
+    """Number of latent dimensions, for architectures with a bottleneck."""
 
     epochs: int | None = None
-    """Passes over the training set; by default as many as show 490,000 images, and at most 40."""
+    """Passes over the training set. By default as many as are needed to show 490,000 images, but at most
+    40."""
     batch_size: int | None = None
-    """Examples in a step, over all devices; by default 64, or fewer if there are fewer."""
+    """Examples in a training step, over all devices. The default is 64, or the size of the training set
+    if that is smaller."""
     learning_rate: float = 2e-3
-    """Of Adam, at the start."""
+    """Initial learning rate of Adam."""
     warmup_steps: int = 200
-    """Steps at the start in which the learning rate rises from zero: without them all pixels of dark
-    images may turn black for good."""
+    """Initial steps in which the learning rate rises from zero. Without them all pixels of dark images
+    may turn black and stay so."""
 
 
 def corruption(config: Config) -> Corruption:
-    """The corruption that the flags name."""
+    """The corruption that the flags select."""
     if config.corrupt:
         if config.noise is not None:
-            raise ValueError("--corrupt is in place of --noise; give one of them")
-        return base.corruption(config.corrupt)
+            raise ValueError("--corrupt replaces --noise; give only one of them")
+        return pieces.corruption(config.corrupt)
     return jaxae.corruptions.gaussian(0.5 if config.noise is None else config.noise, clip=True)
 
 
-def build(config: Config, data: base.Data) -> tuple[jaxae.Autoencoder, str]:
-    """The model before it is made a denoising one, and the name of its likelihood."""
+def build(config: Config, data: datasets.Data) -> tuple[jaxae.Autoencoder, str]:
+    """The autoencoder without its corruption, and the name of its likelihood."""
     shape = data.train.shape[1:]
-    likelihood = base.likelihood(config, "gaussian")
+    likelihood = from_flags.likelihood(config, "gaussian")
     name = config.likelihood or "gaussian"
-    base.check_levels(name, likelihood, data.train)
+    from_flags.check_levels(name, likelihood, data.train)
     if config.network == "unet":
         if config.code != Config.code:
-            raise ValueError("--code goes with a network that has a bottleneck, not with unet")
+            raise ValueError("--code is for networks with a bottleneck; --network unet has none")
         channels = (48, 96, 192) if config.hidden is None else config.hidden
-        options = base.network_options(config)
+        options = from_flags.network_options(config)
         encoder = jaxae.networks.unet_encoder(channels, **options)
         decoder = jaxae.networks.unet_decoder(
             shape, channels[::-1], outputs=likelihood.outputs, **options
         )
     else:
-        encoder, decoder = base.networks(config, shape, likelihood.outputs, config.code)
+        encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, config.code)
     if name == "gaussian" and config.scale != "learned":
         decoder = jaxae.networks.activate(decoder, jax.nn.sigmoid)
     return jaxae.autoencoder(encoder, decoder, likelihood), name
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a denoising autoencoder, measures it beside its rivals, and writes the run folder."""
+    """Trains a denoising autoencoder, compares it with the baselines, and writes the run folder."""
     started = time.perf_counter()
-    data = base.load(config, default=64)
-    config = base.with_epochs(config, data, IMAGES, most=40)
+    data = datasets.load(config, default=64)
+    config = optimizers.with_epochs(config, data, IMAGES, most=40)
     corrupt = corruption(config)
-    # What cannot be done to these images is refused before there is a folder.
+    # A corruption that does not fit these images is an error before the run folder exists.
     jax.eval_shape(corrupt, jax.random.key(0), jaxae.as_float(data.test[:1]))
     plain, name = build(config, data)
     model = jaxae.denoising(plain, corrupt)
 
     def work(run: Run) -> dict[str, Any]:
         fitted = running.fit(config, run, model, data)
-        # Parameters that a program holds as constants would take long to compile.
+        # Parameters are arguments: a program that holds them as constants takes long to compile.
         denoise = partial(jax.jit(partial(jaxae.reconstruct, model)), fitted.params)
-        rivals = baselines(data, corrupt) | {"denoised": denoise}
+        methods = baselines(data, corrupt) | {"denoised": denoise}
         results: dict[str, Any] = {}
-        for rival, function in rivals.items():
-            results |= {f"{rival}/{k}": v for k, v in measure(data, corrupt, function).items()}
+        for method, function in methods.items():
+            results |= {f"{method}/{k}": v for k, v in measure(data, corrupt, function).items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
             "the mean mse, after clipping to [0, 1]"
         )
-        draw(config, run, data, corrupt, rivals)
+        draw(config, run, data, corrupt, methods)
         return results
 
     return running.conduct("denoising", config, data, work, started=started)
 
 
-def baselines(data: base.Data, corrupt: Corruption) -> dict[str, Denoiser]:
-    """What a denoiser has to beat: nothing at all, a median filter, the best affine map."""
+def baselines(data: datasets.Data, corrupt: Corruption) -> dict[str, Denoiser]:
+    """The corrupted image itself, a median filter, and the best affine map."""
 
     def median(x: jax.Array) -> jax.Array:
         return jnp.asarray(scipy.ndimage.median_filter(np.asarray(x), size=(1, 3, 3, 1)))
 
     found: dict[str, Denoiser] = {"corrupted": lambda x: x, "median_filter": median}
     if math.prod(data.train.shape[1:]) <= LINEAR_VALUES:
-        # The model sees fresh noise in every epoch: small data sets are corrupted several times.
+        # The model sees new noise in every epoch, so small data sets are corrupted several times here.
         draws = max(1, round(LINEAR_IMAGES / len(data.train)))
         fit = jax.jit(lambda key, x: jaxae.analysis.linear_denoiser(key, x, corrupt, draws=draws))
-        some = data.train
+        images = data.train
         if data.placement == "stream":
-            some = data.train[base.spread(len(data.train), LINEAR_IMAGES)]
-        found["linear"] = fit(jax.random.key(LINEAR_SEED), base.as_trained(data, some))
+            images = data.train[datasets.spread(len(data.train), LINEAR_IMAGES)]
+        found["linear"] = fit(jax.random.key(LINEAR_SEED), datasets.as_trained(data, images))
     return found
 
 
-def measure(data: base.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str, float]:
-    """The errors of a denoiser on the test images, all of them with the same noise."""
-    key = jax.random.key(base.TEST_SEED)
+def measure(data: datasets.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str, float]:
+    """The errors of a denoiser on the test images; the noise is the same for every denoiser."""
+    key = jax.random.key(datasets.TEST_SEED)
     squared, similarity = [], []
     size = 500
     fits = min(data.test.shape[1:3]) >= SSIM_WINDOW
@@ -172,29 +175,29 @@ def measure(data: base.Data, corrupt: Corruption, denoise: Denoiser) -> dict[str
 def draw(
     config: Config,
     run: Run,
-    data: base.Data,
+    data: datasets.Data,
     corrupt: Corruption,
-    rivals: dict[str, Denoiser],
+    methods: dict[str, Denoiser],
 ) -> None:
-    """Original, corrupted, denoised; and what the rivals make of the same images."""
-    x = base.choose(data)
-    noisy = corrupt(jax.random.key(base.SAMPLE_SEED), x)
+    """Draws original and corrupted test images, and the results of every method."""
+    x = datasets.choose(data)
+    noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
     names = {"corrupted": "corrupted", "median_filter": "median filter", "linear": "best linear"}
     rows = {"original": np.asarray(x)} | {
-        names.get(name, name): np.clip(rivals[name](noisy), 0, 1)
+        names.get(name, name): np.clip(methods[name](noisy), 0, 1)
         for name in ("corrupted", "denoised", "linear", "median_filter")
-        if name in rivals
+        if name in methods
     }
     title = f"Denoising {Path(config.dataset).name}: {describe(config)}"
     figures.rows(rows, run.figures / "denoised.png", title=title)
 
 
 def describe(config: Config) -> str:
-    """The corruption in words."""
+    """A description of the corruption for titles and the protocol."""
     if config.corrupt:
         return ", then ".join(config.corrupt)
     return f"clip(x + N(0, {0.5 if config.noise is None else config.noise:g}^2))"
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

@@ -1,21 +1,22 @@
-"""VAE, GAN, VAE-GAN and Wasserstein autoencoder with one decoder: samples side by side, and a table.
+"""VAE, GAN, VAE-GAN and Wasserstein autoencoder with the same decoder: their samples compared.
 
     python -m experiments.gan --dataset mnist
     python -m experiments.gan --dataset fashion_mnist
     python -m experiments.gan --dataset mnist --inception inception.npz
 
-Five models see equally many images and have the same decoder: a VAE; a GAN, whose generator it is; a
-VAE-GAN, which compares images in the features of its discriminator; a Wasserstein autoencoder (WAE); and
-an autoencoder (AE) that gets a prior after the fact, a mixture of normal distributions fitted to its codes.
+Five models with the same decoder are trained on equally many images: a VAE; a GAN, whose generator is the
+decoder; a VAE-GAN, which compares images in the features of its discriminator; a Wasserstein autoencoder
+(WAE); and an autoencoder (AE) that gets a prior after training, a mixture of normal distributions fitted to
+its codes.
 
-All figures are about as many samples as there are test images. The classifier that judges them is trained
-here, on the training images with their labels: `fid_mnist_cnn` is the Fréchet distance over its features,
-which is not the FID of papers (that one is over features of the Inception network: --inception). `classes`
-is how many of them it sees at least a fifth as often as in test images. `sharpness` is the variance of the
-Laplacian, `nearest_training_image` the distance in pixels to the nearest training image (1: as far as a
-test image). The row "data" is of training images beside the test images.
+The measures are computed from as many samples as there are test images, with a classifier that is trained on
+the training images and their labels. `fid_mnist_cnn` is the Fréchet distance over the features of this
+classifier. It is not the FID of the literature, which uses features of the Inception network (--inception).
+`classes` is the number of classes predicted at least a fifth as often as for test images, `sharpness` the
+variance of the Laplacian, and `nearest_training_image` the distance in pixels to the nearest training image
+(1 is that of a test image). The column "data" compares training images with test images.
 
-Measured (the first command, jax 0.10.2, 39 minutes on two cores that tests were using as well):
+Measured (the first command, jax 0.10.2, 39 minutes on two shared cores):
 
                          VAE     GAN     VAE-GAN  WAE     AE      data
     sharpness            0.067   0.199   0.198    0.098   0.104   0.186
@@ -26,14 +27,15 @@ Measured (the first command, jax 0.10.2, 39 minutes on two cores that tests were
     classes              10      10      10       10      10      10
     squared_error        7.1     -       15.5     6.9     7.0
 
-Samples of the GAN and the VAE-GAN are as sharp as images are, those of the others are means. The prior after
-the fact is the best by every other measure: it is fitted to where the codes are.
+Samples of the GAN and the VAE-GAN are as sharp as images of the data set; those of the other models are
+blurred. By all other measures the prior fitted after training is best, because it follows the codes.
 
-Lectures: VAE against GAN (the same decoder, samples side by side, sharpness).
+Lectures: VAE compared with GAN: the same decoder, samples side by side, sharpness.
 """
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,100 +43,106 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
-from rich.table import Table
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from experiments.shared.judge import Judge, flat, make_fidelity
-from jaxae.runs import figures
+from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.judge import train_judge
+from experiments.shared.sample_figures import draw_samples
+from experiments.shared.tables import print_models
+from jaxae.analysis import inception
+from jaxae.analysis.generation_report import make_generation_report
+from jaxae.runs import inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 IMAGES = 780_000
-SAMPLES, SHOWN = 10_000, 12
-"""How many samples are judged at most, and how many are shown."""
-FEATURES, SLOPE_EVERY = 64, 8
-"""What discriminators and the judge see of an image, and how often the slope is computed."""
+"""Training images shown to each model by default."""
+SAMPLES = 10_000
+"""Samples that are judged, at most."""
+FEATURES = 64
+"""Features of the discriminators and of the judge."""
+R1_EVERY = 8
+"""Steps from one computation of the gradient penalty to the next."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
-    """Flags of the comparison."""
+class Config(flags.ModelConfig):
+    """Flags of the comparison of generative models."""
 
-    network: base.NetworkName = "conv"
-    """Strided convolutions, fully connected, or residual blocks: of encoders, the decoder, and the
-    discriminators."""
+    network: flags.NetworkName = "conv"
+    """Architecture of encoders, decoder and discriminators: conv (strided convolutions), mlp (fully
+    connected) or resnet (residual blocks)."""
     code: int = 16
-    """Size of the code."""
+    """Number of latent dimensions."""
     epochs: int | None = None
-    """Passes over the training set; by default as many as show each model 780,000 images (13
-    epochs of MNIST), and at most 400."""
+    """Passes over the training set. By default as many as are needed to show 780,000 images to each model
+    (13 epochs of MNIST), but at most 400."""
     learning_rate: float = 1e-3
-    """Of Adam, at the start, for VAE, WAE and AE."""
+    """Initial learning rate of Adam for VAE, WAE and AE."""
     game_rate: float = 5e-4
-    """Of Adam, at the start, for both players of GAN and VAE-GAN."""
+    """Initial learning rate of Adam for generator and discriminator of GAN and VAE-GAN."""
     critic_steps: int = 1
-    """Steps of the discriminator for each one of all other networks, of GAN and VAE-GAN."""
+    """Number of discriminator steps for each step of the other networks of GAN and VAE-GAN."""
     r1: float = 1.0
-    """Weight of the discriminator's squared slope at real images (halved)."""
-    average: float = 0.999
-    """Decay of the average of the parameters, for GAN and VAE-GAN."""
+    """Weight of the R1 gradient penalty of the discriminator at real images; the loss contains half of
+    it."""
+    ema: float = 0.999
+    """Decay of the exponential moving average of the parameters of GAN and VAE-GAN."""
     beta: float = 1.0
-    """Weight of the VAE-GAN's KL divergence."""
+    """Weight of the KL divergence of the VAE-GAN."""
     adversarial: float = 300.0
-    """Weight of the game for the VAE-GAN's decoder."""
+    """Weight of the adversarial loss of the VAE-GAN's decoder."""
     feature_scale: float = 0.15
-    """Standard deviation of the features for the VAE-GAN: smaller, nearer reconstructions."""
+    """Standard deviation of the features of the VAE-GAN. A smaller one gives more accurate
+    reconstructions."""
     mmd: float = 1000.0
-    """Weight of the WAE's discrepancy."""
+    """Weight of the maximum mean discrepancy of the WAE."""
     components: int = 20
-    """Normal distributions in the mixture of the AE's codes."""
+    """Number of normal distributions in the mixture that is fitted to the codes of the AE."""
     inception: str | None = None
-    """Weights of the Inception network in an .npz file, for the FID itself (hours on a CPU)."""
+    """An .npz file with the weights of the Inception network, for the FID of the literature (takes hours
+    on a CPU)."""
 
 
-class Player(NamedTuple):
-    """A model and how it is trained: with one optimizer, or with one for each player of a game."""
+class Recipe(NamedTuple):
+    """A model, its optimizer if it is not that of the flags, and the decay of its moving average."""
 
     model: jaxae.Autoencoder
     optimizer: optax.GradientTransformation | None = None
-    average: float | None = None
+    ema: float | None = None
 
 
-def build(config: Config, data: base.Data) -> dict[str, Player]:
+def build(config: Config, data: datasets.Data) -> dict[str, Recipe]:
     """The models by name."""
     shape = data.train.shape[1:]
     if config.likelihood not in (None, "bernoulli"):
-        raise ValueError(
-            "--likelihood: the generators end in a sigmoid, and the likelihood is bernoulli"
-        )
-    likelihood = base.likelihood(config, "bernoulli")
-    encoder, decoder = base.networks(config, shape, 1, config.code)
-    probabilistic, _ = base.networks(config, shape, 1, 2 * config.code)
-    critic, _ = base.networks(config, shape, 1, 1, activation=leaky_relu)
-    features, _ = base.networks(config, shape, 1, FEATURES, activation=leaky_relu)
+        raise ValueError("--likelihood must be bernoulli: the generators end in a sigmoid")
+    likelihood = from_flags.likelihood(config, "bernoulli")
+    encoder, decoder = from_flags.networks(config, shape, 1, config.code)
+    probabilistic, _ = from_flags.networks(config, shape, 1, 2 * config.code)
+    critic, _ = from_flags.networks(config, shape, 1, 1, activation=leaky_relu)
+    features, _ = from_flags.networks(config, shape, 1, FEATURES, activation=leaky_relu)
     normal = jaxae.priors.standard_normal(config.code)
     plain = jaxae.autoencoder(encoder, decoder, likelihood)
     settings = dataclasses.replace(config, learning_rate=config.game_rate)
-    game = base.game_optimizer(
+    game = optimizers.game_optimizer(
         settings, data, critic_steps=config.critic_steps, discriminator=config.game_rate
     )
     return {
-        "VAE": Player(jaxae.vae(probabilistic, decoder, likelihood, latent_dim=config.code)),
-        "GAN": Player(
+        "VAE": Recipe(jaxae.vae(probabilistic, decoder, likelihood, latent_dim=config.code)),
+        "GAN": Recipe(
             jaxae.gan(
                 decoder,
                 critic,
                 likelihood,
                 latent_dim=config.code,
                 r1=config.r1,
-                r1_every=SLOPE_EVERY,
+                r1_every=R1_EVERY,
             ),
             game,
-            config.average,
+            config.ema,
         ),
-        "VAE-GAN": Player(
+        "VAE-GAN": Recipe(
             jaxae.vae_gan(
                 probabilistic,
                 decoder,
@@ -146,88 +154,86 @@ def build(config: Config, data: base.Data) -> dict[str, Player]:
                 weight=config.adversarial,
                 scale=config.feature_scale,
                 r1=config.r1,
-                r1_every=SLOPE_EVERY,
+                r1_every=R1_EVERY,
             ),
             game,
-            config.average,
+            config.ema,
         ),
-        "WAE": Player(jaxae.wasserstein(plain, normal, weight=config.mmd)),
-        "AE": Player(plain),
+        "WAE": Recipe(jaxae.wasserstein(plain, normal, weight=config.mmd)),
+        "AE": Recipe(plain),
     }
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
-    """For discriminators, whose slope is differentiated: the second derivative of gelu is slow."""
+    """The activation of discriminators: the gradient penalty needs its second derivative."""
     return jax.nn.leaky_relu(x, 0.2)
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains the models, draws and judges their samples, and writes the run folder."""
+    """Trains the models, judges their samples, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config, hold_out=False)
-    config = base.with_epochs(config, data, IMAGES, most=400)
-    if base.count_classes(data):
-        base.check_labels(config, data)
+    data = datasets.load(config, hold_out=False)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
+    if datasets.count_classes(data):
+        datasets.check_labels(config, data)
     check_data(config, data)
     features = None
     if config.inception is not None:
         features = jax.jit(jaxae.analysis.fid_features(config.inception))
-        jax.eval_shape(features, jaxae.as_float(data.test[:1]))  # that there is every layer
+        jax.eval_shape(features, jaxae.as_float(data.test[:1]))  # a missing layer is an error
     built = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
         judge = None
-        if base.count_classes(data):
-            judge = Judge(config, run, data, jaxae.networks.conv_encoder(FEATURES))
+        if datasets.count_classes(data):
+            judge = train_judge(config, run, data, jaxae.networks.conv_encoder(FEATURES))
         real = judged(data)
-        fidelity = make_fidelity(
-            judge, real, data.train, dataset=config.dataset, inception=features
+        name_of_judge = f"{Path(config.dataset).stem}_cnn"
+        report = make_generation_report(
+            real, data.train, classifier=judge, name=name_of_judge, inception=features
         )
         results: dict[str, Any] = {}
         trained, samples = {}, {}
-
-        def report(name: str, images: np.ndarray, **options: bool) -> None:
-            found = fidelity(images, **options)
-            results.update({f"{name}/{key}": value for key, value in found.items()})
-
-        for name, player in built.items():
+        for name, recipe in built.items():
             fitted = running.fit(
                 config,
                 run.part(name),
-                player.model,
+                recipe.model,
                 data,
-                optimizer=player.optimizer,
-                average=player.average,
+                optimizer=recipe.optimizer,
+                ema=recipe.ema,
             )
-            model = player.model
-            if model.sample is None:
-                codes = running.encode(model, fitted.params, data.train)
+            model = recipe.model
+            if model.model.prior is None:
+                codes = inference.encode(model, fitted.params, data.train)
                 prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
             samples[name] = draw(model, fitted.params, len(real))
-            report(name, samples[name])
+            results |= {f"{name}/{key}": value for key, value in report(samples[name]).items()}
             if name != "GAN":
-                free, _ = running.squared_errors(model, fitted.params, data)
-                results[f"{name}/squared_error"] = free
+                _, error = inference.squared_errors(model, fitted.params, data.test)
+                results[f"{name}/squared_error"] = error
             speed = running.training_figures(data, fitted)["images_per_second"]
             results[f"{name}/images_per_second"] = speed
-        # Training images beside themselves would be copies.
-        report("data", beside(data, len(real)), copies=False)
+        # Training images are compared with test images; they are their own nearest training images.
+        images = data.train[datasets.spread(len(data.train), len(real))]
+        found = report(np.asarray(jaxae.as_float(images)), copies=False)
+        results |= {f"data/{key}": value for key, value in found.items()}
         if judge is not None:
             wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
             results["judge/test_error"] = float(wrong.mean())
-        show(config, run, trained, samples, data)
+        draw_samples(config, run, trained, samples, data)
         results["protocol"] = (
-            f"{data.protocol}; {len(real)} samples of each model beside as many test images; "
+            f"{data.protocol}; {len(real)} samples of each model compared with as many test images; "
             f"precision and recall with 3 neighbours in {'features' if judge else 'pixels'}; "
             "squared_error summed over an image"
         )
         return results
 
     results = running.conduct("gan", config, data, work, started=started)
-    print_table(results, [*built, "data"])
+    print_models("Samples", results, [*built, "data"])
     return results
 
 
@@ -235,8 +241,8 @@ def check(config: Config) -> None:
     """Raises for a flag that is out of range."""
     if config.binarize:
         raise ValueError(
-            "--binarize: generators make grey levels, which a discriminator tells from binary pixels "
-            "by that alone"
+            "--binarize: generators produce grey levels, so a discriminator could tell them from binary "
+            "pixels"
         )
     for name in ("game_rate", "feature_scale", "mmd", "critic_steps", "components"):
         if not getattr(config, name) > 0:
@@ -245,16 +251,16 @@ def check(config: Config) -> None:
     for name in ("r1", "beta", "adversarial"):
         if not getattr(config, name) >= 0:
             raise ValueError(f"--{name} must not be negative, got {getattr(config, name)}")
-    base.check_average(config)
+    flags.check_ema(config)
 
 
-def check_data(config: Config, data: base.Data) -> None:
-    """Raises for what would fail after hours of training."""
-    least = FEATURES if config.inception is None else jaxae.inception.FEATURES
+def check_data(config: Config, data: datasets.Data) -> None:
+    """Raises for data that would make the measures fail after training."""
+    least = FEATURES if config.inception is None else inception.FEATURES
     if len(judged(data)) <= least:
         raise ValueError(
-            f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; "
-            f"it takes more than {least}{' for --inception' if config.inception else ''}"
+            f"{len(data.test)} test images of {config.dataset} are too few to compare samples with; more "
+            f"than {least} are needed{' for --inception' if config.inception else ''}"
         )
     if len(data.train) <= config.components * (config.code + 1):
         raise ValueError(
@@ -263,79 +269,31 @@ def check_data(config: Config, data: base.Data) -> None:
         )
     if min(data.train.shape[1:3]) < 3:
         raise ValueError(
-            f"the sharpness of images of {data.train.shape[1]} x {data.train.shape[2]} is nothing"
+            "the sharpness of images needs 3 x 3 pixels, and these have "
+            f"{data.train.shape[1]} x {data.train.shape[2]}"
         )
-    if config.critic_steps > base.steps(config, data):
+    if config.critic_steps > optimizers.steps(config, data):
         raise ValueError(
-            f"--critic-steps {config.critic_steps} is more than the {base.steps(config, data)} steps "
+            f"--critic-steps {config.critic_steps} is more than the {optimizers.steps(config, data)} steps "
             "of the run"
         )
 
 
-def judged(data: base.Data) -> np.ndarray:
+def judged(data: datasets.Data) -> np.ndarray:
     """The test images that samples are compared with."""
-    return data.test[base.spread(len(data.test), SAMPLES)]
-
-
-def beside(data: base.Data, count: int) -> np.ndarray:
-    """As many training images: what samples would be at best."""
-    return np.asarray(jaxae.as_float(data.train[base.spread(len(data.train), count)]))
+    return data.test[datasets.spread(len(data.test), SAMPLES)]
 
 
 def draw(model: jaxae.Autoencoder, params: Any, count: int) -> np.ndarray:
-    """Samples, some at a time."""
-    assert model.sample is not None
-    sample = jax.jit(model.sample, static_argnums=2)
-    keys = jax.random.split(jax.random.key(base.SAMPLE_SEED), -(-count // 500))
+    """Samples, drawn in batches and clipped to [0, 1]."""
+
+    @partial(jax.jit, static_argnums=2)
+    def sample(params: Any, key: jax.Array, n: int) -> jax.Array:
+        return jnp.clip(model.sample(params, key, n), 0, 1)
+
+    keys = jax.random.split(jax.random.key(datasets.SAMPLE_SEED), -(-count // 500))
     return np.concatenate([sample(params, key, 500) for key in keys])[:count]
 
 
-def show(
-    config: Config,
-    run: Run,
-    trained: dict[str, tuple[jaxae.Autoencoder, Any]],
-    samples: dict[str, np.ndarray],
-    data: base.Data,
-) -> None:
-    """Samples, the training images nearest to them, and reconstructions."""
-    title = f"{Path(config.dataset).name}, code {config.code}"
-    real = np.asarray(base.choose(data, SHOWN))
-    shown = {name: images[:SHOWN] for name, images in samples.items()}
-    figures.rows(
-        {"test images": real, **shown},
-        run.figures / "samples.png",
-        title=f"{title}: test images, and samples of models with the same decoder",
-    )
-    rows = {}
-    train = flat(data.train)
-    for name, images in shown.items():
-        rows[name] = images
-        found = jaxae.analysis.nearest(flat(images), train).which
-        rows[f"{name}: nearest"] = np.asarray(jaxae.as_float(data.train[found]))
-    figures.rows(
-        rows,
-        run.figures / "neighbours.png",
-        title=f"{title}: samples, and the training image nearest to each",
-    )
-    rows = {"test images": real}
-    for name, (model, params) in trained.items():
-        if name != "GAN":
-            rows[name] = np.asarray(jaxae.reconstruct(model, params, jnp.asarray(real)))
-    figures.rows(
-        rows, run.figures / "reconstructions.png", title=f"{title}: reconstructions of test images"
-    )
-
-
-def print_table(results: dict[str, Any], names: list[str]) -> None:
-    """The figures, a column for each model."""
-    table = Table("", *names, title="Samples")
-    measures = [key.removeprefix("VAE/") for key in results if key.startswith("VAE/")]
-    for measure in measures:
-        found = [results.get(f"{name}/{measure}") for name in names]
-        cells = ("-" if value is None else f"{value:.3g}" for value in found)
-        table.add_row(measure.replace("_", " "), *cells)
-    Console().print(table)
-
-
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

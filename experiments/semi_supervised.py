@@ -3,16 +3,16 @@
     python -m experiments.semi_supervised --dataset mnist --labels 1000
     python -m experiments.semi_supervised --dataset mnist --labels 100 --seed 1
 
-The code is a class and a style. One discriminator makes the classes of all images look like draws from
-the categorical distribution, another the styles like draws from N(0, I), and where an image has a label,
-its class is trained on it. Each of these is a wrapper, and the model is their composition.
+The code consists of a class and a style. One discriminator compares the classes of all images with draws from
+the categorical distribution, another one compares the styles with draws from N(0, I), and the classes of
+labelled images are trained on their labels. Each of these three is a wrapper; the model is their composition.
 
-Beside it stands a classifier with the same encoder, trained on the same labels and nothing else; both see
-their images shifted by up to --shift pixels.
+The baseline is a classifier with the same encoder that is trained on the same labels alone. The training
+images of both are shifted by up to --shift pixels.
 
 Measured (the first command, jax 0.10.2, 27 minutes on one core of two): error 1.46 % of the test images;
-the classifier of the labels alone 3.55 %. The paper has 1.60 % with 1,000 labels, for fully connected
-networks and images that are not shifted.
+the classifier trained on the labels alone 3.55 %. The paper reports 1.60 % with 1,000 labels, for fully
+connected networks and images that are not shifted.
 
     Makhzani et al., "Adversarial Autoencoders", section 5.
 
@@ -29,63 +29,65 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import flags as base
-from experiments.shared import running
-from jaxae.runs import figures
+from experiments.shared import datasets, flags, from_flags, optimizers, running
+from jaxae.runs import figures, inference
+from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.training.step import Transform
 
 IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
+"""Training images shown by default to the model and to the baseline."""
 STYLES = 10
+"""Test images whose styles are drawn."""
 CERTAIN = 10.0
-"""The logit of a class that is given, of which the others have zero."""
+"""The logit of the class that an image is decoded with; those of the other classes are 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(base.ModelConfig):
+class Config(flags.ModelConfig):
     """Flags of the semi-supervised autoencoder."""
 
     labels: int = 1000
-    """So many training images come with their class, as many of each class as of any other."""
+    """Number of training images whose class is known, the same number for each class."""
     code: int = 10
-    """Size of the style."""
-    network: base.NetworkName = "conv"
-    """Strided convolutions, fully connected, or residual blocks."""
+    """Number of latent dimensions of the style."""
+    network: flags.NetworkName = "conv"
+    """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
     epochs: int | None = None
-    """Passes over the training set, in which the labelled images come again and again; by default as
-    many as show 1.8 million images, and at most 400."""
+    """Passes over the training set, in which labelled images are repeated. By default as many as are
+    needed to show 1.8 million images, but at most 400."""
     learning_rate: float = 1e-3
-    """Of Adam, at the start, for encoder and decoder."""
+    """Initial learning rate of Adam for encoder and decoder."""
     discriminator_rate: float = 1e-3
-    """Of Adam, at the start, for both discriminators."""
+    """Initial learning rate of Adam for both discriminators."""
     labelled_part: float = 0.25
-    """Part of each pass that is labelled images."""
+    """Fraction of labelled images in each pass."""
     class_weight: float = 10.0
-    """Of what the encoder does to fool the discriminator of classes, beside nats of reconstruction."""
+    """Weight of the encoder's adversarial loss for classes, relative to nats of reconstruction."""
     style_weight: float = 10.0
-    """The same for the discriminator of styles."""
+    """Weight of the encoder's adversarial loss for styles."""
     supervised: float = 100.0
-    """Weight of the cross-entropy of the labels."""
+    """Weight of the cross-entropy of labels."""
     shift: int = 2
-    """Shift training images at random by up to so many pixels; 0: not."""
-    average: float = 0.999
-    """Decay of the average of the parameters, which is what is evaluated."""
+    """Number of pixels by which training images are shifted at random, at most."""
+    ema: float = 0.999
+    """Decay of the exponential moving average of the parameters, which are evaluated."""
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains both models, measures their errors, and writes the run folder."""
+    """Trains model and baseline, measures their errors, and writes the run folder."""
     started = time.perf_counter()
     check(config)
-    data = base.load(config, hold_out=False)
-    base.check_labels(config, data)
-    classes = base.count_classes(data)
-    known = base.known_labels(data, config.labels, config.seed)
+    data = datasets.load(config, hold_out=False)
+    datasets.check_labels(config, data)
+    classes = datasets.count_classes(data)
+    known = datasets.known_labels(data, config.labels, config.seed)
     if config.shift:
         data = data._replace(transform=shifted(config.shift, data.transform))
     labelled = data._replace(train=data.train[known >= 0])
-    images, targets = repeated(data.train, known, config.labelled_part)
+    images, labels = repeated(data.train, known, config.labelled_part)
     data = data._replace(train=images)
-    config = base.with_epochs(config, data, IMAGES, most=400)
+    config = optimizers.with_epochs(config, data, IMAGES, most=400)
     model = build(config, data, classes)
     baseline = build_baseline(config, data, classes)
 
@@ -95,43 +97,43 @@ def main(config: Config) -> dict[str, Any]:
             run,
             model,
             data,
-            targets=(targets, None),
-            optimizer=base.game_optimizer(
+            train=jaxae.Batch(data.train, label=labels),
+            optimizer=optimizers.game_optimizer(
                 config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
             ),
-            average=config.average,
+            ema=config.ema,
         )
         settings = dataclasses.replace(config, epochs=None, batch_size=None)
-        few = labelled._replace(batch_size=base.batch_size(settings, len(labelled.train), 128))
-        settings = base.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
+        few = labelled._replace(batch_size=datasets.batch_size(settings, len(labelled.train), 128))
+        settings = optimizers.with_epochs(settings, few, SUPERVISED_IMAGES, most=1000)
         alone = running.fit(
             settings,
             run.part("supervised"),
             baseline,
             few,
-            targets=(known[known >= 0], None),
-            average=config.average,
+            train=jaxae.Batch(few.train, label=known[known >= 0]),
+            ema=config.ema,
         )
-        codes = running.encode(model, fitted.params, data.test)
-        predicted = np.asarray(codes[:, :classes]).argmax(axis=1)
+        codes = inference.encode(model, fitted.params, data.test)
+        predicted = codes[:, :classes].argmax(axis=1)
         beside = np.asarray(
-            running.decode(
-                baseline, alone.params, running.encode(baseline, alone.params, data.test)
+            inference.decode(
+                baseline, alone.params, inference.encode(baseline, alone.params, data.test)
             )
         ).argmax(axis=1)
         truth = np.asarray(data.labels[2])
-        free, _ = running.squared_errors(model, fitted.params, data)
+        _, error = inference.squared_errors(model, fitted.params, data.test)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
             "test/error": float((predicted != truth).mean()),
             "supervised/error": float((beside != truth).mean()),
-            "labelled_part": float(np.mean(targets >= 0)),
-            "test/squared_error": free,
+            "labelled_part": float(np.mean(labels >= 0)),
+            "test/squared_error": error,
             **running.training_figures(data, fitted),
             "protocol": (
                 f"{data.protocol}; {config.labels} of the training images have a label, "
-                f"the same for both; error: part of the test images; training images shifted by up to "
-                f"{config.shift} pixels"
+                f"the same for both models; error: fraction of the test images; training images shifted "
+                f"by up to {config.shift} pixels"
             ),
         }
 
@@ -145,17 +147,17 @@ def check(config: Config) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if not 0 < config.labelled_part < 1:
         raise ValueError(f"--labelled-part must be in (0, 1), got {config.labelled_part}")
-    base.check_average(config)
+    flags.check_ema(config)
     if config.labels < 1:
         raise ValueError(f"--labels must be positive, got {config.labels}")
     if config.shift < 0:
         raise ValueError(f"--shift must not be negative, got {config.shift}")
     if config.likelihood not in (None, "bernoulli", "gaussian"):
-        raise ValueError("--likelihood is bernoulli or gaussian here")
+        raise ValueError("--likelihood must be bernoulli or gaussian")
 
 
 def shifted(pixels: int, then: Transform | None) -> Transform:
-    """Shifts the images of a batch, and does to them what was done before (binarises them)."""
+    """Shifts the images of a batch at random, and then transforms them as before (binarises them)."""
     shift = jaxae.augmentations.random_shift(pixels)
     if then is None:
         return shift
@@ -168,22 +170,22 @@ def shifted(pixels: int, then: Transform | None) -> Transform:
 
 
 def repeated(images: np.ndarray, known: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray]:
-    """All images without labels, and then labelled ones again, so that those are this part of the whole.
+    """All images without labels, followed by labelled images, which are this fraction of the result.
 
-    Every labelled one comes at least once: of many labels the part may be larger.
+    Each labelled image occurs at least once, so that the fraction is larger if there are many labels.
     """
     chosen = np.flatnonzero(known >= 0)
     again = np.resize(chosen, max(len(chosen), round(part / (1 - part) * len(images))))
-    targets = np.concatenate([np.full(len(images), -1), known[again]]).astype(np.int32)
-    return np.concatenate([images, images[again]]), targets
+    labels = np.concatenate([np.full(len(images), -1), known[again]]).astype(np.int32)
+    return np.concatenate([images, images[again]]), labels
 
 
-def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
-    """The composition: an autoencoder, a discriminator of its classes and one of its styles, labels."""
+def build(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencoder:
+    """An autoencoder with a discriminator of classes, one of styles, and supervision by labels."""
     shape = data.train.shape[1:]
     default = "bernoulli" if shape[-1] == 1 else "gaussian"
-    likelihood = base.likelihood(config, default)
-    encoder, decoder = base.networks(config, shape, likelihood.outputs, classes + config.code)
+    likelihood = from_flags.likelihood(config, default)
+    encoder, decoder = from_flags.networks(config, shape, likelihood.outputs, classes + config.code)
     decoder = jaxae.networks.categorical_code(decoder, classes)
     model = jaxae.autoencoder(encoder, decoder, likelihood)
     model = jaxae.adversarial(
@@ -205,12 +207,14 @@ def build(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
     return jaxae.supervised(model, classes, weight=config.supervised)
 
 
-def build_baseline(config: Config, data: base.Data, classes: int) -> jaxae.Autoencoder:
-    """The same encoder with a softmax layer, for the labels alone."""
+def build_baseline(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencoder:
+    """A classifier with the same encoder, trained on labels alone."""
     shape = data.train.shape[1:]
-    encoder, _ = base.networks(config, shape, 1, classes + config.code)
-    fresh = encoder.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
-    return jaxae.classifier(lambda params, x: jax.nn.gelu(encoder.apply(params, x)), fresh, classes)
+    encoder, _ = from_flags.networks(config, shape, 1, classes + config.code)
+    pretrained = encoder.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
+    return jaxae.classifier(
+        lambda params, x: jax.nn.gelu(encoder.apply(params, x)), pretrained, classes
+    )
 
 
 def draw(
@@ -218,18 +222,18 @@ def draw(
     run: Run,
     model: jaxae.Autoencoder,
     params: Any,
-    codes: jax.Array,
+    codes: np.ndarray,
     classes: int,
-    data: base.Data,
+    data: datasets.Data,
 ) -> None:
-    """Every class in the style of some test images: class and style are apart if the hand stays."""
-    some = base.spread(len(data.test), STYLES)
-    styles = codes[some, classes:]
+    """Draws each class in the style of chosen test images."""
+    chosen = datasets.spread(len(data.test), STYLES)
+    styles = codes[chosen, classes:]
     columns = []
     for label in range(min(classes, STYLES)):
-        given = jnp.broadcast_to(CERTAIN * jax.nn.one_hot(label, classes), (len(some), classes))
-        columns.append(running.decode(model, params, jnp.concatenate([given, styles], axis=1)))
-    x = np.asarray(jaxae.as_float(data.test[some]))
+        logits = jnp.broadcast_to(CERTAIN * jax.nn.one_hot(label, classes), (len(chosen), classes))
+        columns.append(inference.decode(model, params, jnp.concatenate([logits, styles], axis=1)))
+    x = np.asarray(jaxae.as_float(data.test[chosen]))
     grid = np.stack([x, *columns], axis=1)
     figures.panels(
         {"": grid},
@@ -240,4 +244,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    running.command(main, Config, __doc__)
+    command(main, Config, __doc__)

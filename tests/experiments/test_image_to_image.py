@@ -11,8 +11,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
 from experiments import colorization, inpainting, super_resolution, translation
+from experiments.shared import applying
 from experiments.shared import image_to_image as common
-from experiments.shared import pictures
+from jaxae.runs import pictures
 from tests.experiments.running import command
 
 # Runs that are trained once are used by many tests, in one process.
@@ -354,13 +355,13 @@ def test_what_is_applied_is_the_models_answer(trained, module, photos, tmp_path)
     path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
     paint(module, folder, tmp_path / "out", path)
     (written,) = (tmp_path / "out").iterdir()
-    known, record, run = pictures.trained(
+    known, record, run = applying.trained(
         str(folder), module.__name__.split(".")[-1], module.Config
     )
     shape = (14, 12, 3)
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
-    params = pictures.parameters(run, model, shape)
+    params = applying.parameters(run, model, shape)
     x = jaxae.as_float(jaxae.images.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
@@ -500,7 +501,7 @@ def test_a_size_is_compiled_once(monkeypatch):
     made = []
     monkeypatch.setattr(pictures, "painter", lambda model, params, count: made.append(count))
     config = super_resolution.Config(**SMALL)
-    painters = pictures.painters(config, super_resolution.task(config), {}, (8, 8, 3))
+    painters = applying.painters(config, super_resolution.task(config), {}, (8, 8, 3))
     for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
         painters(size)
     assert made == [8, 4]  # what is not square is not turned

@@ -11,8 +11,7 @@ from PIL import Image
 
 import jaxae
 from experiments import clustering, faces, latent_space
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, running
 from tests.experiments.running import finished, refused
 
 ALWAYS = {
@@ -105,13 +104,13 @@ def test_regularity_is_what_it_says():
         decode=lambda params, z: (z @ matrix).reshape(-1, 2, 6, 1),
     )
     one = latent_space.Trained(model, {}, None, z)
-    data = base.Data(*[np.asarray(one.decode(z))] * 3, None, 1, False, "")
+    data = datasets.Data(*[np.asarray(one.decode(z))] * 3, None, 1, False, "")
     found = latent_space.continuity(one, data)
     assert found["jump"] == pytest.approx(1, abs=1e-3)
     assert found["squared_error"] == pytest.approx(0, abs=1e-6)
     assert found["lipschitz_on"] == pytest.approx(found["lipschitz_off"], rel=1e-4)
     norm = np.linalg.norm(matrix, 2)
-    order = jax.random.permutation(jax.random.key(base.TEST_SEED), 300)
+    order = jax.random.permutation(jax.random.key(datasets.TEST_SEED), 300)
     lines = z[jnp.roll(order, 1)] - z[order]
     unit = np.linalg.norm(lines @ matrix, axis=1).mean() / np.linalg.norm(lines, axis=1).mean()
     assert found["lipschitz_on"] == pytest.approx(norm / unit, rel=1e-3)
@@ -129,7 +128,7 @@ def test_completeness_of_a_generator_that_is_right_and_of_one_that_is_not():
     key = jax.random.key(0)
     codes = 0.5 + 0.05 * jax.random.normal(key, (4000, 4)) @ jnp.diag(jnp.array([1.0, 2, 1, 1]))
     images = np.asarray(codes)[:, None, :, None]
-    data = base.Data(images, None, images, None, 1, False, "")
+    data = datasets.Data(images, None, images, None, 1, False, "")
     found = latent_space.completeness(identity(codes), None, data)
     assert found["fitted_nearest"] == pytest.approx(1, abs=0.1)
     assert found["fitted_precision"] > 0.85
@@ -149,7 +148,7 @@ def test_drawn_codes():
 
 def test_each_flag_changes_its_own_model():
     c = latent_space.Config(dataset="digits", hidden=(8,), code=3, epochs=1)
-    data = base.load(c)
+    data = datasets.load(c)
     x = jaxae.as_float(data.train[:8])
 
     def losses(config):
@@ -181,7 +180,7 @@ def test_images_without_a_difference_are_refused_or_left_out(tmp_path):
     results = latent_space.main(c)
     assert all(np.isfinite(v) for v in results.values() if isinstance(v, float))
     constant = identity(jnp.ones((30, 4)))
-    data = base.Data(*[np.ones((30, 1, 4, 1), np.float32)] * 3, None, 1, False, "")
+    data = datasets.Data(*[np.ones((30, 1, 4, 1), np.float32)] * 3, None, 1, False, "")
     with pytest.raises(ValueError, match="all codes are equal"):
         latent_space.continuity(constant, data)
 
@@ -244,11 +243,11 @@ def test_no_label_is_used_but_to_name_clusters(tmp_path):
             dataset=str(tmp_path / f"{name}.npz"), epochs=2, rounds=2, hidden=(16,), code=4, seeds=1,
             preset="best", run_dir=str(tmp_path / name),
         )  # fmt: skip
-        data = base.load(c, hold_out=False)
+        data = datasets.load(c, hold_out=False)
         data = data._replace(train=digits.images, labels=(labels, None, data.labels[2]))
         model = clustering.build(c, data)
         fitted = running.fit(c, running.open_run(c, data, "clustering"), model, data)
-        codes = np.asarray(running.encode(model, fitted.params, data.train))
+        codes = np.asarray(inference.encode(model, fitted.params, data.train))
         start = jaxae.analysis.spectral_clusters(codes, 10)
         run = running.open_run(c, data, "clustering").part("0")
         params.append(clustering.refine(c, run, model, fitted.params, start, codes, data).train)
@@ -260,7 +259,7 @@ def test_the_map_to_classes_is_that_of_the_training_images():
     train, test = np.array([0, 0, 1, 1]), np.array([0, 1, 1])
     found = clustering.Found(train, test, np.concatenate([train, test]), np.zeros(3))
     labels = (np.array([0, 0, 1, 1]), None, np.array([1, 0, 0]))
-    data = base.Data(*[np.zeros((4, 1, 1, 1))] * 3, None, 1, False, "", labels)
+    data = datasets.Data(*[np.zeros((4, 1, 1, 1))] * 3, None, 1, False, "", labels)
     scores = clustering.score(found, data)
     assert scores["test/accuracy"] == 0
     assert scores["all/accuracy"] == pytest.approx(4 / 7)
@@ -308,7 +307,7 @@ def test_each_kind_of_direction_is_its_own(tmp_path):
         c = faces.Config(
             dataset=path, image_size=None, direction=kind, attributes=("Bar", "Bar-Dot")
         )
-        data = base.load(c)
+        data = datasets.load(c)
         wanted = faces.directions_wanted(c, data)
         z = jnp.tile(codes, (3, 1))[: len(data.train)]
         bar, difference = (faces.find(c, z, data, terms) for terms in wanted.values())
@@ -401,7 +400,7 @@ def test_a_folder_of_another_experiment(tmp_path):
         latent_space.main(latent_space.Config(grid=2, **options))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="no run folder"):
+    with pytest.raises(ValueError, match="not a run folder"):
         latent_space.main(
             latent_space.Config(**options | {"run_dir": str(tmp_path / "other"), "grid": 2})
         )

@@ -9,12 +9,12 @@ import pytest
 
 import jaxae
 from experiments import adversarial, gan, semi_supervised
-from experiments.shared import flags as base
-from experiments.shared import running
+from experiments.shared import datasets, running
 from experiments.shared.judge import make_fidelity
 from tests.experiments.running import finished, lines, refused
 
 SMALL = {"epochs": 2, "hidden": (16,)}
+from jaxae.runs.command import command
 
 
 def test_adversarial_fills_a_folder(tmp_path):
@@ -127,7 +127,7 @@ def test_semi_supervised_fills_a_folder(tmp_path, monkeypatch):
     before = (tmp_path / "run" / "results.json").stat()
     flags = "--dataset digits --network mlp --labels 50 --shift 1 --code 2 --epochs 2 --hidden 16"
     monkeypatch.setattr(sys, "argv", ["", *flags.split(), "--run-dir", str(tmp_path / "run")])
-    running.command(semi_supervised.main, semi_supervised.Config, semi_supervised.__doc__)
+    command(semi_supervised.main, semi_supervised.Config, semi_supervised.__doc__)
     assert (tmp_path / "run" / "results.json").stat() == before
     assert "styles.png" in figures
     assert 0 <= results["test/error"] <= 1
@@ -157,11 +157,11 @@ def test_shifted_images_are_still_binarised():
 
 def test_known_labels_are_balanced_and_true():
     labels = np.random.default_rng(0).integers(0, 4, 200)
-    data = base.Data(None, None, None, None, 1, False, "", (labels, None, None))
-    known = base.known_labels(data, 40, seed=3)
+    data = datasets.Data(None, None, None, None, 1, False, "", (labels, None, None))
+    known = datasets.known_labels(data, 40, seed=3)
     assert np.bincount(known[known >= 0]).tolist() == [10] * 4
     assert (known[known >= 0] == labels[known >= 0]).all()
-    assert not np.array_equal(known, base.known_labels(data, 40, seed=4))
+    assert not np.array_equal(known, datasets.known_labels(data, 40, seed=4))
 
 
 def test_the_log_says_who_has_won(tmp_path, capfd):
