@@ -200,7 +200,7 @@ def sparsity(text: str | None, *, stochastic: bool = False) -> Sparsity:
     if text is None:
         return Sparsity()
     kind, *numbers = text.split(":")
-    values = [number(number, text) for number in numbers]
+    values = [number(part, text) for part in numbers]
     if kind == "l1" and len(values) == 1:
         return Sparsity(penalty=l1, weight=values[0])
     if stochastic and kind in ("kl", "top_k"):
