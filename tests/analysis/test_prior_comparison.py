@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 import jaxae
-from jaxae.analysis.prior_test import make_prior_test, prior_kernel
+from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 
 KEY = jax.random.key(0)
 PRIOR = jaxae.priors.standard_normal(2)
