@@ -13,10 +13,9 @@ from jaxae.analysis.generation import (
     entropy,
     frechet_distance,
     kernel_distance,
-    nearest,
-    precision_recall,
     sharpness,
 )
+from jaxae.analysis.neighbours import nearest, precision_recall
 from jaxae.arrays import as_float
 
 BATCH, INCEPTION_BATCH = 500, 50
