@@ -49,7 +49,7 @@ import optax
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from jaxae.analysis.prior_test import make_prior_test, prior_kernel
+from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.distributions.kernels import Kernel
 from jaxae.runs import charts, figures, inference, scatters
 from jaxae.runs.command import command
@@ -69,7 +69,7 @@ SCATTERED, SHOWN, GRID = 5000, 60, 20
 class Config(flags.ModelConfig):
     """Flags of the adversarial autoencoder."""
 
-    code: int = 2
+    code: flags.LatentDim = 2
     """Number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
@@ -127,7 +127,7 @@ def main(config: Config) -> dict[str, Any]:
         for name, (model, optimizer) in built.items():
             train = None
             if known is not None and name == "AAE":
-                train = jaxae.Batch(data.train, label=known)
+                train = jaxae.Batch(data.train, label=jnp.asarray(known))
             fitted = running.fit(
                 config,
                 run.part(name),

@@ -66,7 +66,7 @@ class Config(flags.Config):
     """Number of runs, with the seeds from --seed on. The results are their mean and standard
     deviation."""
 
-    code: int = 10
+    code: flags.LatentDim = 10
     """Number of latent dimensions."""
     hidden: tuple[int, ...] = (500, 500, 2000)
     """Widths of the encoder's hidden layers; the decoder has them in reverse order."""
@@ -298,7 +298,7 @@ def print_table(results: dict[str, Any]) -> None:
     """Prints the scores, one row for each method."""
     kinds = ("test/accuracy", "all/accuracy", "all/nmi", "all/ari")
     methods = {"": "this preset", "plain/": "K-means on codes", "pixels/": "K-means on pixels"}
-    rows = {}
+    rows: dict[str, list[str]] = {}
     for prefix, name in methods.items():
         if f"{prefix}test/accuracy" not in results:
             continue

@@ -60,7 +60,7 @@ class Config(flags.ModelConfig):
     network: flags.NetworkName = "unet"
     """Architecture: unet, or one with a bottleneck: mlp (fully connected), conv (strided convolutions)
     or resnet (residual blocks)."""
-    code: int = 64
+    code: flags.LatentDim = 64
     """Number of latent dimensions, for architectures with a bottleneck."""
 
     epochs: int | None = None

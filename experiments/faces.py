@@ -43,6 +43,7 @@ from sklearn.metrics import roc_auc_score
 
 import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
+from experiments.shared.attributes import Method
 from experiments.shared.tables import print_rows
 from jaxae.data.augmentations import Transform
 from jaxae.runs import figures, inference
@@ -65,7 +66,7 @@ class Config(flags.ModelConfig):
     """The name of any image data set. Directions need a data set with attributes."""
     image_size: int | None = 64
     """Crop images to the central square and resize them to this number of pixels on each side."""
-    code: int = 50
+    code: flags.LatentDim = 50
     """Number of latent dimensions."""
     network: flags.NetworkName = "conv"
     """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
@@ -81,7 +82,7 @@ class Config(flags.ModelConfig):
     attributes: tuple[str, ...] = ()
     """Directions to follow: names of attributes, or differences of two, such as A-B. The default is
     Eyeglasses and Blond_Hair-Black_Hair, if the data set has these attributes."""
-    direction: attributes.Method = "partial"
+    direction: Method = "partial"
     """How directions are computed."""
     flip: bool = True
     """Mirror training images at random."""

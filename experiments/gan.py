@@ -72,7 +72,7 @@ class Config(flags.ModelConfig):
     network: flags.NetworkName = "conv"
     """Architecture of encoders, decoder and discriminators: conv (strided convolutions), mlp (fully
     connected) or resnet (residual blocks)."""
-    code: int = 16
+    code: flags.LatentDim = 16
     """Number of latent dimensions."""
     epochs: int | None = None
     """Passes over the training set. By default as many as are needed to show 780,000 images to each model

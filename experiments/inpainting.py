@@ -30,7 +30,7 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments.shared import applying, datasets, image_scores
+from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
 from jaxae.runs import pictures, pieces
@@ -132,7 +132,7 @@ def main(config: Config) -> dict[str, Any]:
     what = task(config)
     data = datasets.load(config, default=16)
     assert what.corrupt is not None
-    if not image_scores.corrupted(what.corrupt, data.test[: image_scores.BATCH])[..., -1].any():
+    if not measuring.corrupted(what.corrupt, data.test[: measuring.BATCH])[..., -1].any():
         raise ValueError(
             f"--hole {config.hole} removes no pixel from the images of {config.dataset}"
         )

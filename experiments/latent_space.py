@@ -68,7 +68,7 @@ PROJECTED = 10_000
 class Config(flags.ModelConfig):
     """Flags of the latent space experiment."""
 
-    code: int = 2
+    code: flags.LatentDim = 2
     """Number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
     """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
@@ -258,18 +258,18 @@ def probes(
         "nearest": partial(jaxae.analysis.neighbour_probe, neighbours=1),
     }
     results: dict[str, float] = {}
-    probe_errors: dict[str, list[float]] = {}
+    percent: dict[str, list[float]] = {}
     for name, (train, test) in features.items():
         for kind, probe in kinds.items():
             errors = jaxae.analysis.label_efficiency(
                 (train, labels[chosen]), (test, test_labels[tested]), counts, probe=probe, draws=3
             )
-            probe_errors[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
-            for count, error in zip(counts, probe_errors[f"{name}, {kind}"], strict=True):
+            percent[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
+            for count, error in zip(counts, percent[f"{name}, {kind}"], strict=True):
                 results[f"{name}/{kind}_probe_error_{count}"] = error
     curves.lines(
         counts,
-        probe_errors,
+        percent,
         run.figures / "label_efficiency.png",
         title=f"{Path(config.dataset).name}: classifiers of codes with {config.code} dimensions",
         xlabel="labelled images",

@@ -49,7 +49,7 @@ class Config(flags.ModelConfig):
 
     labels: int = 1000
     """Number of training images whose class is known, the same number for each class."""
-    code: int = 10
+    code: flags.LatentDim = 10
     """Number of latent dimensions of the style."""
     network: flags.NetworkName = "conv"
     """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
@@ -97,7 +97,7 @@ def main(config: Config) -> dict[str, Any]:
             run,
             model,
             data,
-            train=jaxae.Batch(data.train, label=labels),
+            train=jaxae.Batch(data.train, label=jnp.asarray(labels)),
             optimizer=optimizers.game_optimizer(
                 config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
             ),
@@ -111,22 +111,19 @@ def main(config: Config) -> dict[str, Any]:
             run.part("supervised"),
             baseline,
             few,
-            train=jaxae.Batch(few.train, label=known[known >= 0]),
+            train=jaxae.Batch(few.train, label=jnp.asarray(known[known >= 0])),
             ema=config.ema,
         )
         codes = inference.encode(model, fitted.params, data.test)
         predicted = codes[:, :classes].argmax(axis=1)
-        beside = np.asarray(
-            inference.decode(
-                baseline, alone.params, inference.encode(baseline, alone.params, data.test)
-            )
-        ).argmax(axis=1)
+        baseline_codes = inference.encode(baseline, alone.params, data.test)
+        by_baseline = inference.decode(baseline, alone.params, baseline_codes).argmax(axis=1)
         truth = np.asarray(data.labels[2])
         _, error = inference.squared_errors(model, fitted.params, data.test)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
             "test/error": float((predicted != truth).mean()),
-            "supervised/error": float((beside != truth).mean()),
+            "supervised/error": float((by_baseline != truth).mean()),
             "labelled_part": float(np.mean(labels >= 0)),
             "test/squared_error": error,
             **running.training_figures(data, fitted),

@@ -83,7 +83,8 @@ def use(config: Config, folder: str) -> None:
     what, shape = task(known), tuple(record["shape"])
     if known.network != "unet":
         raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of any size"
+            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
+            "any size"
         )
     params = applying.parameters(run, common.build(known, what, shape), shape)
     painters = applying.painters(known, what, params, shape)

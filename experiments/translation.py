@@ -194,7 +194,8 @@ def use(config: Config, folder: str) -> None:
     what = task(seen, shape, "")
     if known.network != "unet":
         raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of any size"
+            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
+            "any size"
         )
     params = applying.parameters(run, common.build(known, what, shape), seen)
     painters = applying.painters(known, what, params, shape)

@@ -11,22 +11,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from experiments.shared.image_scores import Scores, corrupted, measure
+from experiments.shared.measuring import Scores, corrupted, measure, painter
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
 from jaxae.runs.folder import Run, fingerprint, write_json
 from jaxae.runs.pictures import Painter
-
-PAINTED = 50
-"""Images that a network is given at a time: as many as a cache can hold."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +67,7 @@ class Config(flags.ModelConfig):
 
 
 class Task(NamedTuple):
-    """What is computed from what, and how it is scored.
+    """Definition of an image-to-image experiment: its inputs, its results, and their scores.
 
     Attributes:
       name: of the experiment.
@@ -80,7 +76,7 @@ class Task(NamedTuple):
       corrupt: from images to what the network sees; None where the data are pairs.
       input_shape: from the shape of a target to the shape of what the network sees.
       combine: of the network's input and its output; None where the input is no part of the result.
-      displayed: from what the network sees to an image that can be shown.
+      displayed: from what the network sees to images for figures.
       baselines: from the training targets to the methods to compare with, by name.
       scores: further scores, in addition to squared error and ssim.
       images: the number of training images shown by default.
@@ -242,18 +238,6 @@ def protocol(task: Task, about: str, name: str, count: int) -> str:
         "clipping; psnr in dB of the mean mse, image_psnr the mean over images, each at most 100; ssim "
         "the mean over images"
     )
-
-
-def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
-    """The model as a function of what it sees, averaged over this number of symmetries."""
-
-    @jax.jit
-    def reconstruct(params: Any, x: jax.Array) -> jax.Array:
-        # Clipped before the mean, so that each symmetry contributes an image.
-        return jnp.clip(jaxae.reconstruct(model, params, x), 0, 1)
-
-    paint = jaxae.augmentations.self_ensemble(lambda x: reconstruct(params, x), count)
-    return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
 
 def draw(

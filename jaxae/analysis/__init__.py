@@ -1,4 +1,4 @@
-"""Measures of codes, reconstructions and samples."""
+"""Measures of latent codes, reconstructions and samples."""
 
 from jaxae.analysis.baselines import LinearDenoiser, linear_denoiser
 from jaxae.analysis.clustering import (
@@ -11,14 +11,10 @@ from jaxae.analysis.clustering import (
 from jaxae.analysis.directions import attribute_vector, logistic_normal, partial_directions
 from jaxae.analysis.generation import (
     KernelDistance,
-    Nearest,
-    Quality,
     class_shares,
     entropy,
     frechet_distance,
     kernel_distance,
-    nearest,
-    precision_recall,
     sharpness,
 )
 from jaxae.analysis.inception import fid_features
@@ -32,6 +28,7 @@ from jaxae.analysis.interpolation import (
     traversals,
 )
 from jaxae.analysis.likelihood import importance_nll
+from jaxae.analysis.neighbours import Nearest, Quality, nearest, precision_recall
 from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
 from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
 from jaxae.analysis.regularity import active_units, collapse_report, lipschitz, path_speeds

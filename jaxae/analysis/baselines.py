@@ -1,4 +1,4 @@
-"""Baselines in closed form: the best linear denoiser."""
+"""Baselines in closed form: the best affine denoiser."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,16 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from jaxae.arrays import as_float
 from jaxae.base import Corruption
 
+HIGHEST = jax.lax.Precision.HIGHEST
+
 
 class LinearDenoiser(NamedTuple):
     """An affine map from corrupted images to clean ones.
 
     Attributes:
-      mean: `[...]`, of the shape of a clean image.
-      corrupted_mean: `[...]`, of the shape of a corrupted one.
-      matrix: `[corrupted values, values]`.
+      mean: of the clean images, `[...]`.
+      corrupted_mean: of the corrupted images, `[...]`.
+      matrix: `[values of a corrupted image, values of a clean image]`.
     """
 
     mean: Float[Array, "..."]
@@ -25,9 +27,11 @@ class LinearDenoiser(NamedTuple):
     matrix: Float[Array, "corrupted values"]
 
     def __call__(self, corrupted: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
-        """The estimate of the clean images; it is not clipped."""
+        """Estimates of the clean images; they are not clipped to [0, 1]."""
         centred = (corrupted - self.corrupted_mean).reshape(corrupted.shape[0], -1)
-        return self.mean + (centred @ self.matrix).reshape(-1, *self.mean.shape)
+        return self.mean + jnp.matmul(centred, self.matrix, precision=HIGHEST).reshape(
+            -1, *self.mean.shape
+        )
 
 
 def linear_denoiser(
@@ -37,22 +41,25 @@ def linear_denoiser(
     *,
     draws: int = 1,
 ) -> LinearDenoiser:
-    r"""The affine map with the least squared error, in closed form: what a denoiser has to beat.
+    r"""The affine denoiser with the least squared error, in closed form: a baseline for denoisers.
 
     .. math:: \hat x = \bar x + \operatorname{Cov}(x, \tilde x)
               \operatorname{Cov}(\tilde x)^{-1} (\tilde x - \bar{\tilde x})
 
-    For additive noise of variance :math:`\sigma^2` this is :math:`C (C + \sigma^2 I)^{-1}`, with C
-    the covariance of the images. The covariances are those of the images and their corruptions.
+    For additive noise of variance :math:`\sigma^2` the matrix is :math:`C (C + \sigma^2 I)^{-1}`, where
+    C is the covariance of the images. The covariances are estimated from corruptions of the images.
 
     Args:
       key: for the corruption.
-      x: clean images, all of them; bytes, or floats in [0, 1].
+      x: all clean images, bytes or floats in [0, 1].
       corruption: `(key, x) -> x~`.
-      draws: how many corruptions of each image the covariances are over.
+      draws: the number of corruptions of each image.
+
+    Returns:
+      a :class:`LinearDenoiser`.
 
     Raises:
-      ValueError: if there is no draw.
+      ValueError: if the number of draws is not positive.
 
     Examples:
       >>> from jaxae.data import corruptions
@@ -65,10 +72,10 @@ def linear_denoiser(
       Wiener, Extrapolation, Interpolation, and Smoothing of Stationary Time Series, 1949.
     """
     if draws < 1:
-        raise ValueError(f"the covariances need at least one draw, got {draws}")
+        raise ValueError(f"the covariances need at least one draw of the corruption, got {draws}")
     x = as_float(x)
     keys = jax.random.split(key, draws)
-    # Loops of the program: unrolled, draws that are many take half a minute to compile.
+    # Loops inside the program: unrolled, many draws take half a minute to compile.
     means = jax.lax.map(lambda draw: jnp.mean(corruption(draw, x), axis=0), keys)
     corrupted_mean = jnp.mean(means, axis=0)
     mean = jnp.mean(x, axis=0)
@@ -76,12 +83,13 @@ def linear_denoiser(
 
     def add(sums: tuple[Array, Array], draw: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
         noisy = (corruption(draw, x) - corrupted_mean).reshape(x.shape[0], -1)
-        parts = (noisy.T @ noisy, noisy.T @ clean)
+        parts = tuple(jnp.matmul(noisy.T, other, precision=HIGHEST) for other in (noisy, clean))
         return jax.tree.map(lambda total, part: total + part / (draws * len(x)), sums, parts), None
 
     size = corrupted_mean.size
     zeros = jnp.zeros((size, size)), jnp.zeros((size, mean.size))
     (variance, covariance), _ = jax.lax.scan(add, zeros, keys)
-    # A pixel that is always the same has no variance: the pseudo-inverse leaves it out.
-    matrix = jnp.linalg.pinv(variance, rtol=1e-6, hermitian=True) @ covariance
+    # A constant pixel has no variance, and the pseudo-inverse gives it no weight.
+    inverse = jnp.linalg.pinv(variance, rtol=1e-6, hermitian=True)
+    matrix = jnp.matmul(inverse, covariance, precision=HIGHEST)
     return LinearDenoiser(mean, corrupted_mean, matrix)

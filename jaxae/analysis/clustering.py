@@ -1,4 +1,4 @@
-"""Classes without labels: clusters of codes, and how well they agree with classes that were never shown."""
+"""Clusters of codes, and their agreement with classes."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -6,21 +6,22 @@ import numpy as np
 from jaxtyping import Integer, Num
 
 Clusters: TypeAlias = Integer[np.ndarray, " _"]
-"""The number of a cluster, or of a class, for each example."""
+"""The cluster, or the class, of each example, numbered from 0."""
 
-NONE = -1
-"""The class of a cluster that is matched to none."""
+NO_CLASS = -1
+"""The class of a cluster that is matched to no class."""
 
 
 class ClusterScores(NamedTuple):
-    """How well clusters agree with classes, each in [0, 1] (`ari` may be a little below zero).
+    """Agreement of clusters with classes; all are in [0, 1], except that `ari` may be below zero.
 
     Attributes:
-      accuracy: the part of the examples whose cluster is matched to their class, one to one.
-      purity: the same where every cluster stands for its most frequent class, so that more clusters
-        are always better.
-      nmi: the mutual information of clusters and classes over the mean of their entropies.
-      ari: the adjusted Rand index, zero for clusters drawn at random.
+      accuracy: the fraction of the examples whose cluster is matched to their class, where the
+        matching is one to one.
+      purity: the same, where each cluster is matched to its most frequent class; it increases with
+        the number of clusters.
+      nmi: the mutual information of clusters and classes, divided by the mean of their entropies.
+      ari: the adjusted Rand index, whose expectation is zero for random clusters.
     """
 
     accuracy: float
@@ -30,20 +31,21 @@ class ClusterScores(NamedTuple):
 
 
 def match_clusters(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray, " k"]:
-    """The class of each cluster, one to one, so that as many examples as possible are right.
+    """Matches clusters to classes one to one, so that as many examples as possible are correct.
 
-    Solved exactly (the assignment problem, by scipy). With more clusters than classes, some clusters
-    have no class; with fewer, some classes have no cluster.
+    This assignment problem is solved exactly. If there are more clusters than classes, some clusters
+    have no class; if there are fewer, some classes have no cluster.
 
     Args:
       clusters: `[n]`, 0, 1, ... k - 1.
       labels: `[n]`, 0, 1, ...
 
     Returns:
-      `[k]`, the class of each cluster, -1 for a cluster without one.
+      `[k]`, the class of each cluster, or -1.
 
     Raises:
-      ValueError: if there are no examples, their numbers differ, or one is negative.
+      ValueError: if there are no examples, the lengths differ, or a cluster or label is not an integer
+        of at least 0.
 
     Examples:
       >>> match_clusters(np.array([0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0])).tolist()
@@ -57,19 +59,22 @@ def match_clusters(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray, 
 
     counts = _contingency(clusters, labels)
     rows, columns = linear_sum_assignment(counts, maximize=True)
-    classes = np.full(len(counts), NONE)
-    # A pair without a single example is no match: it is what is left over.
+    classes = np.full(len(counts), NO_CLASS)
+    # A pair without an example is not a match: the solver pairs what is left over.
     found = counts[rows, columns] > 0
     classes[rows[found]] = columns[found]
     return classes
 
 
 def majority_classes(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray, " k"]:
-    """The most frequent class of each cluster; -1 for an empty one.
+    """The most frequent class of each cluster.
 
     Args:
       clusters: `[n]`, 0, 1, ... k - 1.
       labels: `[n]`, 0, 1, ...
+
+    Returns:
+      `[k]`, the class of each cluster, -1 for an empty one.
 
     Raises:
       ValueError: as :func:`match_clusters`.
@@ -79,18 +84,21 @@ def majority_classes(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray
       [1, 0, 0]
     """
     counts = _contingency(clusters, labels)
-    return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), NONE)
+    return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), NO_CLASS)
 
 
 def cluster_scores(clusters: Clusters, labels: Clusters) -> ClusterScores:
     """Accuracy under the best one-to-one matching, purity, mutual information and Rand index.
 
-    The matching is found on these very labels, as the literature does; where it is found on others,
-    the accuracy is `np.mean(match_clusters(...)[clusters] == labels)`.
+    The matching is found on the same labels that the accuracy is computed on, as is usual. With a
+    matching found on other examples, the accuracy is `np.mean(matching[clusters] == labels)`.
 
     Args:
       clusters: `[n]`, 0, 1, ... k - 1.
       labels: `[n]`, 0, 1, ...
+
+    Returns:
+      :class:`ClusterScores`.
 
     Raises:
       ValueError: as :func:`match_clusters`.
@@ -122,33 +130,32 @@ def spectral_clusters(
     components: int | None = None,
     seed: int = 0,
 ) -> Clusters:
-    r"""Clusters of the graph in which every code is joined to its nearest ones.
+    r"""Spectral clustering of the graph of nearest neighbours.
 
     .. math:: w_{ij} = e^{-\|z_i - z_j\|^2 / r_i^2}, \qquad
               D^{-1/2}\, \tfrac12 (W + W^\top)\, D^{-1/2}\, u = \lambda u
 
-    where `r_i` is the distance to the last neighbour of `i`. The eigenvectors of the largest
-    eigenvalues, with rows of length one, are clustered by K-means. Where K-means on codes wants
-    round clusters, these may have any shape, as long as they are connected.
+    where `j` is one of the neighbours of `i`, and `r_i` the distance from `i` to the last of them. The
+    rows of the eigenvectors with the largest eigenvalues are normalised and clustered by K-means.
+    K-means on codes finds round clusters; these may have any shape, as long as they are connected.
 
-    As many eigenvectors as clusters are enough where the clusters are the weakest links of the graph.
-    Among codes of images there are weaker ones (some slanted ones are hardly joined to upright ones),
-    and with half as many eigenvectors again the classes are found all the same: on codes of MNIST 0.96
-    of the images in place of 0.82.
+    If the graph has weaker links inside the classes than between them, such as those from slanted to
+    upright digits, more eigenvectors than clusters are needed. By default there are 1.5 times as many:
+    on codes of MNIST this raises the accuracy from 0.82 to 0.96.
 
     Args:
       codes: `[n, d]`.
-      clusters: how many.
-      neighbours: of each code in the graph.
-      components: eigenvectors; by default half as many again as there are clusters.
+      clusters: the number of clusters.
+      neighbours: the number of neighbours of each code in the graph.
+      components: the number of eigenvectors; by default 1.5 times the number of clusters.
       seed: of the starting vector and of K-means.
 
     Returns:
       `[n]`, 0, 1, ... clusters - 1.
 
     Raises:
-      ValueError: if there are too few codes for the clusters or the neighbours, or the eigenvectors
-        are not found.
+      ValueError: if the codes are not finite numbers, there are too few of them for the clusters or the
+        neighbours, or the eigenvectors do not converge.
 
     Examples:
       >>> turn = np.arange(60) / 9.5
@@ -171,16 +178,21 @@ def spectral_clusters(
 
     n = len(codes)
     if codes.ndim != 2 or not np.isfinite(codes).all():
-        raise ValueError("codes are finite numbers, [n, d]")
+        raise ValueError(f"the codes must be finite numbers, [n, d]; their shape is {codes.shape}")
     if not 1 <= neighbours < n:
-        raise ValueError(f"of {n} codes, none has {neighbours} neighbours")
+        raise ValueError(
+            f"{n} codes have no {neighbours} neighbours each; give more codes or fewer neighbours"
+        )
     if components is None:
         components = min(clusters + clusters // 2, n - 1)
     if not (1 <= clusters < n and 1 <= components < n):
         raise ValueError(
-            f"{n} codes do not make {clusters} spectral clusters of {components} components"
+            f"{n} codes are too few for {clusters} spectral clusters with {components} components"
         )
-    # A query without points leaves each point out of its own neighbours.
+    # Distances from expanded squares lose the digits of a common offset.
+    codes = np.asarray(codes, np.float64)
+    codes = codes - codes.mean(axis=0)
+    # Without an argument, `kneighbors` leaves each point out of its own neighbours.
     distance, index = NearestNeighbors(n_neighbors=neighbours).fit(codes).kneighbors()
     radius = np.maximum(distance[:, -1:], np.finfo(np.float32).tiny)
     weight = np.exp(-np.square(distance / radius))
@@ -189,8 +201,8 @@ def spectral_clusters(
     graph = (graph + graph.T) / 2
     degree = np.sqrt(np.asarray(graph.sum(axis=1)).ravel())
     scaled = sparse.diags(1 / degree) @ graph @ sparse.diags(1 / degree)
-    # The eigenvectors of eigenvalue one are known, one for each connected part of the graph. Lanczos
-    # iterations would find only some of them; without them, they find the others.
+    # The eigenvectors of eigenvalue one are known, one for each connected component of the graph. Lanczos
+    # iterations would find only some of them; with these removed, they find the others.
     count, part = connected_components(graph, directed=False)
     largest = np.argsort(-np.bincount(part), kind="stable")[:components]
     known = np.where(part[:, None] == largest, degree[:, None], 0.0)
@@ -207,8 +219,8 @@ def spectral_clusters(
             _, found = eigsh(others, k=wanted, which="LA", v0=start, tol=1e-4, ncv=width)
         except ArpackNoConvergence as error:
             raise ValueError(
-                "the eigenvectors of the neighbour graph were not found; try other neighbours than "
-                f"{neighbours}"
+                "the eigenvectors of the neighbour graph did not converge; try another number of "
+                f"neighbours than {neighbours}"
             ) from error
         vectors = np.concatenate([known, found], axis=1)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -217,18 +229,20 @@ def spectral_clusters(
 
 
 def _contingency(clusters: Clusters, labels: Clusters) -> np.ndarray:
-    """How many examples each cluster has of each class, `[clusters, classes]`."""
+    """The number of examples of each class in each cluster, `[clusters, classes]`."""
     from sklearn.metrics import confusion_matrix
 
     for numbers in (clusters, labels):
         if not np.issubdtype(numbers.dtype, np.integer):
-            raise ValueError(f"clusters and labels are whole numbers, not {numbers.dtype}")
+            raise ValueError(f"clusters and labels must be integers, not {numbers.dtype}")
     if len(clusters) != len(labels) or not len(labels):
-        raise ValueError(f"there are {len(clusters)} clusters of examples and {len(labels)} labels")
+        raise ValueError(
+            f"each example needs a cluster and a label, got {len(clusters)} clusters and {len(labels)} "
+            "labels"
+        )
     if clusters.min() < 0 or labels.min() < 0:
-        raise ValueError("clusters and labels are numbered from 0 on")
-    size = 1 + int(
-        max(clusters.max(), labels.max())
-    )  # not in the arrays' own type, which may be a byte
+        raise ValueError("clusters and labels must be numbered from 0, and some are negative")
+    # Not in the type of the arrays, which may be a byte.
+    size = 1 + int(max(clusters.max(), labels.max()))
     counts = confusion_matrix(clusters, labels, labels=np.arange(size))
     return counts[: int(clusters.max()) + 1, : int(labels.max()) + 1]

@@ -1,4 +1,4 @@
-"""Directions in the space of codes that stand for an attribute."""
+"""Directions in latent space that change an attribute."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,19 +8,20 @@ from jaxtyping import Array, Bool, Float
 def attribute_vector(
     codes: Float[Array, "n d"], has: Bool[Array | np.ndarray, " n"]
 ) -> Float[Array, " d"]:
-    """The direction of an attribute: from the mean code without it to the mean code with it.
+    """The attribute vector: the mean code with an attribute minus the mean code without it.
 
-    What goes along with the attribute in the data is in it too; see :func:`partial_directions`.
+    It also changes other attributes that are correlated with this one; :func:`partial_directions` does
+    not.
 
     Args:
       codes: `[n, d]`.
-      has: whether each example has the attribute, `[n]`.
+      has: whether each example has the attribute, `[n]`, booleans.
 
     Returns:
-      `[d]`: adding it once leads from the one mean to the other.
+      `[d]`.
 
     Raises:
-      ValueError: if no example has the attribute, or all have, or it is not of booleans.
+      ValueError: if no example or every example has the attribute, or it is not booleans.
 
     Examples:
       >>> codes = jnp.array([[0.0, 1.0], [0.0, 3.0], [4.0, 2.0]])
@@ -41,24 +42,24 @@ def attribute_vector(
 def logistic_normal(
     codes: Float[Array, "n d"], has: Bool[Array | np.ndarray, " n"], *, regularization: float = 1.0
 ) -> Float[Array, " d"]:
-    r"""The direction in which an attribute becomes likelier fastest: the normal of a logistic regression.
+    r"""The normal of a logistic regression: the direction in which an attribute becomes probable fastest.
 
     .. math:: \frac{w}{\|w\|^2}\; w \cdot (\mu_1 - \mu_0), \qquad
               p(\text{attribute} \mid z) = \sigma(w \cdot z + b)
 
-    The regression (scikit-learn) is on standardised codes, with both classes weighted equally, and
-    `w` is brought back to the codes' own scale.
+    where :math:`\mu_1 - \mu_0` is the :func:`attribute_vector`. The regression (scikit-learn) is on
+    standardised codes, and weights both classes equally; `w` is in the scale of the codes.
 
     Args:
       codes: `[n, d]`.
-      has: whether each example has the attribute, `[n]`.
+      has: whether each example has the attribute, `[n]`, booleans.
       regularization: the inverse strength C.
 
     Returns:
-      `[d]`: along it, adding it once leads as far as from the one mean code to the other.
+      `[d]`, of the length of the projection of the attribute vector.
 
     Raises:
-      ValueError: if no example has the attribute, or all have, or it is not of booleans.
+      ValueError: if no example or every example has the attribute, or it is not booleans.
 
     Examples:
       >>> codes = jnp.array([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
@@ -75,31 +76,32 @@ def logistic_normal(
     scaler = StandardScaler()
     model = LogisticRegression(C=regularization, class_weight="balanced", max_iter=1000)
     model.fit(scaler.fit_transform(np.asarray(codes)), np.asarray(has))
-    normal = jnp.asarray(model.coef_[0] / scaler.scale_, jnp.float32)
-    squared = jnp.maximum(jnp.sum(jnp.square(normal)), jnp.finfo(jnp.float32).tiny)
-    return normal * (normal @ attribute_vector(codes, has)) / squared
+    normal = model.coef_[0] / scaler.scale_
+    squared = max(normal @ normal, np.finfo(np.float64).tiny)
+    difference = np.asarray(attribute_vector(codes, has), np.float64)
+    return jnp.asarray(normal * (normal @ difference) / squared, jnp.float32)
 
 
 def partial_directions(
     codes: Float[Array, "n d"], attributes: Bool[Array | np.ndarray, "n a"]
 ) -> Float[Array, "a d"]:
-    r"""The directions of several attributes, each with the others held fixed.
+    r"""The directions of several attributes, each with the other attributes held fixed.
 
     .. math:: \min_{B, c} \sum_i \Big\| z_i - c - \sum_j a_{ij} B_j \Big\|^2
 
-    In photographs glasses go with age, and fair hair with make-up; a difference of means changes all
-    of it. The coefficients of this regression change one attribute and leave the rest.
+    In photographs, glasses are correlated with age and fair hair with make-up; an
+    :func:`attribute_vector` changes both. The coefficients of this regression change one attribute only.
 
     Args:
       codes: `[n, d]`.
-      attributes: whether each example has each attribute, `[n, a]`.
+      attributes: whether each example has each attribute, `[n, a]`, booleans.
 
     Returns:
-      `[a, d]`: adding row `j` once leads from examples without attribute `j` to those with it, and
-      otherwise the same attributes. Attributes that always go together share their direction.
+      `[a, d]`: row `j` is the mean change of the code when attribute `j` is added and the others stay.
+      Attributes that always occur together share their direction equally.
 
     Raises:
-      ValueError: if an attribute is one that no example has, or all have.
+      ValueError: if no example or every example has one of the attributes, or they are not booleans.
 
     Examples:
       >>> attributes = np.array([[0, 0], [1, 0], [1, 1], [1, 1]], bool)
@@ -108,10 +110,10 @@ def partial_directions(
       [[1.0, 0.0], [0.0, 5.0]]
     """
     if attributes.ndim != 2:
-        raise ValueError(f"attributes are [n, a], and these have shape {attributes.shape}")
+        raise ValueError(f"the attributes must be [n, a], got shape {attributes.shape}")
     for column in attributes.T:
         _check_attribute(codes, column)
-    # Without the means, the smallest of several solutions does not depend on where the codes are.
+    # Centred, so that the smallest of several solutions does not depend on an offset of the codes.
     x, z = (np.asarray(values, np.float64) for values in (attributes, codes))
     found, *_ = np.linalg.lstsq(x - x.mean(axis=0), z - z.mean(axis=0), rcond=None)
     return jnp.asarray(found, jnp.float32)
@@ -119,11 +121,16 @@ def partial_directions(
 
 def _check_attribute(codes: Array, has: Array | np.ndarray) -> None:
     if has.shape != codes.shape[:1]:
-        raise ValueError(f"there are {len(codes)} codes, and an attribute of shape {has.shape}")
+        raise ValueError(
+            f"the attribute of {len(codes)} codes must have shape ({len(codes)},), got {has.shape}"
+        )
     if has.dtype != bool:
-        raise ValueError(f"whether an example has an attribute is true or false, not {has.dtype}")
+        raise ValueError(
+            f"an attribute must be booleans, not {has.dtype}; convert it with astype(bool)"
+        )
     count = int(has.sum())
     if count in (0, len(codes)):
         raise ValueError(
-            f"{'no' if count == 0 else 'every'} example has the attribute: there is no direction"
+            f"{'no' if count == 0 else 'every'} example has the attribute, so it has no direction; choose "
+            "examples with and without it"
         )

@@ -13,10 +13,9 @@ from jaxae.analysis.generation import (
     entropy,
     frechet_distance,
     kernel_distance,
-    nearest,
-    precision_recall,
     sharpness,
 )
+from jaxae.analysis.neighbours import nearest, precision_recall
 from jaxae.arrays import as_float
 
 BATCH, INCEPTION_BATCH = 500, 50
@@ -84,7 +83,7 @@ def make_generation_report(
 ) -> Report:
     """A function that compares generated images with real ones and with the training images.
 
-    What depends on the real images alone is computed once.
+    Features of the real images are computed only once.
 
     Args:
       real: test images, `[n, h, w, c]`, bytes or floats in [0, 1].

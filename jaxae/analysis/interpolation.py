@@ -1,4 +1,4 @@
-"""Moving about in the space of codes: interpolation, the plane, one dimension at a time, attributes."""
+"""Sets of codes to decode: interpolations, grids, traversals of single dimensions, random codes."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import jax.scipy.stats
 from jaxtyping import Array, Float, PRNGKeyArray
 
 NEARLY_PARALLEL = 1e-3
-"""Codes whose directions differ by less, in radians, are joined by a line: so does the arc."""
+"""Angle in radians below which an arc is replaced by a line, which it hardly differs from."""
 
 
 def lerp(
@@ -19,9 +19,9 @@ def lerp(
     .. math:: (1 - t)\, a + t\, b
 
     Args:
-      start: a, where `t` is 0, `[..., d]`.
-      end: b, where `t` is 1, `[..., d]`.
-      t: how far to go, `[n]`.
+      start: a, the codes at `t = 0`, `[..., d]`.
+      end: b, the codes at `t = 1`, `[..., d]`.
+      t: positions between them, `[n]`.
 
     Returns:
       `[n, ..., d]`.
@@ -37,20 +37,19 @@ def lerp(
 def slerp(
     start: Float[Array, "*b d"], end: Float[Array, "*b d"], t: Float[Array, " n"]
 ) -> Float[Array, "n *b d"]:
-    r"""Spherical interpolation: along the arc, so that codes of the same length keep it.
+    r"""Spherical interpolation between codes: along an arc, so that codes of equal length keep it.
 
     .. math:: \frac{\sin((1 - t)\Omega)}{\sin\Omega}\, a + \frac{\sin(t\Omega)}{\sin\Omega}\, b,
               \qquad \Omega = \angle(a, b)
 
-    Codes drawn from N(0, I) in many dimensions have about the same length, and a straight line
-    between two of them passes where there are none. Between codes in the same direction this is
-    :func:`lerp`; between opposite ones there is no shortest arc, and it is :func:`lerp` as well, as
-    it is where a code is zero.
+    Draws from N(0, I) in many dimensions have nearly equal lengths, and codes on a straight line
+    between two of them are shorter. Between parallel codes this is :func:`lerp`; between opposite
+    codes, where there is no shortest arc, and where a code is zero, it is :func:`lerp` too.
 
     Args:
-      start: a, where `t` is 0, `[..., d]`.
-      end: b, where `t` is 1, `[..., d]`.
-      t: how far to go, `[n]`.
+      start: a, the codes at `t = 0`, `[..., d]`.
+      end: b, the codes at `t = 1`, `[..., d]`.
+      t: positions between them, `[n]`.
 
     Returns:
       `[n, ..., d]`.
@@ -66,19 +65,19 @@ def slerp(
       <https://arxiv.org/abs/1609.04468>`_.
     """
     a, b = _unit(start), _unit(end)
-    nowhere = (_length(a) == 0) | (_length(b) == 0)
-    # Half the angle from a sum and a difference: arccos loses the digits of small angles.
+    undefined = (_length(a) == 0) | (_length(b) == 0)
+    # Half the angle from the lengths of difference and sum: arccos loses the digits of small angles.
     sine, cosine = _length(a - b), _length(a + b)
-    line = (jnp.minimum(sine, cosine) < NEARLY_PARALLEL) | nowhere
-    # The branch that is not taken has to have a finite gradient as well.
+    line = (jnp.minimum(sine, cosine) < NEARLY_PARALLEL) | undefined
+    # The gradient of the branch that is not taken must be finite too.
     angle = jnp.where(line, 1.0, 2 * jnp.arctan2(jnp.where(line, 1.0, sine), cosine))
-    t_ = t.reshape(-1, *[1] * start.ndim)
-    arc = (jnp.sin((1 - t_) * angle) * start + jnp.sin(t_ * angle) * end) / jnp.sin(angle)
+    s = t.reshape(-1, *[1] * start.ndim)
+    arc = (jnp.sin((1 - s) * angle) * start + jnp.sin(s * angle) * end) / jnp.sin(angle)
     return jnp.where(line, lerp(start, end, t), arc)
 
 
 def plane(x: Float[Array, " n"], y: Float[Array, " m"]) -> Float[Array, "m n 2"]:
-    """Codes on a grid in the plane, as a picture has them: the first row has the largest `y`.
+    """Codes on a grid in the plane, in the layout of an image: `y` decreases from row to row.
 
     Args:
       x: first coordinates, ascending, `[n]`.
@@ -95,15 +94,21 @@ def plane(x: Float[Array, " n"], y: Float[Array, " m"]) -> Float[Array, "m n 2"]
 
 
 def normal_quantiles(n: int) -> Float[Array, " n"]:
-    r"""The middles of `n` intervals in which N(0, 1) has the same probability.
+    r"""The medians of `n` intervals that have equal probability under N(0, 1).
 
     .. math:: \Phi^{-1}\!\left(\frac{i + 1/2}{n}\right), \qquad i = 0, \dots, n - 1
 
-    `plane(normal_quantiles(n), normal_quantiles(n))` is the grid of the prior: each image on it
-    stands for the same probability.
+    On the grid `plane(normal_quantiles(n), normal_quantiles(n))` each code represents the same
+    probability of the prior.
+
+    Args:
+      n: the number of intervals.
+
+    Returns:
+      `[n]`, ascending.
 
     Raises:
-      ValueError: if `n` is not positive.
+      ValueError: if `n` is not a positive integer.
 
     Examples:
       >>> [round(float(value), 3) for value in normal_quantiles(3)]
@@ -114,45 +119,47 @@ def normal_quantiles(n: int) -> Float[Array, " n"]:
       appendix A.
     """
     if n < 1 or n != int(n):
-        raise ValueError(f"a grid has a whole number of values, at least one, got {n}")
+        raise ValueError(f"the number of quantiles must be an integer of at least one, got {n}")
     return jax.scipy.stats.norm.ppf((jnp.arange(n) + 0.5) / n)
 
 
 def traversals(z: Float[Array, " d"], values: Float[Array, "_ n"]) -> Float[Array, "d n d"]:
-    """A code with one dimension at a time set to other values.
+    """Latent traversals: copies of a code with one dimension at a time set to other values.
 
     Args:
       z: the code, `[d]`.
-      values: for each dimension, `[d, n]`.
+      values: of each dimension, `[d, n]`.
 
     Returns:
-      `[d, n, d]`: in row `i`, dimension `i` takes its values.
+      `[d, n, d]`; in entry `i`, dimension `i` has its `n` values and the others are those of `z`.
 
     Raises:
-      ValueError: if there is not a row of values for each dimension.
+      ValueError: if there is not one row of values for each dimension.
 
     Examples:
       >>> traversals(jnp.zeros(2), jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
       [[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 4.0]]]
     """
     if values.ndim != 2 or len(values) != len(z):
-        raise ValueError(f"{len(z)} dimensions need as many rows of values, not {values.shape}")
+        raise ValueError(
+            f"a code of {len(z)} dimensions needs values of shape ({len(z)}, n), got {values.shape}"
+        )
     own = jnp.eye(len(z), dtype=bool)[:, None, :]
     return jnp.where(own, values[:, :, None], z)
 
 
 def draw_like(key: PRNGKeyArray, codes: Float[Array, "n d"], count: int) -> Float[Array, "count d"]:
-    r"""Codes drawn from the normal distribution with the mean and the covariance of these codes.
+    r"""Draws codes from the normal distribution that has the mean and covariance of given codes.
 
     .. math:: z \sim \mathcal N(\bar z, \operatorname{Cov}(z))
 
-    A prior for a model that has none, and a nearer one where all codes together are not distributed as
-    the prior says.
+    This is a prior for models without one, and a better one for models whose codes, over all images,
+    do not follow their prior.
 
     Args:
       key: of the draws.
       codes: `[n, d]`.
-      count: how many to draw.
+      count: the number of draws.
 
     Returns:
       `[count, d]`.
@@ -161,27 +168,42 @@ def draw_like(key: PRNGKeyArray, codes: Float[Array, "n d"], count: int) -> Floa
       ValueError: if there are fewer than two codes.
 
     Examples:
-      >>> import jax
       >>> codes = jnp.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])  # on a line, and so are the draws
       >>> z = draw_like(jax.random.key(0), codes, 5)
-      >>> bool(jnp.allclose(z[:, 0], z[:, 1], atol=0.02))
+      >>> bool(jnp.allclose(z[:, 0], z[:, 1], atol=1e-4))
       True
 
     References:
       Ghosh et al., `From Variational to Deterministic Autoencoders
-      <https://arxiv.org/abs/1903.12436>`_, section 4 (there with several normal distributions).
+      <https://arxiv.org/abs/1903.12436>`_, section 4 (there with a mixture of normal distributions).
     """
-    if len(codes) < 2:
-        raise ValueError(f"{len(codes)} codes have no covariance")
-    # A little more, so that codes in a subspace have a covariance that can be factorised.
-    covariance = jnp.atleast_2d(jnp.cov(codes.T)) + 1e-6 * jnp.eye(codes.shape[1])
-    return jax.random.multivariate_normal(key, codes.mean(axis=0), covariance, (count,))
+    n, d = codes.shape
+    if n < 2:
+        raise ValueError(f"a covariance needs at least two codes, got {n}")
+    mean = jnp.mean(codes, axis=0)
+    centred = codes - mean
+    # In units of the largest value of each dimension nothing depends on the scale of the codes.
+    largest = jnp.max(jnp.abs(centred), axis=0)
+    scale = jnp.where(largest > 0, largest, 1.0)
+    unit = centred / scale
+    covariance = jnp.matmul(unit.T, unit, precision=jax.lax.Precision.HIGHEST) / (n - 1)
+    # Codes in a subspace have a singular covariance, which has no Cholesky factor.
+    values, vectors = jnp.linalg.eigh(covariance)
+    noise = jax.random.normal(key, (count, d)) * jnp.sqrt(jnp.maximum(values, 0))
+    return mean + scale * jnp.matmul(noise, vectors.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def decode_grid(
     decode: Callable[[Array], Array], codes: Float[Array, "*b d"]
 ) -> Float[Array, "*b h w c"]:
-    """Decodes codes in any arrangement: `[..., d]` becomes `[..., h, w, c]`.
+    """Decodes codes that are arranged in several axes.
+
+    Args:
+      decode: from codes, `[n, d]`, to images, `[n, h, w, c]`.
+      codes: `[..., d]`.
+
+    Returns:
+      `[..., h, w, c]`.
 
     Examples:
       >>> decode_grid(lambda z: z[:, None, None, :], jnp.zeros((4, 3, 2))).shape
@@ -192,7 +214,7 @@ def decode_grid(
 
 
 def _length(z: Float[Array, "*b d"]) -> Float[Array, "*b 1"]:
-    """The Euclidean norm, with a finite gradient at zero."""
+    """The Euclidean norm along the last axis, with a finite gradient at zero."""
     squared = jnp.sum(jnp.square(z), axis=-1, keepdims=True)
     return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
 

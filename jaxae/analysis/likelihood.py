@@ -1,4 +1,4 @@
-"""Estimates of log p(x), in nats."""
+"""Estimates of the log-likelihood, log p(x), in nats."""
 
 import math
 
@@ -12,7 +12,7 @@ from jaxae.base import Batch, Params, Tree
 from jaxae.composition import Autoencoder, as_batch
 
 CHUNK_VALUES = 2**22
-"""How many values the widest layer may have for a chunk of draws."""
+"""Number of values that the widest layer may have for all draws of a chunk."""
 
 
 def importance_nll(
@@ -24,27 +24,27 @@ def importance_nll(
     *,
     chunk: int | None = None,
 ) -> Float[Array, " b"]:
-    r"""An estimate of -log p(x) by importance sampling, in nats; in expectation an upper bound.
+    r"""Estimates -log p(x) by importance sampling, in nats; the expectation is an upper bound.
 
     .. math:: -\log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)}
 
-    Memory does not grow with the number of samples: they are drawn a few at a time.
+    The samples are drawn in chunks, so that the memory does not depend on their number.
 
     Args:
-      model: any whose prior and posterior have a density.
+      model: an autoencoder whose prior and posterior have densities.
       params: its parameters.
       key: for the samples.
       x: examples, `[b, ...]`, or a :class:`Batch` with a condition or missing values.
-      samples: K, exactly as many as are drawn for each image.
-      chunk: how many are drawn together; when None, as many as keep the widest layer of the model at
-        some 16 megabytes.
+      samples: K, the number of samples for each example.
+      chunk: the number of samples that are drawn together; by default such that the widest layer of
+        the model takes about 16 megabytes.
 
     Returns:
       `[b]`.
 
     Raises:
-      ValueError: if the prior or the posterior has no density, the likelihood of an example depends on the
-        others of the batch, or `samples` is not positive.
+      ValueError: if the prior or the posterior has no density, the likelihood of an example depends on
+        the rest of the batch, or `samples` is not positive.
 
     Examples:
       >>> import jaxae
@@ -64,8 +64,8 @@ def importance_nll(
         raise ValueError(f"the estimate needs at least one sample, got {samples}")
     if model.model.coupled:
         raise ValueError(
-            "log p(x) of one example is not defined by a likelihood of the whole batch, such as "
-            'gaussian("optimal"); use gaussian("shared") or "learned"'
+            "the likelihood of this model depends on the whole batch, so log p(x) of an example is not "
+            'defined; in place of gaussian("optimal"), use gaussian("shared") or gaussian("learned")'
         )
     batch = as_batch(x)
     b = len(jax.tree.leaves(batch.x)[0])
@@ -75,7 +75,7 @@ def importance_nll(
     chunk = max(1, min(samples, chunk))
     chunks = -(-samples // chunk)
     keys = jax.random.split(key, chunks)
-    wanted = (jnp.arange(chunks * chunk) < samples).reshape(chunks, chunk, 1)
+    counted = (jnp.arange(chunks * chunk) < samples).reshape(chunks, chunk, 1)
 
     def add(total: Array, part: tuple[PRNGKeyArray, Array]) -> tuple[Array, None]:
         part_key, keep = part
@@ -83,7 +83,7 @@ def importance_nll(
         log_weight = jnp.where(keep, log_weight, -jnp.inf)
         return jnp.logaddexp(total, logsumexp(log_weight, axis=0)), None
 
-    total, _ = jax.lax.scan(add, jnp.full(b, -jnp.inf), (keys, wanted))
+    total, _ = jax.lax.scan(add, jnp.full(b, -jnp.inf), (keys, counted))
     return math.log(samples) - total
 
 

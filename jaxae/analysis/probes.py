@@ -1,4 +1,4 @@
-"""What codes are good for: classifiers on frozen codes, and the encoder fine-tuned into one."""
+"""Probes: classifiers on frozen codes, which measure how well codes represent classes."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -10,7 +10,7 @@ LabelledCodes: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, "
 """Codes, `[n, d]`, and their labels, `[n]`."""
 
 REGULARIZATION = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""The inverse strengths C that cross-validation chooses from."""
+"""Values of the inverse regularisation strength C that cross-validation selects from."""
 
 
 def linear_probe(
@@ -19,18 +19,18 @@ def linear_probe(
     *,
     regularization: Sequence[float] = REGULARIZATION,
 ) -> float:
-    """The test error of logistic regression on frozen codes, from scikit-learn.
+    """The test error of logistic regression on frozen codes (scikit-learn).
 
-    The codes are standardised by the mean and the deviation of the training codes; the inverse
-    strength C of the regularisation is chosen by three-fold cross-validation on the training codes.
+    Codes are standardised by the mean and standard deviation of the training codes. The inverse
+    regularisation strength C is selected by three-fold cross-validation on the training codes.
 
     Args:
       train: codes and labels to train on.
       test: codes and labels to test on.
-      regularization: values of C to choose from; a single one is taken as it is.
+      regularization: values of C to select from; a single value is used without cross-validation.
 
     Returns:
-      the part of the test codes that is classified wrongly, in [0, 1].
+      the fraction of the test codes that is classified wrongly, in [0, 1].
 
     Raises:
       ValueError: if codes and labels do not match, or there is only one class.
@@ -67,19 +67,19 @@ def neighbour_probe(
     *,
     neighbours: int = 5,
 ) -> float:
-    """The test error of a vote of the nearest codes, by Euclidean distance, from scikit-learn.
+    """The test error of a k-nearest-neighbour classifier with Euclidean distance (scikit-learn).
 
     Args:
-      train: codes and labels to look among.
+      train: codes and labels of the neighbours.
       test: codes and labels to test on.
-      neighbours: how many vote.
+      neighbours: k.
 
     Returns:
-      the part of the test codes that is classified wrongly, in [0, 1].
+      the fraction of the test codes that is classified wrongly, in [0, 1].
 
     Raises:
-      ValueError: if codes and labels do not match, there is only one class, or more neighbours are
-        asked for than there are.
+      ValueError: if codes and labels do not match, there is only one class, or k is not between 1 and
+        the number of training codes.
 
     Examples:
       >>> codes, labels = np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([0, 0, 1, 1])
@@ -90,9 +90,14 @@ def neighbour_probe(
 
     _check(train, test)
     if not 1 <= neighbours <= len(train[0]):
-        raise ValueError(f"of {len(train[0])} codes, {neighbours} neighbours cannot vote")
-    model = KNeighborsClassifier(neighbours).fit(*train)
-    return float(np.mean(model.predict(test[0]) != test[1]))
+        raise ValueError(
+            f"the number of neighbours among {len(train[0])} codes must be from 1 to {len(train[0])}, "
+            f"got {neighbours}"
+        )
+    # Distances from expanded squares lose the digits of a common offset.
+    centre = np.mean(train[0], axis=0, dtype=np.float64)
+    model = KNeighborsClassifier(neighbours).fit(train[0] - centre, train[1])
+    return float(np.mean(model.predict(test[0] - centre) != test[1]))
 
 
 def label_efficiency(
@@ -104,26 +109,25 @@ def label_efficiency(
     draws: int = 5,
     seed: int = 0,
 ) -> Float[np.ndarray, "counts draws"]:
-    """The test error of a probe that sees only a few labels, for several numbers of them.
+    """The test error of a probe that is trained on few labels, for several numbers of labels.
 
-    The labelled codes are drawn at random, as many of each class as of any other (as far as the
-    numbers allow).
+    The labelled codes are drawn at random, the same number of each class as far as possible.
 
     Args:
       train: codes and labels to draw from.
       test: codes and labels to test on.
-      counts: how many labels.
-      probe: from two sets of codes and labels to an error, such as :func:`neighbour_probe` with one
-        neighbour, or :func:`linear_probe` with one strength of regularisation: where a class has one
-        label, there is nothing to cross-validate, and no second neighbour.
-      draws: how often, to see how much depends on which are labelled.
+      counts: numbers of labels.
+      probe: from two sets of codes and labels to an error. If a class may have a single label, take
+        :func:`neighbour_probe` with one neighbour, or :func:`linear_probe` with a single value of C.
+      draws: the number of random draws for each number of labels.
       seed: of the draws.
 
     Returns:
       `[counts, draws]`, errors in [0, 1].
 
     Raises:
-      ValueError: if there are fewer labels than classes, more than codes, or no draws.
+      ValueError: if a number of labels is below the number of classes or above that of codes, or the
+        number of draws is not positive.
 
     Examples:
       >>> labels = np.arange(60) % 2
@@ -137,10 +141,11 @@ def label_efficiency(
     codes, labels = train
     classes = len(np.unique(labels))
     if draws < 1:
-        raise ValueError(f"at least one draw is needed, got {draws}")
+        raise ValueError(f"the error needs at least one draw of labels, got {draws}")
     if bad := [count for count in counts if not classes <= count <= len(codes)]:
         raise ValueError(
-            f"of {len(codes)} codes of {classes} classes, {bad[0]} cannot be the labelled ones"
+            f"the number of labels for {len(codes)} codes of {classes} classes must be from {classes} to "
+            f"{len(codes)}, got {bad[0]}"
         )
     errors = np.empty((len(counts), draws))
     for j in range(draws):
@@ -154,13 +159,17 @@ def label_efficiency(
 def balanced_order(
     labels: Shaped[np.ndarray, " n"], seed: int | Sequence[int]
 ) -> Int[np.ndarray, " n"]:
-    """A random order in which the classes come in turn: one of each, then a second, and so on.
+    """A random order in which the classes alternate, so that its beginning is balanced.
 
-    The first of it are as many of each class as of any other, as far as there are any left.
+    Any prefix has the same number of examples of each class, give or take one, until a class has no
+    more examples.
 
     Args:
       labels: `[n]`.
       seed: of the order.
+
+    Returns:
+      a permutation of 0 ... n - 1.
 
     Examples:
       >>> labels = np.array([0, 0, 0, 0, 1, 1])
@@ -178,6 +187,8 @@ def balanced_order(
 def _check(*sets: LabelledCodes) -> None:
     for codes, labels in sets:
         if len(codes) != len(labels):
-            raise ValueError(f"there are {len(codes)} codes and {len(labels)} labels")
+            raise ValueError(
+                f"each code needs a label, got {len(codes)} codes and {len(labels)} labels"
+            )
     if len(np.unique(sets[0][1])) < 2:
-        raise ValueError("all training labels are the same")
+        raise ValueError("a probe needs at least two classes, and all training labels are the same")

@@ -1,36 +1,55 @@
-"""How good a reconstruction is, in the units that people quote."""
+"""Measures of the quality of reconstructions: squared error, PSNR, SSIM, bits per dimension."""
 
 import math
 from typing import TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxae.arrays import as_float
+from jaxae.data.images import check_same_shape
 
 Images: TypeAlias = Shaped[Array | np.ndarray, "b ..."]
 
+C1, C2 = 0.01**2, 0.03**2
+"""The constants of SSIM for images in [0, 1]."""
+
 
 def squared_error(x: Images, y: Images) -> Float[Array, " b"]:
-    """The squared error of each image, summed over its pixels and channels; bytes are divided by 255.
+    """The squared error of each image, summed over pixels and channels.
+
+    Args:
+      x: images, `[b, ...]`, bytes or floats; bytes are divided by 255.
+      y: other images, of the same shape.
+
+    Returns:
+      `[b]`.
+
+    Raises:
+      ValueError: if the shapes differ, or the images are neither bytes nor floats.
 
     Examples:
       >>> squared_error(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1))).tolist()
       [4.0]
     """
+    check_same_shape(x, y)
     x, y = as_float(x), as_float(y)
     return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
 
 
 def psnr(mse: float) -> float:
-    r"""The peak signal-to-noise ratio in decibels, of images in [0, 1].
+    r"""The peak signal-to-noise ratio of images in [0, 1], in decibels.
 
     .. math:: -10 \log_{10} \mathrm{MSE}
 
     Args:
-      mse: the squared error per value; the mean over a set gives the PSNR of the mean error, which
-        is not the mean of the PSNRs.
+      mse: the mean squared error per value. The mean over a set of images gives the PSNR of the mean
+        error, which is not the mean of the PSNRs.
+
+    Returns:
+      decibels; infinity for an error of zero.
 
     Raises:
       ValueError: if the error is negative.
@@ -40,31 +59,31 @@ def psnr(mse: float) -> float:
       20.0
     """
     if mse < 0:
-        raise ValueError(f"a squared error cannot be negative, got {mse}")
+        raise ValueError(f"a mean squared error cannot be negative, got {mse}")
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
 def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
-    r"""The structural similarity of images, at most 1, which equal images have.
+    r"""The structural similarity of images: 1 for equal images, and never above.
 
     .. math:: \frac{(2 \mu_x \mu_y + c_1)(2 \sigma_{xy} + c_2)}
               {(\mu_x^2 + \mu_y^2 + c_1)(\sigma_x^2 + \sigma_y^2 + c_2)},
               \qquad c_1 = 0.01^2, \quad c_2 = 0.03^2
 
-    Means, variances and covariance are those in a Gaussian window of radius 3.5 sigma around each
-    pixel (11 x 11 for sigma 1.5), and the result is the mean over all windows that lie inside the
-    image, and over channels.
+    Means, variances and covariance are taken in a Gaussian window of radius 3.5 sigma (11 x 11 pixels
+    for sigma 1.5). The result is the mean over channels and over all windows that lie inside the image.
 
     Args:
       x: images, `[b, h, w, c]`, bytes or floats in [0, 1].
-      y: others.
+      y: other images, of the same shape.
       sigma: of the window, in pixels.
 
     Returns:
       `[b]`.
 
     Raises:
-      ValueError: if sigma is not positive, or the window does not fit into the images.
+      ValueError: if the shapes differ, sigma is not positive, or the window does not fit into the
+        images.
 
     Examples:
       >>> x = jnp.linspace(0, 1, 144).reshape(1, 12, 12, 1)
@@ -77,38 +96,54 @@ def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
     """
     if not 0 < sigma < math.inf:
         raise ValueError(f"the window's sigma must be positive, got {sigma}")
+    check_same_shape(x, y)
+    if x.ndim != 4:
+        raise ValueError(f"ssim is for images, [b, h, w, c], got shape {tuple(x.shape)}")
     x, y = as_float(x), as_float(y)
     radius = int(3.5 * sigma + 0.5)
     if min(x.shape[1:3]) < 2 * radius + 1:
         raise ValueError(
             f"the window of {2 * radius + 1} pixels does not fit into images of "
-            f"{x.shape[1]} x {x.shape[2]}"
+            f"{x.shape[1]} x {x.shape[2]}; use a smaller sigma"
         )
-    offsets = jnp.arange(-radius, radius + 1)
-    window = jnp.exp(-0.5 * jnp.square(offsets / sigma))
+    window = jnp.exp(-0.5 * jnp.square(jnp.arange(-radius, radius + 1) / sigma))
     window = window / jnp.sum(window)
 
-    def blur(images: Array) -> Array:
-        # Along each axis, the rows of a matrix are the window in all its places.
-        for axis in (1, 2):
-            n = images.shape[axis]
-            place = jnp.arange(n)[None, :] - jnp.arange(n - 2 * radius)[:, None]
-            inside = (place >= 0) & (place < len(window))
-            matrix = jnp.where(inside, window[jnp.clip(place, 0, len(window) - 1)], 0)
-            images = jnp.moveaxis(jnp.tensordot(matrix, images, (1, axis)), 0, axis)
-        return images
+    def variance(images: Array) -> Array:
+        # E[v^2] - E[v]^2 cancels digits, fewer of them for images that are centred first.
+        centred = images - jnp.mean(images, axis=(1, 2), keepdims=True)
+        found = _blur(jnp.square(centred), window) - jnp.square(_blur(centred, window))
+        return jnp.maximum(found, 0)
 
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similarity = similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return jnp.mean(similarity, axis=(1, 2, 3))
+    mean_x, mean_y, mean_difference = (_blur(v, window) for v in (x, y, x - y))
+    # Each of the two fractions as one minus a square of differences, so that neither exceeds one.
+    luminance = 1 - jnp.square(mean_difference) / (mean_x**2 + mean_y**2 + C1)
+    structure = 1 - variance(x - y) / (variance(x) + variance(y) + C2)
+    return jnp.mean(luminance * structure, axis=(1, 2, 3))
+
+
+def _blur(images: Float[Array, "b h w c"], window: Float[Array, " n"]) -> Float[Array, "b h2 w2 c"]:
+    """The mean in a separable window at all places where it lies inside the image."""
+    # Along each axis a matrix product; each row of the matrix is the window at one place.
+    for axis in (1, 2):
+        n = images.shape[axis]
+        offset = jnp.arange(n)[None, :] - jnp.arange(n - len(window) + 1)[:, None]
+        inside = (offset >= 0) & (offset < len(window))
+        matrix = jnp.where(inside, window[jnp.clip(offset, 0, len(window) - 1)], 0)
+        blurred = jnp.tensordot(matrix, images, (1, axis), precision=jax.lax.Precision.HIGHEST)
+        images = jnp.moveaxis(blurred, 0, axis)
+    return images
 
 
 def bits_per_dimension(nats: float, values: int) -> float:
-    """Nats for an image of so many values as bits per value; for discrete likelihoods only.
+    """Converts nats per image to bits per value; meaningful for discrete likelihoods only.
+
+    Args:
+      nats: the negative log-likelihood of an image.
+      values: the number of values of an image: height x width x channels.
+
+    Returns:
+      bits per value.
 
     Examples:
       >>> round(bits_per_dimension(math.log(256) * 784, 784), 6)

@@ -1,4 +1,4 @@
-"""Regularity: near codes decode to near images (continuity), and all codes to images (completeness)."""
+"""Regularity of latent space: how fast decoded images change, and which dimensions are used."""
 
 from collections.abc import Callable
 
@@ -8,26 +8,27 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 Decode = Callable[[Array], Array]
+"""A decoder, from codes, `[b, d]`, to images, `[b, ...]`."""
 
 ACTIVE, CARRIES = 0.01, 0.01
-"""A unit is active if its mean varies by more than this (the variance), and carries information if
-its KL divergence is more than this, in nats."""
+"""The variance of its posterior mean above which a unit is active, and the KL divergence in nats above
+which it carries information."""
 
 
 def lipschitz(decode: Decode, z: Float[Array, "b d"], *, chunk: int = 16) -> Float[Array, " b"]:
-    r"""The largest singular value of the decoder's Jacobian: how far an image moves at most.
+    r"""The local Lipschitz constant of a decoder: the largest singular value of its Jacobian.
 
     .. math:: \lVert J(z) \rVert_2 = \sqrt{\lambda_{\max}(J^\top J)}, \qquad J = \partial g / \partial z
 
-    The largest of these over all codes is the decoder's Lipschitz constant.
+    The supremum over all codes is the Lipschitz constant of the decoder.
 
     Args:
-      decode: from codes, `[b, d]`, to images, `[b, ...]`; each from its own code only.
-      z: where.
-      chunk: codes at a time, to bound the memory.
+      decode: from codes, `[b, d]`, to images, `[b, ...]`; an image depends on its own code only.
+      z: codes, `[b, d]`.
+      chunk: the number of codes that are processed together, which bounds the memory.
 
     Returns:
-      `[b]`, in units of the image for each unit of the code.
+      `[b]`, the change of the image per unit of the code.
 
     Examples:
       >>> lipschitz(lambda z: z @ jnp.diag(jnp.array([3.0, -4.0])), jnp.zeros((5, 2))).tolist()
@@ -36,8 +37,9 @@ def lipschitz(decode: Decode, z: Float[Array, "b d"], *, chunk: int = 16) -> Flo
 
     def at(z: Array) -> Array:
         jacobian = jax.jacfwd(lambda z: decode(z[None])[0])(z).reshape(-1, z.shape[0])
-        # J^T J is small: the codes', not the images', dimensions.
-        return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(jacobian.T @ jacobian)[-1], 0))
+        # J^T J is small, [d, d]. Its largest eigenvalue keeps all digits, unlike its smallest.
+        gram = jnp.matmul(jacobian.T, jacobian, precision=jax.lax.Precision.HIGHEST)
+        return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 0))
 
     return jax.lax.map(at, z, batch_size=min(chunk, len(z)))
 
@@ -45,32 +47,32 @@ def lipschitz(decode: Decode, z: Float[Array, "b d"], *, chunk: int = 16) -> Flo
 def path_speeds(
     decode: Decode, start: Float[Array, "b d"], end: Float[Array, "b d"], *, steps: int = 16
 ) -> Float[Array, "b steps"]:
-    r"""How far the decoded image moves for each unit of code, on every step of a straight line.
+    r"""The change of the decoded image per unit of code, for each step on a straight line.
 
     .. math:: \frac{\lVert g(z_{i+1}) - g(z_i) \rVert}{\lVert z_{i+1} - z_i \rVert}, \qquad
               z_i = a + \tfrac{i}{n} (b - a)
 
-    Steps that are all alike mean that one image turns evenly into the other; a large one among
-    small ones is a jump. None is larger than the decoder's Lipschitz constant.
+    Equal speeds mean that one image changes evenly into the other; a single large speed is a jump. No
+    speed exceeds the Lipschitz constant of the decoder.
 
     Args:
-      decode: from codes to images.
+      decode: from codes, `[b, d]`, to images, `[b, ...]`.
       start: a, `[b, d]`.
-      end: b, `[b, d]`, another code than `start`.
+      end: b, `[b, d]`.
       steps: n.
 
     Returns:
-      `[b, steps]`, in units of the image for each unit of the code; nan where `start` is `end`.
+      `[b, steps]`; nan where `start` equals `end`.
 
     Raises:
-      ValueError: if there is no step.
+      ValueError: if the number of steps is not positive.
 
     Examples:
       >>> path_speeds(lambda z: 3 * z, jnp.zeros((1, 2)), jnp.ones((1, 2)), steps=2).round(4).tolist()
       [[3.0, 3.0]]
     """
     if steps < 1:
-        raise ValueError(f"a line has at least one step, got {steps}")
+        raise ValueError(f"a path needs at least one step, got {steps}")
     t = jnp.linspace(0, 1, steps + 1)
 
     def along(ends: tuple[Array, Array]) -> Array:
@@ -83,16 +85,16 @@ def path_speeds(
 
 
 def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bool[Array, " d"]:
-    r"""The latent dimensions whose posterior mean depends on the image.
+    r"""Which latent dimensions are active: their posterior mean depends on the image.
 
     .. math:: \operatorname{Var}_x\left( \mathbb E_{q(z_i \mid x)}[z_i] \right) > 0.01
 
     Args:
-      means: posterior means of a fixed set of images (a batch is too few), `[n, d]`.
+      means: posterior means of a set of images, larger than a batch, `[n, d]`.
       threshold: of the variance.
 
     Returns:
-      `[d]`.
+      `[d]`, booleans.
 
     Examples:
       >>> active_units(jnp.array([[0.0, 1.0], [0.05, -1.0]])).tolist()
@@ -106,11 +108,14 @@ def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bo
 
 
 def collapse_report(kl: Float[Array | np.ndarray, " d"], *, threshold: float = CARRIES) -> str:
-    """In plain words, how many latent dimensions have collapsed onto the prior.
+    """A sentence on posterior collapse: how many latent dimensions carry no information.
 
     Args:
-      kl: the KL divergence of each dimension, in nats, averaged over images.
-      threshold: the nats below which a dimension carries nothing.
+      kl: the KL divergence of each dimension in nats, averaged over images, `[d]`.
+      threshold: of the KL divergence, in nats; a dimension with at most this carries nothing.
+
+    Returns:
+      the sentence.
 
     Examples:
       >>> collapse_report(jnp.array([2.0, 1e-4, 3.0]))
@@ -118,14 +123,14 @@ def collapse_report(kl: Float[Array | np.ndarray, " d"], *, threshold: float = C
     """
     if not np.isfinite(kl).all():
         return "the KL divergence is not finite"
-    idle = int((kl <= threshold).sum())
+    collapsed = int((kl <= threshold).sum())
     carried = float(kl[kl > threshold].sum())
-    if idle == len(kl):
+    if collapsed == len(kl):
         return f"all {len(kl)} dimensions carry nothing: the posterior has collapsed onto the prior"
-    if not idle:
+    if not collapsed:
         return f"all {len(kl)} dimensions are in use; together they carry {carried:.1f} nats"
-    verb = "carries" if idle == 1 else "carry"
+    verb = "carries" if collapsed == 1 else "carry"
     return (
-        f"{idle} of {len(kl)} dimensions {verb} nothing (less than {threshold:g} nats); the others "
+        f"{collapsed} of {len(kl)} dimensions {verb} nothing (less than {threshold:g} nats); the others "
         f"carry {carried:.1f} nats"
     )

@@ -1,13 +1,16 @@
-"""Loading data, and what is done to a batch before a model sees it."""
+"""Loading data, and transforms of batches before a model sees them."""
 
 from jaxae.data import augmentations, colors, corruptions, masks
+from jaxae.data.augmentations import binarize
 from jaxae.data.images import Images, from_arrays, is_binary
-from jaxae.data.loading import PairSplits, Splits, binarize, load, load_pairs
+from jaxae.data.loading import Splits, load
+from jaxae.data.pairs import Pairs, PairSplits, load_pairs
 from jaxae.data.streams import Stream
 
 __all__ = [
     "Images",
     "PairSplits",
+    "Pairs",
     "Splits",
     "Stream",
     "augmentations",

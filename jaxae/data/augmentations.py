@@ -1,7 +1,9 @@
-"""Transforms of training batches, `(key, x) -> x`: the same images a little elsewhere, each time anew.
+"""Random transforms of training batches, `(key, x) -> x`.
 
-They are for `fit(transform=...)`, where image and target move together; as a corruption, in
-:func:`jaxae.denoising`, the target stays where it was.
+Pass one to :func:`jaxae.fit` as `transform=`. It is then applied to `x` and, with the same key, to
+`seen`, and both are moved in the same way, whatever their channels: the random numbers depend on the
+number of images only. Shifts are in pixels, so `x` and `seen` need the same height and width. Used as a corruption in :func:`jaxae.denoising`, a transform moves the input
+and leaves the target where it is.
 """
 
 import math
@@ -12,15 +14,42 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
+"""A transform, `(key, x) -> x`."""
+
+HIGHEST = jax.lax.Precision.HIGHEST
+
+SYMMETRIES = (1, 2, 4, 8)
+"""Numbers of symmetries: the identity; with mirroring left to right; also upside down; all of a square."""
+
+
+def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Dynamic binarisation: each value becomes 1 with a probability equal to its grey level, else 0.
+
+    Args:
+      key: of the draws.
+      x: grey levels in [0, 1], of any shape.
+
+    Returns:
+      zeros and ones, of the same shape.
+
+    Examples:
+      >>> binarize(jax.random.key(0), jnp.array([0.0, 1.0])).tolist()
+      [0.0, 1.0]
+
+    References:
+      Salakhutdinov and Murray, `On the Quantitative Analysis of Deep Belief Networks
+      <https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf>`_.
+    """
+    return jax.random.bernoulli(key, x).astype(jnp.float32)
 
 
 def random_shift(pixels: int) -> Transform:
-    """Shifts each image by up to so many pixels each way.
+    """Shifts each image by a random number of pixels along each axis.
 
-    What comes in at the borders is zero.
+    All shifts from `-pixels` to `pixels` are equally likely. Vacated pixels become zero.
 
     Args:
-      pixels: the largest shift in each direction; each shift up to it is equally likely.
+      pixels: the largest shift.
 
     Returns:
       `(key, x) -> x`, of the same shape.
@@ -34,7 +63,7 @@ def random_shift(pixels: int) -> Transform:
       [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     if pixels < 0:
-        raise ValueError(f"an image is shifted by no pixel or more, got {pixels}")
+        raise ValueError(f"the largest shift must not be negative, got {pixels} pixels")
 
     def shift(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         corners = jax.random.randint(key, (x.shape[0], 2), 0, 2 * pixels + 1)
@@ -51,20 +80,20 @@ def random_shift(pixels: int) -> Transform:
 def random_affine(
     *, rotation: float = 0.0, scale: float = 0.0, shear: float = 0.0, shift: float = 0.0
 ) -> Transform:
-    r"""Turns, stretches, slants and shifts each image, about its centre, by bilinear interpolation.
+    r"""Rotates, scales, shears and shifts each image about its centre, by bilinear interpolation.
 
     The pixel at `p` takes the value at
 
     .. math:: R(\alpha) \begin{pmatrix} s_1 & 0 \\ k & s_2 \end{pmatrix} p + t
 
-    each number drawn uniformly: the angle, the logarithms of the two scales, the slant, the shift.
-    What comes in at the borders is zero.
+    where the angle, the logarithms of the two scales, the shear and the shift are uniformly
+    distributed. Pixels outside the image count as zero.
 
     Args:
-      rotation: the largest angle, in degrees, each way.
-      scale: the largest stretch of each axis: 0.1 makes it up to a tenth larger or smaller.
-      shear: the largest slant, sideways for each pixel upwards.
-      shift: the largest shift, in pixels, each way.
+      rotation: the largest angle in either direction, in degrees.
+      scale: the largest change of size of each axis: 0.1 makes it up to a tenth larger or smaller.
+      shear: the largest horizontal displacement per pixel of height.
+      shift: the largest shift along each axis, in pixels.
 
     Returns:
       `(key, x) -> x`, of the same shape.
@@ -88,18 +117,20 @@ def random_affine(
 
     def move(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         draws = jax.random.uniform(key, (x.shape[0], 6), minval=-1.0, maxval=1.0)
-        return jax.vmap(_moved)(x, draws)
+        return jax.vmap(move_one)(x, draws)
 
-    def _moved(image: Float[Array, "h w c"], draw: Float[Array, " 6"]) -> Float[Array, "h w c"]:
+    def move_one(image: Float[Array, "h w c"], draw: Float[Array, " 6"]) -> Float[Array, "h w c"]:
         angle = math.radians(rotation) * draw[0]
         down, right = jnp.exp(math.log1p(scale) * draw[1:3])
         turn = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
-        matrix = turn @ jnp.array([[down, 0.0], [shear * draw[3], right]])
+        stretch = jnp.array([[down, 0.0], [shear * draw[3], right]])
+        # A coordinate that is rounded to eight bits is off by a pixel in a large image.
+        matrix = jnp.matmul(turn, stretch, precision=HIGHEST)
         h, w, _ = image.shape
         rows, columns = jnp.arange(h) - (h - 1) / 2, jnp.arange(w) - (w - 1) / 2
         grid = jnp.stack(jnp.meshgrid(rows, columns, indexing="ij"))
         centre = jnp.array([(h - 1) / 2, (w - 1) / 2]) + shift * draw[4:]
-        place = jnp.einsum("ij,jhw->ihw", matrix, grid) + centre[:, None, None]
+        place = jnp.einsum("ij,jhw->ihw", matrix, grid, precision=HIGHEST) + centre[:, None, None]
 
         def interpolate(channel: Float[Array, "h w"]) -> Float[Array, "h w"]:
             return jax.scipy.ndimage.map_coordinates(channel, list(place), order=1)
@@ -110,7 +141,14 @@ def random_affine(
 
 
 def random_flip(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Mirrors every second image, at random, left to right.
+    """Mirrors each image left to right with probability 1/2.
+
+    Args:
+      key: of the draws.
+      x: images.
+
+    Returns:
+      images of the same shape.
 
     Examples:
       >>> x = jnp.tile(jnp.array([0.0, 1.0])[:, None], (20, 1, 1, 1))
@@ -121,12 +159,16 @@ def random_flip(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "
     return jnp.where(flip, x[:, :, ::-1], x)
 
 
-SYMMETRIES = (1, 2, 4, 8)
-"""The image as it is; mirrored left to right; upside down too; and all symmetries of a square."""
-
-
 def symmetry(x: Float[Array, "b h w c"], i: int) -> Float[Array, "b h2 w2 c"]:
-    """The i-th of eight symmetries: of i in binary, mirrored, upside down, transposed after these.
+    """Applies one of the eight symmetries of a square.
+
+    Args:
+      x: images.
+      i: from 0 to 7. Its binary digits say whether images are mirrored left to right (1), then
+        flipped upside down (2), then transposed (4).
+
+    Returns:
+      images, with height and width exchanged if they are transposed.
 
     Examples:
       >>> x = jnp.arange(4.0).reshape(1, 2, 2, 1)
@@ -139,13 +181,16 @@ def symmetry(x: Float[Array, "b h w c"], i: int) -> Float[Array, "b h2 w2 c"]:
 
 
 def random_symmetry(count: int) -> Transform:
-    """Turns and mirrors each image by one of the first symmetries, all equally likely.
+    """Applies to each image one of the first `count` symmetries, all equally likely.
 
     Args:
-      count: how many, of :func:`symmetry`: 1, 2, 4, or, for square images, 8.
+      count: 1, 2, 4, or, for square images, 8; see :func:`symmetry`.
+
+    Returns:
+      `(key, x) -> x`, of the same shape.
 
     Raises:
-      ValueError: if there is no such number; by the transform, if images to be turned are not square.
+      ValueError: for another count; from the transform, if the count is 8 and images are not square.
 
     Examples:
       >>> turn = random_symmetry(8)
@@ -156,7 +201,10 @@ def random_symmetry(count: int) -> Transform:
 
     def turn(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         if count == 8 and x.shape[1] != x.shape[2]:
-            raise ValueError(f"only square images can be turned, not {x.shape[1]} x {x.shape[2]}")
+            raise ValueError(
+                f"only square images have 8 symmetries, and these are {x.shape[1]} x {x.shape[2]}; "
+                "use 4"
+            )
         bits = jax.random.randint(key, (x.shape[0], 1, 1, 1), 0, count)
         x = jnp.where(bits & 1, x[:, :, ::-1], x) if count > 1 else x
         x = jnp.where(bits & 2, x[:, ::-1], x) if count > 2 else x
@@ -166,22 +214,25 @@ def random_symmetry(count: int) -> Transform:
 
 
 def self_ensemble(function: Callable[[Array], Array], count: int) -> Callable[[Array], Array]:
-    r"""The mean of what a function makes of the symmetries of an image, each turned back.
+    r"""Averages the results of a function over symmetries of its input.
 
     .. math:: \frac1n \sum_i s_i^{-1}\left(f(s_i(x))\right)
 
-    It has these symmetries even where the function has not, and for a squared error it is never worse
-    than the function is on the average of them.
+    The result has these symmetries even if the function has not. Its squared error is at most the
+    mean of the squared errors of the single results.
 
     Args:
       function: from images to images, `[b, h, w, c] -> [b, h, w, c']`.
-      count: as in :func:`random_symmetry`.
+      count: how many symmetries, as in :func:`random_symmetry`.
+
+    Returns:
+      a function with the same shapes.
 
     Raises:
-      ValueError: if there is no such number.
+      ValueError: for a count other than 1, 2, 4 or 8.
 
     Examples:
-      >>> left = lambda x: x[:, :, :1] * jnp.ones_like(x)  # the left column, everywhere
+      >>> left = lambda x: x[:, :, :1] * jnp.ones_like(x)  # copies the left column everywhere
       >>> self_ensemble(left, 2)(jnp.array([0.0, 1.0]).reshape(1, 1, 2, 1)).ravel().tolist()
       [0.5, 0.5]
 
@@ -195,7 +246,7 @@ def self_ensemble(function: Callable[[Array], Array], count: int) -> Callable[[A
         total = jnp.zeros(())
         for i in range(count):
             y = function(symmetry(x, i))
-            # The transposition came last, and so is undone first.
+            # The inverse undoes the transposition first, because it was applied last.
             total = total + symmetry(y.swapaxes(1, 2) if i & 4 else y, i & 3)
         return total / count
 
@@ -204,4 +255,4 @@ def self_ensemble(function: Callable[[Array], Array], count: int) -> Callable[[A
 
 def _check_count(count: int) -> None:
     if count not in SYMMETRIES:
-        raise ValueError(f"there are 1, 2, 4 or 8 symmetries, not {count}")
+        raise ValueError(f"the number of symmetries is 1, 2, 4 or 8, not {count}")

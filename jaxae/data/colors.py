@@ -1,15 +1,17 @@
-"""Grey and colour: luma, CIE Lab, and how colourful an image is. Images are `[..., 3]`, sRGB in [0, 1]."""
+"""Colour spaces and colourfulness. Images are sRGB, `[..., 3]`, bytes or floats in [0, 1]."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxae.arrays import as_float
+from jaxae.data.images import check_same_shape
 
 LUMA = (0.299, 0.587, 0.114)
-"""The weights of red, green and blue in the grey of ITU-R BT.601."""
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 
-# Linear sRGB to CIE XYZ (IEC 61966-2-1), and the white of D65.
+# From linear sRGB to CIE XYZ (IEC 61966-2-1), and the white point D65.
 XYZ = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
@@ -19,9 +21,15 @@ WHITE = (0.95047, 1.0, 1.08883)
 
 
 def luma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 1"]:
-    r"""The grey level of each pixel.
+    r"""The grey level (luma) of each pixel.
 
-    .. math:: 0.299 R + 0.587 G + 0.114 B
+    .. math:: Y = 0.299 R + 0.587 G + 0.114 B
+
+    Args:
+      x: images, `[..., 3]`.
+
+    Returns:
+      `[..., 1]`, in [0, 1].
 
     Raises:
       ValueError: if there are not three channels.
@@ -36,9 +44,15 @@ def luma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 1"]:
 
 
 def chroma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 2"]:
-    r"""The colour of each pixel without its grey level, each part in [-0.5, 0.5].
+    r"""The two colour-difference components (chroma) of each pixel.
 
     .. math:: C_b = \frac{B - Y}{2 (1 - 0.114)}, \qquad C_r = \frac{R - Y}{2 (1 - 0.299)}
+
+    Args:
+      x: images, `[..., 3]`.
+
+    Returns:
+      `[..., 2]`, C_b and C_r, in [-0.5, 0.5]; grey is zero.
 
     Raises:
       ValueError: if there are not three channels.
@@ -57,7 +71,14 @@ def chroma(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b 2"]:
 
 
 def from_chroma(grey: Float[Array, "*b 1"], chroma: Float[Array, "*b 2"]) -> Float[Array, "*b 3"]:
-    """The image with these grey levels and colours, the inverse of :func:`luma` and :func:`chroma`.
+    """The image with a given luma and chroma: the inverse of :func:`luma` and :func:`chroma`.
+
+    Args:
+      grey: luma, `[..., 1]`.
+      chroma: C_b and C_r, `[..., 2]`.
+
+    Returns:
+      `[..., 3]`; it may be outside [0, 1].
 
     Examples:
       >>> x = jnp.array([0.2, 0.7, 0.4])
@@ -71,16 +92,22 @@ def from_chroma(grey: Float[Array, "*b 1"], chroma: Float[Array, "*b 2"]) -> Flo
 
 
 def with_luma(grey: Float[Array, "*b #c"], colors: Float[Array, "*b c"]) -> Float[Array, "*b c"]:
-    r"""The nearest image that has the given grey levels.
+    r"""Projects an image onto the images with given grey levels.
 
     .. math:: x - w \frac{\langle w, x \rangle - y}{\lVert w \rVert^2}, \qquad w = (0.299, 0.587, 0.114)
 
-    The truth has these grey levels too, so that this is never further from it: the projection on a
-    plane in which the truth lies.
+    This is the nearest image that has the luma y. If the true image has it too, the result is at most
+    as far from the true image as x is.
 
     Args:
-      grey: y, `[..., 1]`, or `[..., 3]` with the grey in each channel.
-      colors: x, any image, `[..., 3]`. The result may be outside [0, 1], as it may.
+      grey: y, `[..., 1]`, or `[..., 3]` with the same grey level in each channel.
+      colors: x, an image, `[..., 3]`.
+
+    Returns:
+      `[..., 3]`; it may be outside [0, 1].
+
+    Raises:
+      ValueError: if `colors` has not three channels.
 
     Examples:
       >>> image = with_luma(jnp.array([0.5]), jnp.array([0.9, 0.1, 0.4]))
@@ -94,14 +121,17 @@ def with_luma(grey: Float[Array, "*b #c"], colors: Float[Array, "*b c"]) -> Floa
 
 
 def rgb_to_lab(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b c"]:
-    r"""CIE L\*a\*b\* under D65: lightness from 0 to 100, and two axes of colour.
+    r"""Converts to CIE L\*a\*b\* under the white point D65.
 
     .. math:: L = 116 f(Y) - 16, \quad a = 500 (f(X) - f(Y)), \quad b = 200 (f(Y) - f(Z))
 
-    with f the cube root (linear near zero) of the linear light relative to white.
+    where f is the cube root (linear near zero), and X, Y, Z are relative to white.
 
     Args:
-      x: bytes, or floats in [0, 1], `[..., 3]`.
+      x: images, `[..., 3]`.
+
+    Returns:
+      `[..., 3]`: lightness from 0 to 100, and the colour axes a (green to red) and b (blue to yellow).
 
     Raises:
       ValueError: if there are not three channels.
@@ -115,9 +145,10 @@ def rgb_to_lab(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b c"]:
     """
     x = as_float(x)
     _check(x)
-    # Both branches of a `where` are computed, and their gradients: neither may be infinite.
+    # `where` computes both branches and their gradients, so neither may be infinite.
     linear = jnp.where(x > 0.04045, ((jnp.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
-    light = linear @ jnp.asarray(XYZ, x.dtype).T / jnp.asarray(WHITE, x.dtype)
+    xyz = jnp.matmul(linear, jnp.asarray(XYZ, x.dtype).T, precision=jax.lax.Precision.HIGHEST)
+    light = xyz / jnp.asarray(WHITE, x.dtype)
     root = jnp.cbrt(jnp.maximum(light, 0.008856))
     f = jnp.where(light > 0.008856, root, 7.787 * light + 16 / 116)
     fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
@@ -125,29 +156,43 @@ def rgb_to_lab(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b c"]:
 
 
 def chroma_error(
-    x: Shaped[Array | np.ndarray, "b h w c"], y: Shaped[Array | np.ndarray, "b h w c"]
+    x: Shaped[Array | np.ndarray, "b h w _"], y: Shaped[Array | np.ndarray, "b h w _"]
 ) -> Float[Array, " b"]:
-    r"""The mean squared error of each image in the a and b of :func:`rgb_to_lab`: of colour alone.
+    r"""The mean squared error of the colour axes a and b of :func:`rgb_to_lab`, for each image.
+
+    Args:
+      x: images, `[b, h, w, 3]`.
+      y: other images, of the same shape.
+
+    Returns:
+      `[b]`.
+
+    Raises:
+      ValueError: if the shapes differ, or there are not three channels.
 
     Examples:
       >>> x = jnp.full((1, 2, 2, 3), 0.5)
       >>> chroma_error(x, x).tolist()
       [0.0]
     """
+    check_same_shape(x, y)
     difference = rgb_to_lab(x)[..., 1:] - rgb_to_lab(y)[..., 1:]
     return jnp.mean(jnp.square(difference), axis=(1, 2, 3))
 
 
 def colorfulness(x: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, " b"]:
-    r"""How colourful an image looks: 0 is grey, 15 slightly, 59 quite, 109 extremely colourful.
+    r"""How colourful each image looks: 0 is grey, 15 slightly, 59 quite, 109 extremely colourful.
 
     .. math:: \sqrt{\sigma_{rg}^2 + \sigma_{yb}^2} + 0.3 \sqrt{\mu_{rg}^2 + \mu_{yb}^2}, \qquad
               rg = R - G, \quad yb = \tfrac12 (R + G) - B
 
-    with the means and standard deviations over the pixels, on the scale of bytes.
+    where means and standard deviations are over the pixels, on the scale from 0 to 255.
 
     Args:
-      x: images, bytes or floats in [0, 1], `[b, h, w, 3]`.
+      x: images, `[b, h, w, 3]`.
+
+    Returns:
+      `[b]`.
 
     Raises:
       ValueError: if there are not three channels.
@@ -170,4 +215,4 @@ def colorfulness(x: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, " b"]
 
 def _check(x: Array) -> None:
     if x.shape[-1] != 3:
-        raise ValueError(f"only an image of 3 channels has colours, not one of {x.shape[-1]}")
+        raise ValueError(f"colours need images with 3 channels (RGB), and these have {x.shape[-1]}")

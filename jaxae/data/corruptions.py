@@ -1,32 +1,35 @@
-r"""Corruptions C(x~ | x): what a denoising autoencoder has to undo, as pure functions `(key, x) -> x~`.
+r"""Corruptions for denoising autoencoders: pure functions `(key, x) -> x~`.
 
-Images are floats in [0, 1], `[b, h, w, c]`. Every example gets noise of its own, and every function
-keeps the shape unless it says otherwise. The functions below make corruptions; they raise a
-`ValueError` for a strength that is out of range.
+The functions below return corruptions, and raise a `ValueError` if a parameter is out of range. A
+corruption takes images, floats in [0, 1], `[b, h, w, c]`. It corrupts each image independently, and
+keeps the shape unless its documentation says otherwise.
 """
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.base import Corruption
 from jaxae.data import masks
 from jaxae.data.colors import luma
 
-Corruption = Callable[[PRNGKeyArray, Array], Array]
-"""A corruption, `(key, x) -> x~`."""
-
 
 def gaussian(scale: float, *, clip: bool = False) -> Corruption:
-    r"""Adds noise.
+    r"""Adds Gaussian noise.
 
     .. math:: \tilde x = x + \sigma \epsilon, \qquad \epsilon \sim \mathcal N(0, I)
 
     Args:
       scale: the standard deviation sigma.
-      clip: bring the result back to [0, 1]; the noise then has no longer mean zero.
+      clip: whether to clip the result to [0, 1]; the noise then no longer has mean zero.
+
+    Returns:
+      a corruption.
+
+    Raises:
+      ValueError: if the scale is negative or not finite.
 
     Examples:
       >>> noisy = gaussian(0.5)(jax.random.key(0), jnp.zeros((100, 8, 8, 1)))
@@ -44,7 +47,16 @@ def gaussian(scale: float, *, clip: bool = False) -> Corruption:
 
 
 def masking(rate: float) -> Corruption:
-    """Sets each value to zero with this probability.
+    """Sets each value to zero with probability `rate`.
+
+    Args:
+      rate: in [0, 1].
+
+    Returns:
+      a corruption.
+
+    Raises:
+      ValueError: if the rate is not a probability.
 
     Examples:
       >>> masked = masking(0.25)(jax.random.key(0), jnp.ones((100, 8, 8, 1)))
@@ -64,7 +76,16 @@ def masking(rate: float) -> Corruption:
 
 
 def salt_and_pepper(rate: float) -> Corruption:
-    """Sets each value, with this probability, to zero or to one by the toss of a coin.
+    """Sets each value with probability `rate` to zero or to one, which are equally likely.
+
+    Args:
+      rate: in [0, 1].
+
+    Returns:
+      a corruption.
+
+    Raises:
+      ValueError: if the rate is not a probability.
 
     Examples:
       >>> corrupted = salt_and_pepper(0.5)(jax.random.key(0), jnp.full((100, 8, 8, 1), 0.5))
@@ -86,11 +107,17 @@ def salt_and_pepper(rate: float) -> Corruption:
 
 
 def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
-    """Erases a block somewhere in the image: the torn photo.
+    """Erases a rectangle at a random place in each image.
 
     Args:
-      size: the sides of the block as a part of the sides of the image, in [0, 1].
-      value: what the block is filled with, in all channels.
+      size: height and width of the rectangle as a fraction of those of the image, in [0, 1].
+      value: what the rectangle is filled with, in all channels, in [0, 1].
+
+    Returns:
+      a corruption.
+
+    Raises:
+      ValueError: if the size or the value is not in [0, 1].
 
     Examples:
       >>> torn = erase(0.5)(jax.random.key(0), jnp.ones((3, 8, 8, 1)))
@@ -107,14 +134,18 @@ def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
 
 
 def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
-    """Hides a part of the image, and says which: one more channel, 1 where there is a hole.
+    """Hides a part of each image, and appends the mask as another channel.
 
     Args:
-      mask: where, from :mod:`jaxae.data.masks` or your own.
-      value: what the hole is filled with, in all channels of the image.
+      mask: which part, a function from :mod:`jaxae.data.masks` or one of your own.
+      value: what the hidden part is filled with, in all channels of the image, in [0, 1].
 
     Returns:
-      a corruption from `[b, h, w, c]` to `[b, h, w, c + 1]`.
+      a corruption from `[b, h, w, c]` to `[b, h, w, c + 1]`; the last channel is 1 where pixels are
+      hidden, and 0 elsewhere.
+
+    Raises:
+      ValueError: if the value is not in [0, 1].
 
     Examples:
       >>> hidden = hide(masks.half("left"))(jax.random.key(0), jnp.ones((1, 1, 2, 1)))
@@ -132,7 +163,10 @@ def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
 
 
 def grayscale() -> Corruption:
-    """Takes the colours away: the grey level in each of the three channels. The key is not used.
+    """Replaces each of the three channels by the grey level. The key is not used.
+
+    Returns:
+      a corruption; it raises a `ValueError` for images that have not three channels.
 
     Examples:
       >>> red = jnp.zeros((1, 2, 2, 3)).at[..., 0].set(1.0)
@@ -148,14 +182,20 @@ def grayscale() -> Corruption:
 
 
 def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
-    """Takes the detail away: bicubic, antialiased, to one pixel for each `factor` in a direction.
-
-    Args:
-      factor: at least 2. Sides that it does not divide are rounded up.
-      keep_shape: bring the small image back to its size, bicubic again. False changes the shape: it
-        is then for models whose encoder takes the small image and whose decoder gives the large.
+    """Reduces the resolution by a factor, by bicubic interpolation with antialiasing.
 
     The key is not used.
+
+    Args:
+      factor: at least 2. Height and width are divided by it and rounded up.
+      keep_shape: whether to enlarge the small image to its former size, by bicubic interpolation. If
+        False, the shape changes; that is for models whose encoder takes the small image.
+
+    Returns:
+      a corruption.
+
+    Raises:
+      ValueError: if the factor is below 2.
 
     Examples:
       >>> x = jnp.zeros((2, 9, 8, 3))
@@ -163,7 +203,7 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
       (2, 5, 4, 3)
     """
     if factor < 2:
-        raise ValueError(f"downsampling is by a factor of 2 or more, got {factor}")
+        raise ValueError(f"downsampling needs a factor of 2 or more, got {factor}")
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h2 w2 c"]:
         _check_images(x)
@@ -176,10 +216,16 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
 
 
 def compose(*corruptions: Corruption) -> Corruption:
-    """One corruption after the other, the first one first, each with randomness of its own.
+    """Applies corruptions one after another, each with a key of its own.
+
+    Args:
+      corruptions: the first is applied first.
+
+    Returns:
+      a corruption.
 
     Raises:
-      ValueError: if there is none.
+      ValueError: if no corruption is given.
 
     Examples:
       >>> torn_and_grey = compose(erase(0.5), grayscale())
@@ -187,7 +233,7 @@ def compose(*corruptions: Corruption) -> Corruption:
       (2, 8, 8, 3)
     """
     if not corruptions:
-        raise ValueError("there is no corruption to compose")
+        raise ValueError("compose needs at least one corruption")
 
     def corrupt(key: PRNGKeyArray, x: Float[Array, "b ..."]) -> Array:
         for part, part_key in zip(
@@ -201,14 +247,14 @@ def compose(*corruptions: Corruption) -> Corruption:
 
 def _check_rate(rate: float) -> None:
     if not 0 <= rate <= 1:
-        raise ValueError(f"the rate of a corruption is a probability, in [0, 1], got {rate}")
+        raise ValueError(f"the rate of a corruption must be a probability, in [0, 1], got {rate}")
 
 
 def _check_fill(value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"the block is filled with a value in [0, 1], got {value}")
+        raise ValueError(f"the fill value must be in [0, 1], got {value}")
 
 
 def _check_images(x: Array) -> None:
     if x.ndim != 4:
-        raise ValueError(f"this corruption is for images, [b, h, w, c], not for {x.shape}")
+        raise ValueError(f"this corruption needs images, [b, h, w, c], got shape {x.shape}")

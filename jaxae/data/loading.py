@@ -1,24 +1,31 @@
-"""Finding data by name and dividing it into what to train on, to choose by, and to report."""
+"""Loading a data set by name, folder or file, and dividing it into training, validation and test sets."""
 
 import difflib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.data.images import Images, describe, from_file, from_folder, from_mapped, pairs
+from jaxae.data.images import Images
+from jaxae.data.messages import SIZE_HINT, describe_shape
+from jaxae.data.reading import from_file, from_folder, from_mapped
 
 EMBEDDED = ("mnist5k", "digits")
-MOST = 20_000
-"""Images that are set aside: more say no more, and they are kept in memory."""
+"""Names of the data sets that need no download."""
+
+MAX_SET_ASIDE = 20_000
+"""Largest number of images that are set aside for validation or test: more are not more precise."""
 
 
 class Splits(NamedTuple):
-    """Three sets without an example in common."""
+    """Three sets of images that have no image in common.
+
+    Attributes:
+      train: to train on.
+      validation: to select a model by; empty for a validation fraction of zero.
+      test: to report results on.
+    """
 
     train: Images
     validation: Images
@@ -33,119 +40,103 @@ def load(
     validation_fraction: float = 0.1,
     stream: bool | None = False,
 ) -> Splits:
-    """A data set, divided into what to train on, what to choose by, and what to report.
+    """Loads a data set, divided into training, validation and test sets.
 
-    The splits of the data set are kept. Where it has no test set, a tenth of the data is set
-    aside, and where it has no validation set, a part of the training set, 20,000 images at most;
-    both are drawn once and for all, class by class if there are labels.
+    Splits that the data set has are kept. If it has no test set, a tenth of the training set becomes
+    one; if it has no validation set, a fraction of the training set becomes one; each has at most
+    20,000 images. The division is random but the same every time, and each class is divided in the
+    same proportion.
 
     Args:
-      name: `mnist5k` or `digits`, which need no download; the name of any tfds data set with
-        images; a folder of images, with or without a folder for each class, and with or without
-        `train` and `test` above them; or an `.npy` file of images or an `.npz` file with `images`
-        and perhaps `labels`, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1], and perhaps
-        `attributes`, `[n, a]`, 0 or 1, with `attribute_names`, `[a]`.
-      data_dir: where tfds data sets are; `TFDS_DATA_DIR` or `~/tensorflow_datasets` when None.
-      image_size: the size of square images to crop from the centre and resize to.
-      validation_fraction: of the training set, where the data set has no validation set.
-      stream: whether the training images, of a tfds data set, a folder or an `.npy` file of bytes, are a
-        :class:`Stream`, read and decoded when they are asked for; None: if they would take more than
-        half of the free memory.
+      name: one of
+
+        - `mnist5k` or `digits`, which need no download;
+        - the name of any tfds data set with images;
+        - a folder of images, which may have the subfolders `train`, `validation` and `test`, and
+          below these a subfolder for each class;
+        - an `.npy` file of images, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1];
+        - an `.npz` file with such an array `images`, and optionally `labels`, `[n]`, and
+          `attributes`, `[n, a]`, 0 or 1, together with `attribute_names`, `[a]`.
+      data_dir: the folder of tfds data sets; by default `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
+      image_size: if given, the central square of each image is resized to this height and width.
+      validation_fraction: of the training set, if the data set has no validation set.
+      stream: whether the training images are a :class:`Stream`, which is read and decoded during
+        training; possible for tfds data sets, folders and `.npy` files of bytes. None: only if the
+        images would take more than half of the free memory.
 
     Returns:
       :class:`Splits`, whose images are `[n, h, w, c]`.
 
     Raises:
-      ValueError: saying in one line what is wrong with the data, or what to install or run.
+      ValueError: if there is no such data set, or it cannot be read; the message says what to change
+        or to install.
 
     Examples:
       >>> digits = load("digits")
       >>> digits.train.images.shape, digits.test.images.dtype
       ((1298, 8, 8, 1), dtype('uint8'))
     """
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"the image size must be positive, got {image_size}")
+    check_image_size(image_size)
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"the validation fraction must be in [0, 1), got {validation_fraction}")
     splits = _find(str(name), data_dir, image_size, stream)
-    for split in splits.values():
-        if split.images.shape[1:] != (shape := next(iter(splits.values())).images.shape[1:]):
+    shape = splits["train"].images.shape[1:]
+    for split, data in splits.items():
+        if data.images.shape[1:] != shape:
             raise ValueError(
-                f"{name} has images of {describe(shape)} and of {describe(split.images.shape[1:])}; "
-                "give an image size"
+                f"{name} has train images of {describe_shape(shape)} and {split} images of "
+                f"{describe_shape(data.images.shape[1:])}; {SIZE_HINT}"
             )
     train = splits["train"]
     test = splits.get("test")
     if test is None:
-        train, test = _set_aside(train, 0.1, name, "test")
+        train, test = set_aside(train, 0.1, name, "test")
     validation = splits.get("validation")
     if validation is None:
-        train, validation = _set_aside(train, validation_fraction, name, "validation")
+        train, validation = set_aside(train, validation_fraction, name, "validation")
     return Splits(train, validation, test)
 
 
-class PairSplits(NamedTuple):
-    """Three sets of pairs, images and what to make of them, without a pair in common."""
-
-    train: tuple[np.ndarray, np.ndarray]
-    validation: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
-
-
-def load_pairs(
-    inputs: str | os.PathLike[str],
-    targets: str | os.PathLike[str],
-    *,
-    image_size: int | None = None,
-) -> PairSplits:
-    """Pairs of images, divided into what to train on, what to choose by, and what to report.
-
-    A tenth is set aside to report, and a tenth of the rest to choose by, once and for all.
-
-    Args:
-      inputs: a folder of images, or an `.npy` or `.npz` file as in :func:`load`.
-      targets: likewise; of two folders the files of the same name (but for its ending) are a pair, of
-        two arrays the images of the same index.
-      image_size: the size of square images to crop from the centre and resize to.
-
-    Returns:
-      :class:`PairSplits`, for :func:`jaxae.fit`: `[n, h, w, c]` and `[n, h, w, c']`.
-
-    Raises:
-      ValueError: naming an image without its other half, or saying how the two differ.
-
-    Examples:
-      >>> import tempfile
-      >>> file = Path(tempfile.mkdtemp()) / "day.npy"
-      >>> np.save(file, np.zeros((30, 8, 8, 3), np.uint8))
-      >>> [len(x) for x, y in load_pairs(file, file)]
-      [24, 3, 3]
-    """
+def check_image_size(image_size: int | None) -> None:
+    """Raises a `ValueError` if there is an image size and it is not positive."""
     if image_size is not None and image_size < 1:
         raise ValueError(f"the image size must be positive, got {image_size}")
-    paths = [Path(os.fspath(path)).expanduser() for path in (inputs, targets)]
-    rest: list[Images] = [Images(part) for part in pairs(paths[0], paths[1], image_size)]
-    aside = []
-    for purpose in ("test", "validation"):
-        # Without labels what is set aside depends on the number of images only.
-        divided = [_set_aside(part, 0.1, paths[0], purpose) for part in rest]
-        rest = [kept for kept, _ in divided]
-        aside.append((divided[0][1].images, divided[1][1].images))
-    return PairSplits((rest[0].images, rest[1].images), aside[1], aside[0])
 
 
-def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Each pixel is one with the probability of its grey level: dynamic binarisation.
+def set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[Images, Images]:
+    """Divides a set of images in two, each class in the same proportion, the same way every time.
 
-    Examples:
-      >>> binarize(jax.random.key(0), jnp.array([0.0, 1.0])).tolist()
-      [0.0, 1.0]
+    Args:
+      data: the images.
+      fraction: of the images to set aside: one image at least, 20,000 at most; none for zero.
+      name: how an error message refers to the data.
+      purpose: what the images are set aside for, for the error message.
 
-    References:
-      Salakhutdinov and Murray, `On the Quantitative Analysis of Deep Belief Networks
-      <https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf>`_.
+    Returns:
+      the rest, and what was set aside, which is in memory even if the data are streamed.
+
+    Raises:
+      ValueError: if no image would be left.
     """
-    return jax.random.bernoulli(key, x).astype(jnp.float32)
+    n = len(data.images)
+    count = max(1, min(MAX_SET_ASIDE, round(fraction * n))) if fraction > 0 else 0
+    if n - count < 1:
+        raise ValueError(
+            f"{name} has only {n} image{'s' * (n != 1)}: too few to set aside a {purpose} set"
+        )
+    random = np.random.default_rng(0).permutation(n)
+    if data.labels is not None:
+        # Sorted by relative rank within the class, so that any prefix is balanced.
+        labels = data.labels[random]
+        rank = np.empty(n)
+        for value in np.unique(labels):
+            members = np.flatnonzero(labels == value)
+            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+        random = random[np.argsort(rank, kind="stable")]
+    aside, rest = random[:count], random[count:]
+    chosen = data.take(np.sort(aside))
+    # It is evaluated often, so it is read into memory.
+    return data.take(np.sort(rest)), chosen._replace(images=chosen.images[:])
 
 
 def _find(
@@ -156,11 +147,10 @@ def _find(
         if (mapped := from_mapped(path, image_size, stream)) is not None:
             return {"train": mapped}
         return {"train": from_file(path, image_size)}
-    from jaxae.data.datasets import (
-        prepared,  # imports tfds, which not every use of the library needs
-    )
+    # Imported here because it imports tfds, which takes seconds.
+    from jaxae.data.datasets import builders, prepared
 
-    names = prepared.names()
+    names = builders.names()
     if name.split("/")[0].split(":")[0] in names:
         return prepared.read(name, data_dir, image_size, stream)
     if path.is_dir():
@@ -172,27 +162,6 @@ def _find(
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(
-        f"there is no data set {name!r}; {hint}{' and '.join(EMBEDDED)} need no download, and any "
-        "tfds image data set, folder of images, .npy or .npz file will do"
+        f"there is no data set {name!r}; {hint}{' and '.join(EMBEDDED)} need no download; otherwise "
+        "give the name of a tfds image data set, a folder of images, or an .npy or .npz file"
     )
-
-
-def _set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[Images, Images]:
-    """Divides a set in two, each class in the same proportion, the same way every time."""
-    n = len(data.images)
-    count = max(1, min(MOST, round(fraction * n))) if fraction > 0 else 0
-    if n - count < 1:
-        raise ValueError(f"{name} has {n} images: too few to set a {purpose} set aside")
-    random = np.random.default_rng(0).permutation(n)
-    if data.labels is not None:
-        # In the order of (place within its class, at random), so that any prefix is balanced.
-        labels = data.labels[random]
-        rank = np.empty(n)
-        for value in np.unique(labels):
-            members = np.flatnonzero(labels == value)
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-        random = random[np.argsort(rank, kind="stable")]
-    aside, rest = random[:count], random[count:]
-    chosen = data.take(np.sort(aside))
-    # What is set aside is looked at often: it is in memory even if the rest is streamed.
-    return data.take(np.sort(rest)), chosen._replace(images=chosen.images[:])

@@ -1,8 +1,8 @@
-"""Holes in images, as pure functions `(key, shape) -> [b, h, w, 1]`, true where the image is missing.
+"""Masks of missing pixels: pure functions `(key, shape) -> [b, h, w, 1]`, true where pixels are missing.
 
-`shape` is that of the images, `[b, h, w, c]`, and every image has a hole of its own. A hole becomes a
-corruption by :func:`jaxae.corruptions.hide`. The functions below make masks; they raise a `ValueError`
-for a size or a rate that is out of range.
+The functions below return masks, and raise a `ValueError` if a parameter is out of range. A mask takes
+the shape of the images, `[b, h, w, c]`, and draws missing pixels for each image independently.
+:func:`jaxae.corruptions.hide` makes a corruption of a mask.
 """
 
 import math
@@ -17,26 +17,36 @@ Mask: TypeAlias = Callable[[PRNGKeyArray, Sequence[int]], Bool[Array, "b h w 1"]
 """A mask, `(key, (b, h, w, c)) -> [b, h, w, 1]`."""
 
 SIDES = ("left", "right", "top", "bottom")
+"""Sides of an image."""
+
 ROUGHNESS, WAVES = 0.05, 8
-"""How far a torn edge strays, as a part of the image, and of how many waves it is made."""
+"""The amplitude of a torn edge, as a fraction of the image, and the number of its sine waves."""
 
 
 def block(size: float = 0.5, *, centred: bool = False) -> Mask:
-    """A rectangle: a piece torn out of the middle.
+    """A rectangle.
 
     Args:
-      size: its sides as a part of the sides of the image, in [0, 1].
-      centred: in the middle; else every place at which it is whole is equally likely.
+      size: its height and width as a fraction of those of the image, in [0, 1].
+      centred: whether it is in the middle; if False, all places inside the image are equally likely.
+
+    Returns:
+      a mask.
+
+    Raises:
+      ValueError: if the size is not in [0, 1].
 
     Examples:
       >>> block(0.5)(jax.random.key(0), (3, 8, 8, 1)).sum((1, 2, 3)).tolist()
       [16, 16, 16]
     """
     if not 0 <= size <= 1:
-        raise ValueError(f"the size of the block is a part of the image, in [0, 1], got {size}")
+        raise ValueError(
+            f"the size of the block must be a fraction of the image, in [0, 1], got {size}"
+        )
 
     def mask(key: PRNGKeyArray, shape: Sequence[int]) -> Bool[Array, "b h w 1"]:
-        b = _images(shape)[0]
+        b = _check_images(shape)[0]
         inside = jnp.ones((b, 1, 1, 1), bool)
         for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
             n = shape[axis]
@@ -53,20 +63,26 @@ def block(size: float = 0.5, *, centred: bool = False) -> Mask:
 
 
 def half(side: str | None = None) -> Mask:
-    """Half of the image; where it cannot be halved, the smaller part.
+    """Half of the image; of an odd number of rows or columns, the smaller half.
 
     Args:
-      side: which half is missing: left, right, top or bottom; when None, any of the four.
+      side: which half is missing: left, right, top or bottom; None: a random one for each image.
+
+    Returns:
+      a mask.
+
+    Raises:
+      ValueError: if there is no such side.
 
     Examples:
       >>> half("left")(jax.random.key(0), (1, 1, 5, 1)).ravel().tolist()
       [True, True, False, False, False]
     """
     if side is not None and side not in SIDES:
-        raise ValueError(f"the side of a half is one of {', '.join(SIDES)}, not {side!r}")
+        raise ValueError(f"the side must be one of {', '.join(SIDES)}, not {side!r}")
 
     def mask(key: PRNGKeyArray, shape: Sequence[int]) -> Bool[Array, "b h w 1"]:
-        b, h, w = _images(shape)
+        b, h, w = _check_images(shape)
         row, column = jnp.arange(h)[:, None, None], jnp.arange(w)[None, :, None]
         whole = jnp.zeros((h, w, 1), bool)
         halves = jnp.stack(
@@ -85,43 +101,58 @@ def half(side: str | None = None) -> Mask:
 
 
 def pixels(rate: float) -> Mask:
-    """Each pixel with this probability, all its channels together.
+    """Each pixel independently with probability `rate`, in all of its channels.
+
+    Args:
+      rate: in [0, 1].
+
+    Returns:
+      a mask.
+
+    Raises:
+      ValueError: if the rate is not a probability.
 
     Examples:
       >>> bool(0.2 < pixels(0.25)(jax.random.key(0), (10, 28, 28, 3)).mean() < 0.3)
       True
     """
     if not 0 <= rate <= 1:
-        raise ValueError(f"the rate of missing pixels is a probability, in [0, 1], got {rate}")
+        raise ValueError(f"the rate of missing pixels must be a probability, in [0, 1], got {rate}")
 
     def mask(key: PRNGKeyArray, shape: Sequence[int]) -> Bool[Array, "b h w 1"]:
-        return jax.random.bernoulli(key, rate, (*_images(shape), 1))
+        return jax.random.bernoulli(key, rate, (*_check_images(shape), 1))
 
     return mask
 
 
 def torn(part: float = 0.5) -> Mask:
-    r"""What is beyond a ragged line through the image: the torn photo.
+    r"""One side of a ragged line through the image, as if the image were torn.
 
-    A pixel at :math:`p` (from the middle, in units of the sides) is missing where
+    A pixel at :math:`p` (relative to the centre, in units of height and width) is missing where
 
     .. math:: \langle p, n\rangle + \sum_k \frac{a_k}{k} \sin(2 \pi k \langle p, t\rangle + \phi_k) > c
 
-    for a direction n at any angle, t at a right angle to it, random waves, and the c that makes it the
-    wanted part of the pixels.
+    where n is a random direction, t is perpendicular to it, the amplitudes and phases of the waves are
+    random, and c is such that the wanted fraction of the pixels is missing.
 
     Args:
-      part: of the image that is missing, in [0, 1].
+      part: the fraction of the pixels that is missing, in [0, 1].
+
+    Returns:
+      a mask.
+
+    Raises:
+      ValueError: if the fraction is not in [0, 1].
 
     Examples:
       >>> torn(0.25)(jax.random.key(0), (3, 8, 8, 1)).sum((1, 2, 3)).tolist()
       [16, 16, 16]
     """
     if not 0 <= part <= 1:
-        raise ValueError(f"the part that is torn off is in [0, 1], got {part}")
+        raise ValueError(f"the part that is missing must be a fraction in [0, 1], got {part}")
 
     def mask(key: PRNGKeyArray, shape: Sequence[int]) -> Bool[Array, "b h w 1"]:
-        b, h, w = _images(shape)
+        b, h, w = _check_images(shape)
         angle_key, phase_key, size_key = jax.random.split(key, 3)
         angle = jax.random.uniform(angle_key, (b, 1), maxval=2 * math.pi)
         y = ((jnp.arange(h) + 0.5) / h - 0.5)[:, None]
@@ -140,8 +171,8 @@ def torn(part: float = 0.5) -> Mask:
     return mask
 
 
-def _images(shape: Sequence[int]) -> tuple[int, int, int]:
+def _check_images(shape: Sequence[int]) -> tuple[int, int, int]:
     if len(shape) != 4:
-        raise ValueError(f"a mask is for images, [b, h, w, c], not for {tuple(shape)}")
+        raise ValueError(f"a mask needs the shape of images, [b, h, w, c], got {tuple(shape)}")
     b, h, w, _ = shape
     return b, h, w

@@ -1,4 +1,4 @@
-"""The Inception network against torch, with weights that numpy draws: the real ones are not at hand."""
+"""The Inception network against torch, with random weights in place of the published ones."""
 
 import re
 import zlib
@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxae
 from jaxae.analysis.inception import FEATURES, fid_features
+from tests.data.precision import all_highest
 
-# torchvision's Inception3 (torch 2.13) with the changes of the FID's network: averages that leave the
-# border out, F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), and the largest in Mixed_7c; with
-# the weights below, and images resized by F.interpolate(x, (299, 299), mode="bilinear"):
+# Features of torchvision's Inception3 (torch 2.13) with the changes of the FID's network: averages without
+# the border, F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), and a maximum in Mixed_7c; with the
+# weights below, and images resized by F.interpolate(x, (299, 299), mode="bilinear"):
 #   model.fc = torch.nn.Identity(); model(2 * x - 1)[:, ::256]
 TORCH = [
     [7.8124046, 0.1984307, 0.0742140, 0.0200180, 7.5158482, 6.0777593, 0.0, 1.0102160],
@@ -42,7 +44,7 @@ def weights():
     return found
 
 
-def test_its_features_are_those_of_torch(weights, tmp_path):
+def test_features_equal_those_of_torch(weights, tmp_path):
     path = tmp_path / "inception.npz"
     np.savez(path, **weights)
     features = jax.jit(fid_features(path))
@@ -54,9 +56,14 @@ def test_its_features_are_those_of_torch(weights, tmp_path):
     np.testing.assert_allclose(
         features(jnp.repeat(grey, 3, axis=-1)), fid_features(path)(grey), rtol=1e-3, atol=1e-4
     )
+    data = np.round(255 * x).astype(np.uint8)
+    np.testing.assert_allclose(features(data), features(jaxae.as_float(data)), rtol=1e-5)
+    assert all_highest(features, x)
+    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
+        features(x[..., :2])
 
 
-def test_other_files_are_refused_in_a_line(tmp_path, weights):
+def test_bad_files(tmp_path, weights):
     text = tmp_path / "text.npz"
     text.write_text("no")
     other = tmp_path / "other.npz"
@@ -67,7 +74,7 @@ def test_other_files_are_refused_in_a_line(tmp_path, weights):
         (tmp_path / "none.npz", "there is no file"),
         (text, "cannot be read"),
         (pickled, "cannot be read"),
-        (other, "has no Conv2d_1a_3x3.conv.weight"),
+        (other, "has no array Conv2d_1a_3x3.conv.weight"),
     ):
         with pytest.raises(ValueError, match=message) as caught:
             fid_features(path)

@@ -1,4 +1,4 @@
-"""Moved images: against scipy, and what stays the same."""
+"""Random transforms, against scipy and numpy."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from scipy.ndimage import affine_transform
 
 import jaxae
 from jaxae.data import augmentations
+from tests.data.precision import all_highest
 
 KEY = jax.random.key(0)
 
@@ -17,12 +18,12 @@ def x():
     return jax.random.uniform(KEY, (6, 9, 11, 2))
 
 
-def test_nothing_asked_nothing_done(x):
+def test_zero_strengths_change_nothing(x):
     np.testing.assert_allclose(jaxae.augmentations.random_affine()(KEY, x), x, atol=1e-5)
 
 
-def test_affine_by_scipy(x):
-    """The same draws, the matrix written out, and scipy's interpolation."""
+def test_affine_equals_scipy(x):
+    """With the same draws, the matrix written out, and the interpolation of scipy."""
     found = jaxae.augmentations.random_affine(rotation=20.0, scale=0.2, shear=0.3, shift=2.0)(
         KEY, x
     )
@@ -47,7 +48,7 @@ def test_affine_by_scipy(x):
 @pytest.mark.parametrize(
     "option", [{"rotation": 10.0}, {"scale": 0.2}, {"shear": 0.3}, {"shift": 2.0}]
 )
-def test_each_strength_moves_each_image_its_own_way(x, option):
+def test_images_are_moved_independently(x, option):
     same = jnp.broadcast_to(x[:1], x.shape)
     moved = np.asarray(jaxae.augmentations.random_affine(**option)(KEY, same))
     assert moved.shape == x.shape
@@ -58,7 +59,7 @@ def test_each_strength_moves_each_image_its_own_way(x, option):
     assert moved.max() <= 1 + 1e-6
 
 
-def test_flips(x):
+def test_half_of_the_images_are_flipped(x):
     x = jnp.tile(x, (50, 1, 1, 1))
     flipped = np.asarray(jaxae.augmentations.random_flip(KEY, x))
     mirrored = np.array([np.array_equal(a, b[:, ::-1]) for a, b in zip(flipped, x, strict=True)])
@@ -74,7 +75,7 @@ def test_bad_strengths(name, bad):
         jaxae.augmentations.random_affine(**{name: bad})
 
 
-def test_the_eight_symmetries_are_those_of_the_square():
+def test_symmetries_are_those_of_a_square():
     x = jnp.arange(9.0).reshape(1, 3, 3, 1)
     found = {np.asarray(augmentations.symmetry(x, i)).tobytes() for i in range(8)}
     turned = [np.rot90(x, k, (1, 2)) for k in range(4)]
@@ -84,7 +85,7 @@ def test_the_eight_symmetries_are_those_of_the_square():
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])
-def test_random_symmetries_are_the_first_ones_equally_often(count):
+def test_random_symmetries_are_equally_likely(count):
     x = jnp.tile(jnp.arange(9.0).reshape(1, 3, 3, 1), (1600, 1, 1, 1))
     found = np.asarray(jaxae.augmentations.random_symmetry(count)(KEY, x))
     expected = [np.asarray(augmentations.symmetry(x[:1], i))[0] for i in range(count)]
@@ -94,7 +95,7 @@ def test_random_symmetries_are_the_first_ones_equally_often(count):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])
-def test_a_self_ensemble_has_the_symmetries_and_is_exact_for_functions_that_have_them(count):
+def test_a_self_ensemble_is_equivariant(count):
     x = jax.random.uniform(KEY, (2, 5, 5, 3))
     np.testing.assert_allclose(
         jaxae.augmentations.self_ensemble(jnp.square, count)(x), x**2, rtol=1e-5
@@ -120,7 +121,65 @@ def test_bad_symmetries():
         jaxae.augmentations.random_symmetry,
         lambda count: jaxae.augmentations.self_ensemble(jnp.square, count),
     ):
-        with pytest.raises(ValueError, match="1, 2, 4 or 8 symmetries"):
+        with pytest.raises(ValueError, match="symmetries is 1, 2, 4 or 8, not 3"):
             make(3)
-    with pytest.raises(ValueError, match="only square images"):
+    with pytest.raises(ValueError, match="only square images have 8"):
         jaxae.augmentations.random_symmetry(8)(KEY, jnp.zeros((1, 2, 3, 1)))
+
+
+def test_binarisation_has_the_grey_level_as_its_mean():
+
+    x = jnp.array([[0.0, 0.25, 0.9, 1.0]]) * jnp.ones((20_000, 1))
+    drawn = np.asarray(jaxae.data.binarize(jax.random.key(0), x))
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_allclose(drawn.mean(0), x[0], atol=0.015)
+
+
+def test_all_shifts_by_whole_pixels_are_equally_likely():
+    x = jnp.zeros((9000, 5, 6, 2)).at[:, 2, 3].set(jnp.array([0.5, 1.0]))
+    y = np.asarray(jaxae.augmentations.random_shift(1)(jax.random.key(0), x))
+    assert (y.sum((1, 2)) == [0.5, 1.0]).all()
+    place = y[..., 1].reshape(len(y), -1).argmax(1)
+    counts = np.bincount(place, minlength=30).reshape(5, 6)
+    near = counts[1:4, 2:5]
+    assert near.sum() == 9000
+    assert abs(near - 1000).max() < 5 * 1000**0.5
+    corner = jnp.zeros((500, 3, 3, 1)).at[:, 0, 0].set(1.0)
+    shifted = np.asarray(jaxae.augmentations.random_shift(2)(jax.random.key(1), corner))
+    assert 0 < shifted.sum() < 500  # what leaves the image is gone
+    np.testing.assert_array_equal(jaxae.augmentations.random_shift(0)(jax.random.key(0), x), x)
+    with pytest.raises(ValueError, match="must not be negative"):
+        jaxae.augmentations.random_shift(-1)
+
+
+TRANSFORMS = {
+    "shift": augmentations.random_shift(3),
+    "affine": augmentations.random_affine(rotation=20.0, scale=0.2, shear=0.3, shift=2.0),
+    "flip": augmentations.random_flip,
+    "symmetry": augmentations.random_symmetry(8),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_images_with_different_channels_are_moved_alike(name):
+    """`fit` transforms `x` and `seen` with the same key, whatever their channels."""
+    transform = TRANSFORMS[name]
+    x = jax.random.uniform(KEY, (8, 9, 9, 3))
+    moved = transform(jax.random.key(1), x)
+    assert not np.allclose(moved, x, atol=1e-2)
+    for channels in (x[..., :1], jnp.concatenate([x, x], axis=-1)):
+        found = transform(jax.random.key(1), channels)
+        np.testing.assert_allclose(found, jnp.tile(moved, 2)[..., : found.shape[-1]], atol=1e-6)
+
+
+def test_fit_moves_the_input_with_the_target():
+    grey = jax.random.uniform(KEY, (8, 9, 9, 1))
+    batch = jaxae.Batch(jnp.repeat(grey, 3, axis=-1), seen=grey)
+    for transform in TRANSFORMS.values():
+        moved = jaxae.training.batches.transformed(batch, jax.random.key(1), transform)
+        np.testing.assert_allclose(moved.x, jnp.repeat(moved.seen, 3, axis=-1), atol=1e-6)
+        assert not np.allclose(moved.x, batch.x, atol=1e-2)
+
+
+def test_coordinates_are_precise():
+    assert all_highest(lambda x: TRANSFORMS["affine"](KEY, x), jnp.ones((1, 4, 4, 1)))

@@ -1,4 +1,4 @@
-"""Corruptions: what they do to images, in law and in every place."""
+"""Corruptions: their distributions, and where in the image they act."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_shape_type_key_and_independence(name):
     assert (y.shape, y.dtype) == (x.shape, x.dtype)
     np.testing.assert_array_equal(corrupt(KEY, x), y)
     assert not np.array_equal(corrupt(jax.random.key(1), x), y)
-    # Every example has noise of its own, which does not depend on how many there are.
+    # Each example has its own noise, which does not depend on the size of the batch.
     same = corrupt(KEY, jnp.broadcast_to(x[:1], x.shape))
     assert len(np.unique(np.asarray(same).reshape(6, -1), axis=0)) > 1
     if name != "composed":
@@ -68,7 +68,7 @@ def test_erase():
     gone = y == 0.25
     assert (gone.any(-1) == gone.all(-1)).all()
     rows, columns = gone[..., 0].any(2), gone[..., 0].any(1)
-    # A block of 4 x 3 of 7 x 5, whole, and at each of its 4 x 3 places equally often.
+    # A whole block of 4 x 3 in 7 x 5 pixels; all 4 x 3 places are equally likely.
     assert (rows.sum(1) == 4).all()
     assert (columns.sum(1) == 3).all()
     assert (gone[..., 0] == rows[:, :, None] & columns[:, None, :]).all()
@@ -104,7 +104,7 @@ def test_downsample(factor):
     np.testing.assert_allclose(corruptions.downsample(factor)(KEY, odd), odd, atol=1e-5)
 
 
-def test_compose_goes_from_left_to_right():
+def test_compose_applies_the_first_corruption_first():
     x = jnp.full((50, 4, 4, 3), 0.5)
     first = corruptions.compose(corruptions.masking(1.0), corruptions.gaussian(0.1))
     assert 0 < float(jnp.abs(first(KEY, x)).mean()) < 0.2
@@ -112,13 +112,13 @@ def test_compose_goes_from_left_to_right():
     assert float(jnp.abs(second(KEY, x)).max()) == 0
     noise = corruptions.gaussian(1.0)
     twice = corruptions.compose(noise, noise)(KEY, x) - x
-    assert float(twice.std()) == pytest.approx(2**0.5, rel=0.1)  # and not 2: keys of their own
+    assert float(twice.std()) == pytest.approx(2**0.5, rel=0.1)  # with equal keys it would be 2
 
 
 @pytest.mark.parametrize(
     "corruption", [corruptions.gaussian, corruptions.masking, corruptions.erase]
 )
-def test_no_strength_changes_nothing(corruption):
+def test_zero_strength_changes_nothing(corruption):
     x = jax.random.uniform(KEY, (5, 4, 4, 1))
     np.testing.assert_array_equal(corruption(0.0)(KEY, x), x)
 
@@ -130,12 +130,12 @@ def test_no_strength_changes_nothing(corruption):
         (lambda: corruptions.gaussian(float("nan")), "scale of the noise"),
         (lambda: corruptions.masking(1.5), "probability, in"),
         (lambda: corruptions.salt_and_pepper(-0.1), "probability, in"),
-        (lambda: corruptions.erase(1.1), "part of the image"),
-        (lambda: corruptions.erase(0.5, value=2.0), "filled with a value in"),
-        (lambda: corruptions.downsample(1), "factor of 2 or more"),
-        (lambda: corruptions.compose(), "no corruption"),
+        (lambda: corruptions.erase(1.1), "fraction of the image"),
+        (lambda: corruptions.erase(0.5, value=2.0), "fill value must be in"),
+        (lambda: corruptions.downsample(1), "needs a factor of 2 or more, got 1"),
+        (lambda: corruptions.compose(), "at least one corruption"),
         (lambda: corruptions.grayscale()(KEY, jnp.zeros((1, 2, 2, 1))), "3 channels"),
-        (lambda: corruptions.erase()(KEY, jnp.zeros((4, 9))), "is for images"),
+        (lambda: corruptions.erase()(KEY, jnp.zeros((4, 9))), "needs the shape of images"),
     ],
 )
 def test_bad_strengths(make, message):

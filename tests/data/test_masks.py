@@ -1,4 +1,4 @@
-"""Holes in images: how large, where, and that every image has its own."""
+"""Masks of missing pixels: their sizes, places, and independence between images."""
 
 import jax
 import numpy as np
@@ -29,7 +29,7 @@ def test_any_shape(mask, shape):
     np.testing.assert_array_equal(hole, jax.jit(mask, static_argnums=1)(KEY, shape))
 
 
-def test_a_block_is_a_rectangle_anywhere_or_in_the_middle():
+def test_a_block_is_a_rectangle_at_any_place_or_in_the_centre():
     hole = np.asarray(masks.block(0.5)(KEY, (300, 8, 6, 1)))[..., 0]
     corners = set()
     for image in hole:
@@ -45,7 +45,7 @@ def test_a_block_is_a_rectangle_anywhere_or_in_the_middle():
     np.testing.assert_array_equal(middle, np.stack([expected] * 2))
 
 
-def test_halves():
+def test_half():
     whole = np.asarray(masks.half()(KEY, (200, 4, 6, 1)))[..., 0]
     found = {image.tobytes() for image in whole}
     one = {side: np.asarray(masks.half(side)(KEY, (1, 4, 6, 1)))[0, ..., 0] for side in masks.SIDES}
@@ -57,23 +57,23 @@ def test_halves():
     assert one["bottom"][2:].all()
 
 
-def test_missing_pixels_miss_all_channels_at_their_rate():
+def test_pixels_are_missing_at_the_rate():
     hole = np.asarray(masks.pixels(0.3)(KEY, (100, 10, 10, 3)))
     assert hole.mean() == pytest.approx(0.3, abs=0.02)
     assert np.std(hole.mean((1, 2, 3))) == pytest.approx(np.sqrt(0.3 * 0.7 / 100), rel=0.2)
 
 
-def test_a_torn_edge_is_ragged_and_at_any_angle():
+def test_a_torn_edge_is_ragged_and_has_any_direction():
     n = 40
     hole = np.asarray(masks.torn(0.4)(KEY, (64, n, n, 1)))[..., 0]
     assert (hole.sum((1, 2)) == round(0.4 * n * n)).all()
-    # What is missing hangs together, but for a few crumbs, and reaches the border.
+    # The missing pixels are connected, except for a few, and reach the border.
     for image in hole:
         labels, _ = scipy.ndimage.label(image)
         assert np.bincount(labels.ravel())[1:].max() > 0.95 * image.sum()
     border = np.concatenate([hole[:, 0], hole[:, -1], hole[:, :, 0], hole[:, :, -1]], axis=1)
     assert border.any(1).all()
-    # It lies in all directions from the middle.
+    # They lie in all directions from the centre.
     y, x = np.mgrid[:n, :n] - (n - 1) / 2
     angle = np.arctan2((hole * y).sum((1, 2)), (hole * x).sum((1, 2)))
     assert (np.histogram(angle, 4, (-np.pi, np.pi))[0] >= 8).all()
@@ -86,7 +86,7 @@ def test_a_torn_edge_is_ragged_and_at_any_angle():
     assert 0.01 < np.median(wrong) < 0.1
 
 
-def test_hiding():
+def test_hide_appends_the_mask():
     x = jax.random.uniform(KEY, (5, 8, 6, 3))
     hidden = corruptions.hide(masks.torn(0.5), value=0.25)(KEY, x)
     assert hidden.shape == (5, 8, 6, 4)
@@ -99,12 +99,12 @@ def test_hiding():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: masks.block(1.5), "part of the image"),
+        (lambda: masks.block(1.5), "fraction of the image"),
         (lambda: masks.half("up"), "one of left, right, top, bottom"),
         (lambda: masks.pixels(-0.1), "probability"),
-        (lambda: masks.torn(2.0), "torn off is in"),
-        (lambda: masks.torn(0.5)(KEY, (3, 4)), "for images"),
-        (lambda: corruptions.hide(masks.half(), value=1.5), "filled with a value"),
+        (lambda: masks.torn(2.0), "part that is missing"),
+        (lambda: masks.torn(0.5)(KEY, (3, 4)), "shape of images"),
+        (lambda: corruptions.hide(masks.half(), value=1.5), "fill value"),
     ],
 )
 def test_bad_masks(make, message):

@@ -1,4 +1,4 @@
-"""The loading code on real tfds data, where it is: set TFDS_DATA_DIR to a folder that has it."""
+"""Loading real tfds data sets, if TFDS_DATA_DIR is a folder that has them."""
 
 import os
 from pathlib import Path
@@ -11,20 +11,20 @@ import jaxae
 HOME = Path(os.environ.get("TFDS_DATA_DIR") or "no-such-folder")
 
 
-def need(name):
+def skip_without(name):
     if not (HOME / name).is_dir():
         pytest.skip(f"TFDS_DATA_DIR has no {name}")
 
 
 def test_mnist():
-    need("mnist")
+    skip_without("mnist")
     splits = jaxae.load("mnist")
     assert [split.images.shape for split in splits] == [
         (54000, 28, 28, 1),
         (6000, 28, 28, 1),
         (10000, 28, 28, 1),
     ]
-    # The mean grey level of MNIST's training set, as everyone normalises by.
+    # The mean grey level of the MNIST training set, as it is commonly quoted.
     everything = [*splits.train.images, *splits.validation.images]
     assert np.mean(everything) / 255 == pytest.approx(0.1307, abs=5e-5)
     assert np.bincount(splits.test.labels).tolist() == [
@@ -33,7 +33,7 @@ def test_mnist():
 
 
 def test_mnist5k_is_in_mnist():
-    need("mnist")
+    skip_without("mnist")
     mnist = {image.tobytes() for split in jaxae.load("mnist")[:2] for image in split.images}
     ours = [image.tobytes() for split in jaxae.load("mnist5k") for image in split.images]
     assert len(ours) == 5000
@@ -41,7 +41,7 @@ def test_mnist5k_is_in_mnist():
 
 
 def test_binarized_mnist_is_black_and_white():
-    need("binarized_mnist")
+    skip_without("binarized_mnist")
     splits = jaxae.load("binarized_mnist")
     assert [len(split.images) for split in splits] == [50000, 10000, 10000]
     assert all(jaxae.data.is_binary(split.images) for split in splits)
@@ -49,27 +49,27 @@ def test_binarized_mnist_is_black_and_white():
 
 
 def test_fashion_mnist():
-    need("fashion_mnist")
+    skip_without("fashion_mnist")
     assert jaxae.load("fashion_mnist").test.images.shape == (10000, 28, 28, 1)
 
 
 def test_faces_are_cropped_and_resized():
-    need("celeb_a")
+    skip_without("celeb_a")
     splits = jaxae.load("celeb_a", image_size=16)
     assert {split.images.shape[1:] for split in splits} == {(16, 16, 3)}
-    # The middle of an aligned face is skin.
+    # The centre of an aligned face is skin, which is reddish.
     mean = splits.test.images.mean(0)
     assert mean[6:10, 6:10, 0].mean() > mean[6:10, 6:10, 2].mean() + 20
 
 
 def test_attributes_of_faces():
-    need("celeb_a")
+    skip_without("celeb_a")
     splits = jaxae.load("celeb_a", image_size=16)
     assert len(splits.train.attributes) == 40
     for part in splits:
         blond, black = part.attributes["Blond_Hair"], part.attributes["Black_Hair"]
         assert blond.shape == black.shape == (len(part.images),)
-        # Few have both, and the top of the picture is lighter where hair is fair.
+        # Few have both, and the top of the image is lighter if the hair is fair.
         assert (blond & black).mean() < 0.01
         light = part.images[:, 1:4].mean((1, 2, 3))
         assert light[blond].mean() > light[black].mean() + 15

@@ -1,4 +1,4 @@
-"""Images that are read when they are asked for are the images."""
+"""Streamed images equal loaded ones."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ from PIL import Image
 
 import jaxae
 from jaxae.data import streams
-from jaxae.data.images import _Rows
+from jaxae.data.reading import _MappedRows
 from jaxae.training import feeding
 from tests.cases import CASES
 from tests.experiments.running import finished
@@ -26,7 +26,7 @@ def numbers(n, shape=(3, 2, 1)):
     return jaxae.Stream(range(n), lambda i: np.full(shape, i, np.uint8))
 
 
-def test_a_stream_is_indexed_as_an_array_is():
+def test_a_stream_is_indexed_like_an_array():
     stream = numbers(200)
     x = np.stack([np.full((3, 2, 1), i, np.uint8) for i in range(200)])
     assert stream.shape == x.shape
@@ -40,7 +40,7 @@ def test_a_stream_is_indexed_as_an_array_is():
         stream[200]
 
 
-def test_what_is_wrong_with_a_stream():
+def test_bad_streams():
     with pytest.raises(ValueError, match="is empty"):
         numbers(0)
     sizes = jaxae.Stream([2, 2, 3], lambda n: np.zeros((n, n, 1), np.uint8), name="several")
@@ -56,11 +56,11 @@ def test_what_is_wrong_with_a_stream():
 
     with pytest.raises(ValueError, match="image 1 cannot be read: list index out of range"):
         jaxae.Stream([0, 1], broken)[:]
-    # In training too, wherever it is read.
+    # In training the message is the same.
     options = {"optimizer": optax.sgd(0.1), "epochs": 1, "key": KEY, "progress": False}
     with pytest.raises(ValueError, match="several: image 2 is 3 x 3"):
         jaxae.fit(CASES["autoencoder gaussian"].make(), sizes, batch_size=1, **options)
-    with pytest.raises(ValueError, match="take --placement host"):
+    with pytest.raises(ValueError, match="is streamed, .*stream=False"):
         np.asarray(numbers(3))
 
 
@@ -84,7 +84,7 @@ def same(streamed, whole):
 
 
 @pytest.mark.parametrize("image_size", [None, 5])
-def test_what_is_streamed_is_what_is_loaded(folder, tmp_path, image_size):
+def test_streamed_images_equal_loaded_ones(folder, tmp_path, image_size):
     options = {"image_size": image_size}
     same(jaxae.load(folder, stream=True, **options), jaxae.load(folder, **options))
     same(jaxae.load("digits", stream=True, **options), jaxae.load("digits", **options))
@@ -104,26 +104,26 @@ def test_bytes_of_zero_and_one_are_black_and_white(tmp_path):
     np.testing.assert_array_equal(streamed[:], whole)
 
 
-def test_what_cannot_be_streamed(tmp_path):
+def test_files_that_cannot_be_streamed(tmp_path):
     np.savez(tmp_path / "zip", images=np.zeros((20, 4, 4), np.uint8))
     (tmp_path / "zip.npz").rename(tmp_path / "zip.npy")
     with pytest.raises(ValueError, match="it is an archive, not an array"):
         jaxae.load(tmp_path / "zip.npy", stream=True)
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 4, 4), np.uint8))
-    with pytest.raises(ValueError, match="is packed and cannot be streamed"):
+    with pytest.raises(ValueError, match="is an archive and cannot be streamed"):
         jaxae.load(tmp_path / "images.npz", stream=True)
     np.save(tmp_path / "images.npy", np.zeros((20, 4, 4), np.float32))
     with pytest.raises(ValueError, match="has float32 of shape"):
         jaxae.load(tmp_path / "images.npy", stream=True)
 
 
-def test_images_are_streamed_if_they_are_too_large(monkeypatch, folder):
+def test_images_too_large_for_the_memory_are_streamed(monkeypatch, folder):
     assert not isinstance(jaxae.load(folder, stream=None).train.images, jaxae.Stream)
     monkeypatch.setattr(streams, "host_memory", lambda: 1000)
     assert isinstance(jaxae.load(folder, stream=None).train.images, jaxae.Stream)
 
 
-def test_where_images_fit(monkeypatch):
+def test_placement_by_free_memory(monkeypatch):
     x = np.zeros((100, 10), np.uint8)
     cpu = jax.devices("cpu")[:1]
     assert feeding.fits(x, cpu)[0] == "device"
@@ -134,10 +134,10 @@ def test_where_images_fit(monkeypatch):
     assert feeding.free_memory({"num_allocs": 3}) == 1500
 
 
-def test_rows_of_a_file_are_sent_by_name(tmp_path):
+def test_mapped_rows_are_pickled_by_their_path(tmp_path):
     rows = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
     np.save(tmp_path / "a.npy", rows)
-    sent = pickle.dumps(_Rows(tmp_path / "a.npy"))
+    sent = pickle.dumps(_MappedRows(tmp_path / "a.npy"))
     assert len(sent) < 300 + len(str(tmp_path))
     np.testing.assert_array_equal(pickle.loads(sent)[2], rows[2])
 
@@ -145,7 +145,8 @@ def test_rows_of_a_file_are_sent_by_name(tmp_path):
 WORKERS = """
 import sys, jax, optax, jaxae
 def main():
-    model = jaxae.vae(jaxae.networks.mlp_encoder(4, (16,)), jaxae.networks.mlp_decoder((8, 8, 1), (16,)), code=2)
+    encoder, decoder = jaxae.networks.mlp_encoder(4, (16,)), jaxae.networks.mlp_decoder((8, 8, 1), (16,))
+    model = jaxae.vae(encoder, decoder, latent_dim=2)
     for stream, workers in ((False, 0), (True, 0), (True, 2)):
         images = jaxae.load("digits", stream=stream).train.images
         options = dict(optimizer=optax.adam(1e-2), epochs=2, key=jax.random.key(0), progress=False)
@@ -156,7 +157,7 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_that_read_change_nothing(tmp_path):
+def test_worker_processes_change_nothing(tmp_path):
     (tmp_path / "run.py").write_text(WORKERS)
     done = subprocess.run(
         [sys.executable, str(tmp_path / "run.py")],
@@ -169,21 +170,23 @@ def test_processes_that_read_change_nothing(tmp_path):
     assert one == threads == processes
 
 
-def test_a_stream_of_pairs():
-    """Labels go with their images: the loss of the model is how far apart they are."""
+def test_labels_stay_with_their_streamed_images():
+    """The loss is the distance between each label and the value of its image."""
 
-    def loss(params, key, x, *, target=None, step=0, train=True):
-        apart = abs(x[:, 0, 0, 0] * 255 - target) + 0 * params["w"]
-        return jaxae.Output(apart, {}, x.reshape(len(x), -1))
+    def apply(model, params, key, batch, step, train):
+        distance = abs(batch.x[:, 0, 0, 0] * 255 - batch.label) + 0 * params["w"]
+        return jaxae.Output(distance, {}), None
 
-    model = jaxae.Autoencoder(lambda key, x: {"w": 0.5 * x[0, 0, 0, 0]}, None, None, loss)
+    pieces = jaxae.Model(lambda key, batch: {"w": 0.5 * batch.x[0, 0, 0, 0]}, None, None, None)
+    model = jaxae.Autoencoder(pieces, jaxae.Objective("distance", apply))
     options = {"optimizer": optax.sgd(0.0), "epochs": 2, "key": KEY, "progress": False}
-    fitted = jaxae.fit(model, (numbers(20), np.arange(20)), batch_size=4, **options)
+    batch = jaxae.Batch(numbers(20), label=np.arange(20))
+    fitted = jaxae.fit(model, batch, batch_size=4, **options)
     assert fitted.history[-1]["train/loss"] == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("placement", ["host", "stream"])
-def test_an_experiment_is_the_same_wherever_its_images_are(tmp_path, placement):
+def test_the_placement_of_images_does_not_change_an_experiment(tmp_path, placement):
     from experiments import vae
 
     flags = {"epochs": 2, "hidden": (8,), "code": 2}

@@ -1,4 +1,4 @@
-"""Files that are not what they say: no crash, no hang, and one clear line."""
+"""Damaged and malicious files: no crash, no hang, and a message of one line."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import jaxae
-from jaxae.data.images import from_file, from_folder, read_image
+from jaxae.data.reading import from_file, from_folder, read_image
 from jaxae.runs.folder import Run
 
 FUZZ = settings(
@@ -32,7 +32,7 @@ def one_line(error):
 
 
 def attempt(function, *arguments):
-    """It works, or says in one line why not."""
+    """The result of a function, or None if it raises a `ValueError` of one line."""
     said = None
     try:
         return function(*arguments)
@@ -76,7 +76,7 @@ def test_headers_of_npy_files(tmp_path, shape, kind, data, order, end):
     content=st.binary(max_size=400),
     begins=st.sampled_from([b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04"]),
 )
-def test_anything_as_an_array(tmp_path, content, begins):
+def test_random_bytes_as_an_array(tmp_path, content, begins):
     for name in ("images.npy", "images.npz"):
         (tmp_path / name).write_bytes(begins + content)
         attempt(from_file, tmp_path / name, None)
@@ -120,7 +120,7 @@ def test_damaged_images(tmp_path, kind, changes):
 @given(
     content=st.binary(max_size=300), suffix=st.sampled_from(["png", "jpg", "gif", "tiff", "webp"])
 )
-def test_anything_as_an_image(tmp_path, content, suffix):
+def test_random_bytes_as_an_image(tmp_path, content, suffix):
     folder = tmp_path / "folder"
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
@@ -157,7 +157,7 @@ def test_config_files_of_anything(tmp_path, content):
     assert results is None or isinstance(results, dict)
 
 
-def test_a_header_that_promises_too_much(tmp_path):
+def test_a_header_that_claims_too_much(tmp_path):
     path = tmp_path / "images.npy"
     shape = (10**7, 1000, 1000, 3)
     path.write_bytes(npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n", b"x"))
@@ -166,8 +166,8 @@ def test_a_header_that_promises_too_much(tmp_path):
     one_line(error.value)
 
 
-def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path):
-    """A few megabytes of zeros, packed, that say they are a few terabytes."""
+def test_an_archive_that_claims_too_much(tmp_path):
+    """A compressed file of a megabyte whose header claims four terabytes."""
     path = tmp_path / "images.npz"
     header = "{'descr': '|u1', 'fortran_order': False, 'shape': (4000000, 1000, 1000, 1), }\n"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -177,8 +177,8 @@ def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path):
     one_line(error.value)
 
 
-def test_an_image_that_unpacks_to_more_than_there_is(tmp_path):
-    """A PNG file of 60,000 x 60,000 pixels, by its own account."""
+def test_an_image_that_claims_too_much(tmp_path):
+    """A PNG file whose header claims 60,000 x 60,000 pixels."""
 
     def chunk(kind, data):
         return (
@@ -211,8 +211,8 @@ def test_no_file_is_unpickled(tmp_path):
         jaxae.analysis.fid_features(tmp_path / "a.npz")
 
 
-def test_names_in_an_archive_write_nowhere(tmp_path):
-    """Arrays are read from an archive by name; nothing is unpacked to a path of its choosing."""
+def test_no_file_is_extracted_from_an_archive(tmp_path):
+    """Arrays are read from an archive by name, and no file is extracted."""
     path = tmp_path / "deep" / "images.npz"
     path.parent.mkdir()
     images = np.zeros((5, 4, 4, 1), np.uint8)

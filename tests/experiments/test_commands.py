@@ -141,7 +141,9 @@ def test_checkpoints_of_an_older_format_are_refused(tmp_path, monkeypatch, capsy
     assert stop.value.code == 2
     placement, error = capsys.readouterr().err.splitlines()
     assert placement.startswith("placement: ")
-    assert error.startswith(f"error: the checkpoints in {tmp_path / 'checkpoints'} are of another ver")
+    assert error.startswith(
+        f"error: the checkpoints in {tmp_path / 'checkpoints'} are of another ver"
+    )
 
 
 def test_latent_dim_is_another_name_for_code(tmp_path, monkeypatch):

@@ -11,12 +11,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
 from experiments import colorization, inpainting, super_resolution, translation
-from experiments.shared import applying
+from experiments.shared import applying, measuring
 from experiments.shared import image_to_image as common
 from jaxae.runs import pictures
 from tests.experiments.running import command
 
-# Runs that are trained once are used by many tests, in one process.
+# Runs are trained once in a process and used by many tests.
 pytestmark = pytest.mark.xdist_group("image to image")
 
 KEY = jax.random.key(0)
@@ -62,7 +62,7 @@ def trained(photos, tmp_path_factory):
     return folders
 
 
-RIVALS = {
+BASELINES = {
     colorization: {"grey", "affine"},
     super_resolution: {"bicubic"},
     inpainting: {"mean_fill", "biharmonic"},
@@ -70,10 +70,10 @@ RIVALS = {
 }
 
 
-@pytest.mark.parametrize("module", RIVALS)
-def test_every_method_has_every_figure(trained, module):
+@pytest.mark.parametrize("module", BASELINES)
+def test_every_method_has_every_score(trained, module):
     _, results, figures = trained[module]
-    methods = RIVALS[module] | {"test"} | ({"once"} if module is not translation else set())
+    methods = BASELINES[module] | {"test"} | ({"once"} if module is not translation else set())
     names = {"mse", "psnr", "image_psnr", "ssim"}
     if module is colorization:
         names |= {"chroma_error", "colorfulness"}
@@ -92,7 +92,7 @@ def test_every_method_has_every_figure(trained, module):
 def test_measures_are_scikit_images():
     truth, image = photographs(5, seed=1), photographs(5, seed=2)
     wild = jnp.asarray(image) / 255 * 1.4 - 0.2
-    found = common.measure((image, truth), lambda seen: wild[: len(seen)], lambda *_: {})
+    found = measuring.measure((image, truth), lambda seen: wild[: len(seen)], lambda *_: {})
     clipped = np.clip(np.asarray(wild), 0, 1)
     x = truth / 255
     assert found["mse"] == pytest.approx(np.square(x - clipped).mean(), rel=1e-5)
@@ -111,52 +111,57 @@ def test_measures_are_scikit_images():
         for a, b in zip(x, np.float64(clipped), strict=True)
     ]
     assert found["ssim"] == pytest.approx(np.mean(ssim), abs=1e-4)
-    tiny = common.measure((image[:, :5], truth[:, :5]), lambda seen: seen, lambda *_: {})
+    tiny = measuring.measure((image[:, :5], truth[:, :5]), lambda seen: seen, lambda *_: {})
     assert "ssim" not in tiny
-    same = common.measure((image, image), lambda seen: seen, lambda *_: {})
+    same = measuring.measure((image, image), lambda seen: seen, lambda *_: {})
     assert same["mse"] == 0
     assert same["image_psnr"] == pytest.approx(100)
 
 
 @pytest.mark.parametrize(
-    ("module", "rival", "options"),
-    [(colorization, "grey", {}), (super_resolution, "bicubic", {}), (translation, "input", {})],
+    ("module", "baseline"),
+    [(colorization, "grey"), (super_resolution, "bicubic"), (translation, "input")],
 )
-def test_a_network_that_copies_has_exactly_the_figures_of_the_baseline(
-    module, rival, options, photos, tmp_path, monkeypatch
-):
+def test_a_network_that_copies_its_input_scores_as_the_baseline(module, baseline, monkeypatch):
     nothing = jaxae.Network(
         lambda key, z: {}, lambda params, z, *, key=None: jnp.zeros((len(z), 14, 12, 3))
     )
-    monkeypatch.setattr(jaxae, "unet_decoder", lambda *_, **__: nothing)
-    results, _ = run(module, photos, tmp_path, **options)
-    same = [key.removeprefix("test/") for key in results if key.startswith("test/")]
-    assert len(same) >= 4
-    for key in same:
-        assert results[f"test/{key}"] == pytest.approx(results[f"{rival}/{key}"], rel=1e-6)
+    monkeypatch.setattr(jaxae.networks, "unet_decoder", lambda *_, **__: nothing)
+    truth, shape, config = photographs(6), (14, 12, 3), module.Config(**SMALL)
+    if module is translation:
+        task, seen = module.task(shape, shape, ""), translation.night(KEY, truth)
+    else:
+        task = module.task(config, None) if module is colorization else module.task(config)
+        seen = measuring.corrupted(task.corrupt, truth)
+    model = common.build(config, task, shape)
+    params = model.init(KEY, jaxae.Batch(truth, seen=seen))
+    found = measuring.measure((seen, truth), common.painter(model, params, 2), task.scores)
+    expected = measuring.measure((seen, truth), task.baselines(truth)[baseline], task.scores)
+    assert len(found) >= 4
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_training_beats_the_baselines(tmp_path):
-    """Where the colour is a function of the grey level, which is not affine."""
+    """For colours that are a function of the grey level, but not an affine one."""
     level = photographs(150, (8, 8, 1))
     colour = np.where(level > 128, (30, -20, 0), (-30, 10, 40))
     np.save(tmp_path / "x.npy", np.clip(level.astype(int) + colour, 0, 255).astype(np.uint8))
-    options = {"epochs": 60, "hidden": (16,), "learning_rate": 1e-2}
+    options = {"epochs": 40, "hidden": (8,), "learning_rate": 2e-2, "symmetries": 1}
     results, _ = run(colorization, str(tmp_path / "x.npy"), tmp_path / "run", **options)
     assert results["test/mse"] < 0.5 * results["affine/mse"] < 0.5 * results["grey/mse"]
 
 
-def test_the_affine_rival_is_least_squares():
+def test_the_affine_baseline_is_least_squares():
     truth = photographs()
-    seen = common.corrupted(jaxae.corruptions.grayscale(), truth)
-    paint = colorization.rivals(truth)["affine"]
+    seen = measuring.corrupted(jaxae.corruptions.grayscale(), truth)
+    paint = colorization.baselines(truth)["affine"]
     y = np.asarray(paint(jnp.asarray(seen)))
     for c in range(3):
         expected = np.polyfit(seen[..., 0].ravel(), truth[..., c].ravel() / 255, 1)
         np.testing.assert_allclose(y[..., c], np.polyval(expected, seen[..., c]), atol=1e-4)
 
 
-def test_inpainting_rivals_and_the_error_in_the_hole():
+def test_inpainting_baselines_and_the_error_in_the_hole():
     x = jnp.asarray(photographs(4)) / 255
     seen = jaxae.corruptions.hide(jaxae.masks.block(0.5))(KEY, x)
     hole = np.asarray(seen[..., 3]) == 1
@@ -169,7 +174,7 @@ def test_inpainting_rivals_and_the_error_in_the_hole():
         np.testing.assert_allclose(
             filled[i][hole[i]], np.tile(known.mean(0), (hole[i].sum(), 1)), atol=1e-5
         )
-    found = common.measure(
+    found = measuring.measure(
         (np.asarray(seen), np.asarray(x)), inpainting.mean_fill, inpainting.scores
     )
     expected = np.square(filled - np.asarray(x))[hole].mean()
@@ -186,22 +191,47 @@ def test_classes_of_colours(photos, tmp_path):
     assert (out / "x-colorized.png").exists()
 
 
-def test_every_flag_changes_the_result(photos, tmp_path):
+def test_every_flag_changes_the_model():
+    x = jnp.asarray(photographs(4)) / 255
     losses = []
-    for i, options in enumerate(
-        [
-            {},
-            {"blocks": 2},
-            {"hidden": (5,)},
-            {"residual": False},
-            {"symmetries": 1},
-            {"likelihood": "laplace"},
-            {"network": "conv", "blocks": None, "code": 6},
-        ]
+    for options in (
+        {},
+        {"blocks": 2},
+        {"hidden": (5,)},
+        {"residual": False},
+        {"likelihood": "laplace"},
+        {"network": "conv", "blocks": None, "code": 6},
     ):
-        results, _ = run(colorization, photos, tmp_path / str(i), **options)
-        losses.append(results["validation/loss"])
+        config = colorization.Config(**SMALL | options)
+        task = colorization.task(config, None)
+        model = jaxae.denoising(common.build(config, task, (14, 12, 3)), task.corrupt)
+
+        @jax.jit
+        def loss(x, model=model):
+            return model.loss(model.init(KEY, x), KEY, x).loss.mean()
+
+        losses.append(float(loss(x)))
     assert len(set(losses)) == len(losses)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_symmetries_are_those_of_training_images(count, photos, tmp_path, monkeypatch):
+    transforms = []
+
+    def fit(config, run, model, data):
+        transforms.append(data.transform)
+        raise StopIteration
+
+    monkeypatch.setattr(common.running, "fit", fit)
+    with pytest.raises(StopIteration):
+        run(colorization, photos, tmp_path, symmetries=count)
+    (transform,) = transforms
+    if count == 1:
+        assert transform is None
+    else:
+        x = jnp.asarray(photographs(3)) / 255
+        expected = jaxae.augmentations.random_symmetry(count)(KEY, x)
+        np.testing.assert_array_equal(transform(KEY, x), expected)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
@@ -231,15 +261,15 @@ def test_the_temperature():
         colorization.task(colorization.Config(classes=3, temperature=t), centres).likelihood
         for t in (0.05, 2.0)
     )
-    found = [float(jaxae.colors.colorfulness(one.mean(outputs))[0]) for one in (vivid, pale)]
+    found = [float(jaxae.data.colors.colorfulness(one.mean(outputs))[0]) for one in (vivid, pale)]
     assert found[0] > 2 * found[1]
 
 
-# Pictures of one's own.
+# Applying runs to pictures.
 
 
 def picture(path, mode="RGB", size=(12, 14), seed=0):
-    """Writes an image of a mode that PNG files have."""
+    """Writes a PNG file of the given mode."""
     rgb = photographs(1, (size[1], size[0], 3), seed)[0]
     if mode == "I;16":
         wide = (rgb[..., 0].astype(np.uint16) * 257).tobytes()
@@ -268,10 +298,10 @@ def test_colorizing_a_picture(trained, tmp_path, mode, capsys):
     read = capsys.readouterr()
     assert ("alpha channel is left out" in read.err) == (mode == "RGBA")
     assert "x-colorized.png" in read.out
-    # Its grey levels are those of the picture, but where the colour leaves the range.
-    original = jaxae.images.read_image(path)
+    # The grey levels are those of the picture, except where colours are clipped.
+    original = jaxae.data.reading.read_image(path)
     grey = jaxae.as_float(np.broadcast_to(original, (41, 30, 3)))
-    difference = jaxae.colors.luma(grey) - jaxae.colors.luma(jaxae.as_float(found))
+    difference = jaxae.data.colors.luma(grey) - jaxae.data.colors.luma(jaxae.as_float(found))
     inside = ((found > 0) & (found < 255)).all(-1)
     assert inside.mean() > 0.5
     assert np.abs(np.asarray(difference)[..., 0])[inside].max() < 2 / 255
@@ -289,15 +319,14 @@ def test_pictures_of_any_size(trained, module, size, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16"])
-def test_a_grey_picture_stays_grey_where_there_is_no_colour_to_find(trained, mode, tmp_path):
+def test_a_grey_picture_stays_grey(trained, mode, tmp_path):
     path = picture(tmp_path / "x.png", mode)
     paint(super_resolution, trained[super_resolution][0], tmp_path / "out", path)
     with Image.open(tmp_path / "out" / "x-super_resolved.png") as file:
         assert (file.mode, file.size) == ("L", (24, 28))
 
 
-def test_what_is_applied_is_what_was_trained(trained, photos, tmp_path):
-    """The picture that comes out is the test image's answer that was measured."""
+def test_applying_a_run_gives_the_error_that_was_measured(trained, photos, tmp_path):
     folder, results, _ = trained[colorization]
     test = jaxae.load(photos).test.images
     paths = []
@@ -312,7 +341,7 @@ def test_what_is_applied_is_what_was_trained(trained, photos, tmp_path):
     assert error == pytest.approx(results["test/mse"], rel=0.01)
 
 
-def test_filling_what_is_transparent(trained, tmp_path):
+def test_transparent_pixels_are_filled(trained, tmp_path):
     path = picture(tmp_path / "x.png", "RGBA", size=(40, 30))
     paint(inpainting, trained[inpainting][0], tmp_path / "out", path)
     found = np.asarray(Image.open(tmp_path / "out" / "x-inpainted.png"))
@@ -329,15 +358,16 @@ def test_filling_what_is_transparent(trained, tmp_path):
 
 @pytest.mark.parametrize("size", [(12, 14), (120, 140)])
 @pytest.mark.parametrize("rate", [0.02, 0.3])
-def test_little_holes_leave_most_of_what_is_known(trained, tmp_path, size, rate, monkeypatch):
-    """Also where the picture is made smaller before the network sees it."""
+def test_small_holes_stay_small_when_pictures_are_resized(
+    trained, tmp_path, size, rate, monkeypatch
+):
     seen = []
     monkeypatch.setattr(
-        pictures, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
+        applying, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
     )
     rgb = np.full((size[1], size[0], 3), 200, np.uint8)
     missing = np.random.default_rng(0).random(rgb.shape[:2]) < rate
-    rgb[missing] = 0  # what is under a hole is nobody's business
+    rgb[missing] = 0  # colours of transparent pixels are ignored
     alpha = np.where(missing, 0, 255).astype(np.uint8)
     Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "x.png")
     paint(inpainting, trained[inpainting][0], tmp_path / "out", tmp_path / "x.png")
@@ -349,8 +379,8 @@ def test_little_holes_leave_most_of_what_is_known(trained, tmp_path, size, rate,
 
 
 @pytest.mark.parametrize("module", [super_resolution, translation])
-def test_what_is_applied_is_the_models_answer(trained, module, photos, tmp_path):
-    """A picture of the training's size comes out as the model reconstructs it."""
+def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, photos, tmp_path):
+    """For a picture of the size of the training images."""
     folder, _, _ = trained[module]
     path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
     paint(module, folder, tmp_path / "out", path)
@@ -362,20 +392,20 @@ def test_what_is_applied_is_the_models_answer(trained, module, photos, tmp_path)
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
     params = applying.parameters(run, model, shape)
-    x = jaxae.as_float(jaxae.images.read_image(path))[None]
+    x = jaxae.as_float(jaxae.data.reading.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
     count = 4 if module is super_resolution else 1
     answer = jaxae.augmentations.self_ensemble(
-        lambda x: jaxae.reconstruct(model, params, x), count
+        lambda x: jnp.clip(jaxae.reconstruct(model, params, x), 0, 1), count
     )(x)
     found = np.asarray(Image.open(written)) / 255
-    np.testing.assert_allclose(found, np.clip(answer[0], 0, 1), atol=0.51 / 255)
+    np.testing.assert_allclose(found, answer[0], atol=0.51 / 255)
     assert np.abs(found - np.asarray(x[0])).max() > 1 / 255
 
 
 def test_grey_models_and_pictures_in_colour(tmp_path):
-    """Red, green and blue are three images to a model of grey ones; a bottleneck sees one size."""
+    """A model of grey images treats red, green and blue as three images; a bottleneck has one size."""
     np.save(tmp_path / "grey.npy", photographs(40, (14, 12, 1)))
     folder = tmp_path / "inpaint"
     options = {"image_size": None, "network": "conv", "blocks": None, "code": 5}
@@ -391,7 +421,7 @@ def test_grey_models_and_pictures_in_colour(tmp_path):
     assert np.asarray(Image.open(tmp_path / "out" / "y-super_resolved.png")).shape == (28, 24, 3)
 
 
-def test_files_are_neither_overwritten_nor_half_written(trained, tmp_path, monkeypatch):
+def test_files_are_not_overwritten_and_not_half_written(trained, tmp_path, monkeypatch):
     path = picture(tmp_path / "x.png")
     (tmp_path / "x-colorized.png").write_text("mine")
     paint(colorization, trained[colorization][0], tmp_path, path)
@@ -419,7 +449,7 @@ def test_a_picture_that_does_not_fit_into_memory_is_named(trained, tmp_path, mon
         paint(colorization, trained[colorization][0], tmp_path / "out", path)
 
 
-def test_mirrored_holes_only_where_the_network_has_seen_them(photos):
+def test_symmetries_fit_the_hole(photos):
     for hole, count in (("half:left", 1), ("half:top", 2), ("half", 2), ("block:0.5", 2)):
         config = inpainting.Config(hole=hole)
         assert common.symmetries(config, inpainting.task(config), (8, 8, 3)) == count
@@ -428,7 +458,7 @@ def test_mirrored_holes_only_where_the_network_has_seen_them(photos):
         common.symmetries(config, inpainting.task(config), (8, 8, 3))
 
 
-def test_what_is_known_is_kept_by_every_likelihood_that_is_accepted(photos):
+def test_known_pixels_are_kept_with_every_accepted_likelihood(photos):
     x = jnp.asarray(photographs(2)) / 255
     for name in ("gaussian", "laplace"):
         for scale in (None, "learned"):
@@ -440,7 +470,7 @@ def test_what_is_known_is_kept_by_every_likelihood_that_is_accepted(photos):
             np.testing.assert_allclose(np.asarray(y)[known], np.asarray(x)[known], atol=1e-6)
 
 
-def test_targets_that_have_changed_are_noticed(tmp_path):
+def test_changed_targets_are_an_error(tmp_path):
     np.save(tmp_path / "x.npy", photographs(30))
     np.save(tmp_path / "y.npy", photographs(30, seed=1))
     options = {"inputs": str(tmp_path / "x.npy"), "targets": str(tmp_path / "y.npy")}
@@ -473,7 +503,7 @@ def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
     }
 
 
-def test_tiles_are_the_whole(monkeypatch):
+def test_tiles_give_the_result_of_the_whole_picture(monkeypatch):
     monkeypatch.setattr(pictures, "TILE", 8)
     monkeypatch.setattr(pictures, "MARGIN", 3)
     x = np.asarray(jax.random.uniform(KEY, (2, 37, 21, 3)))
@@ -486,7 +516,7 @@ def test_tiles_are_the_whole(monkeypatch):
 
     def painters(size):
         def paint(tile):
-            assert tile.shape[1:3] == size  # the program is for tiles of this size only
+            assert tile.shape[1:3] == size  # compiled for tiles of this size only
             return blur(tile)
 
         sizes.append(size)
@@ -494,17 +524,17 @@ def test_tiles_are_the_whole(monkeypatch):
 
     np.testing.assert_allclose(pictures.tiled(painters, x, 3), blur(x), rtol=1e-5)
     np.testing.assert_allclose(pictures.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
-    assert sizes == [(14, 14), (14, 9)]  # asked for once: one program for all tiles
+    assert sizes == [(14, 14), (14, 9)]  # one program for all tiles
 
 
 def test_a_size_is_compiled_once(monkeypatch):
     made = []
-    monkeypatch.setattr(pictures, "painter", lambda model, params, count: made.append(count))
+    monkeypatch.setattr(applying, "painter", lambda model, params, count: made.append(count))
     config = super_resolution.Config(**SMALL)
     painters = applying.painters(config, super_resolution.task(config), {}, (8, 8, 3))
     for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
         painters(size)
-    assert made == [8, 4]  # what is not square is not turned
+    assert made == [8, 4]  # only square pictures are turned
 
 
 # Pairs.
@@ -589,31 +619,31 @@ def test_night_is_dark_blue_and_noisy():
 @pytest.mark.parametrize(
     ("module", "options", "message"),
     [
-        (colorization, {"dataset": "digits"}, "have no colours to find"),
-        (colorization, {"temperature": 0.5}, "goes with --classes"),
+        (colorization, {"dataset": "digits"}, "are grey, and colorization needs colours"),
+        (colorization, {"temperature": 0.5}, "needs --classes"),
         (colorization, {"classes": 1}, "at least 2"),
         (colorization, {"classes": 9, "scale": 0.1}, "likelihood of its own"),
         (colorization, {"classes": 9, "residual": False}, "leave out --no-residual"),
         (colorization, {"symmetries": 3}, "1, 2, 4 or 8"),
-        (colorization, {"symmetries": 8}, "for square images"),
+        (colorization, {"symmetries": 8}, "needs square images"),
         (colorization, {"blocks": 0}, "blocks must be positive"),
-        (colorization, {"network": "conv"}, "--blocks goes with --network unet"),
-        (colorization, {"code": 9}, "--code goes with a network"),
+        (colorization, {"network": "conv"}, "--blocks is for --network unet"),
+        (colorization, {"code": 9}, "--code is for networks with a bottleneck"),
         (super_resolution, {"factor": 1}, "factor of 2 or more"),
         (super_resolution, {"factor": 13}, "larger than the images"),
         (super_resolution, {"likelihood": "bernoulli"}, "add --no-residual"),
-        (colorization, {"binarize": True}, "--binarize is for"),
-        (inpainting, {"hole": "block:0"}, "leaves no pixel out"),
+        (colorization, {"binarize": True}, "--binarize is not for"),
+        (inpainting, {"hole": "block:0"}, "removes no pixel"),
         (translation, {"make": "shift:1.5:0"}, "whole pixels"),
-        (inpainting, {"hole": "circle:0.5"}, "no hole 'circle', only block, half"),
+        (inpainting, {"hole": "circle:0.5"}, "unknown hole 'circle'; the holes are block, half"),
         (inpainting, {"hole": "block"}, "such as block:0.5"),
         (inpainting, {"hole": "block:x"}, "no number"),
         (inpainting, {"hole": "half:up"}, "one of left"),
         (translation, {"make": "day"}, "shift:DOWN:RIGHT or night"),
         (translation, {"make": "shift:1"}, "shift:DOWN:RIGHT or night"),
         (translation, {"make": "shift:40:0"}, "leaves nothing"),
-        (translation, {"make": "night", "dataset": "digits"}, "no colours"),
-        (translation, {"inputs": "a.npy"}, "go together"),
+        (translation, {"make": "night", "dataset": "digits"}, "needs colours"),
+        (translation, {"inputs": "a.npy"}, "given together"),
         (translation, {"symmetries": 2}, "leave out --symmetries"),
         (colorization, {"out": "x"}, "go with --apply"),
         (colorization, {"apply": "x"}, "goes with pictures and with --out"),
@@ -631,9 +661,9 @@ def test_bad_flags(module, options, message, photos, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_that_is_no_run_or_of_another_experiment(trained, tmp_path):
+def test_folders_that_cannot_be_applied(trained, tmp_path):
     path = picture(tmp_path / "x.png")
-    with pytest.raises(ValueError, match="not the folder of a run"):
+    with pytest.raises(ValueError, match="run folder"):
         paint(colorization, tmp_path, tmp_path / "out", path)
     with pytest.raises(ValueError, match="a run of experiments.inpainting, not of colorization"):
         paint(colorization, trained[inpainting][0], tmp_path / "out", path)

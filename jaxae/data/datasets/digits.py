@@ -9,7 +9,7 @@ from PIL import Image
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """1,442 digits to train on and 355 to test on, each class in nearly equal parts."""
+    """1,442 training and 355 test digits; all classes have nearly the same size."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -31,10 +31,10 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(False), "test": self._generate_examples(True)}
 
     def _generate_examples(self, test: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-        from sklearn.datasets import load_digits  # a second to import
+        from sklearn.datasets import load_digits  # takes a second to import
 
         digits = load_digits()
-        # 0 ... 16 become bytes. Within a class, every fifth digit is a test digit.
+        # The levels 0 ... 16 become bytes. Every fifth digit of a class is a test digit.
         images = np.round(digits.images * (255 / 16)).astype(np.uint8)
         seen = [0] * 10
         for i, (image, label) in enumerate(zip(images, digits.target.tolist(), strict=True)):

