@@ -49,7 +49,7 @@ import optax
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from jaxae.analysis.prior_test import make_prior_test, prior_kernel
+from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.distributions.kernels import Kernel
 from jaxae.runs import charts, figures, inference, scatters
 from jaxae.runs.command import command

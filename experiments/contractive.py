@@ -63,16 +63,16 @@ class Config(flags.Config):
     code: flags.LatentDim = 1000
     """Number of hidden units, the size of the code."""
     contract: float = 1.0
-    """Weight of the squared norm of the Jacobian, of CAE."""
+    """Weight of the squared norm of the Jacobian in the loss of CAE."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
     """Computation of the norm in training: exact, with jax.jacfwd (forward), jax.jacrev (reverse) or the
     cheaper of the two (auto), or an unbiased estimate (hutchinson). The reported norm is exact."""
     noise: float = 0.3
-    """Standard deviation of the noise, of DAE-g."""
+    """Standard deviation of the noise of DAE-g."""
     mask: float = 0.3
-    """Probability that a pixel is set to zero, of DAE-b."""
+    """Probability that a pixel is set to zero, for DAE-b."""
     weight_decay: float = 0.3
-    """Decoupled weight decay, of AE+wd."""
+    """Decoupled weight decay of AE+wd."""
     seeds: int = 1
     """Number of runs of each method, with consecutive seeds from --seed. The table has their means and
     standard deviations."""
@@ -89,17 +89,17 @@ class Config(flags.Config):
 
 
 def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencoder]:
-    """The five models, which differ only in their wrappers; AE+wd differs in the optimizer."""
-    base_model = jaxae.tied_autoencoder(
+    """The models by the names of the methods; AE and AE+wd differ in the optimizer alone."""
+    plain = jaxae.tied_autoencoder(
         shape, config.code, code_activation=jax.nn.sigmoid, likelihood=jaxae.likelihoods.bernoulli()
     )
     gaussian = jaxae.corruptions.gaussian(config.noise)
     return {
-        "AE": base_model,
-        "AE+wd": base_model,
-        "DAE-g": jaxae.denoising(base_model, gaussian),
-        "DAE-b": jaxae.denoising(base_model, jaxae.corruptions.masking(config.mask)),
-        "CAE": jaxae.contractive(base_model, config.contract, mode=config.jacobian),
+        "AE": plain,
+        "AE+wd": plain,
+        "DAE-g": jaxae.denoising(plain, gaussian),
+        "DAE-b": jaxae.denoising(plain, jaxae.corruptions.masking(config.mask)),
+        "CAE": jaxae.contractive(plain, config.contract, mode=config.jacobian),
     }
 
 

@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-import jaxae
 from experiments.shared import datasets, flags, from_flags, running
-from jaxae.runs import curves, figures, inference
+from jaxae.runs import curves, figures, inference, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -49,24 +48,22 @@ def main(config: Config) -> dict[str, Any]:
     if not config.rates or len({f"{rate:g}" for rate in config.rates}) != len(config.rates):
         raise ValueError("--rates needs at least one rate, and each rate only once")
     data = datasets.load(config)
-    shape = data.train.shape[1:]
-    likelihood = from_flags.likelihood(config, "gaussian")
-    from_flags.check_levels(config.likelihood or "gaussian", likelihood, data.train)
     rates = sorted(config.rates)
     if config.network == "mlp" and config.hidden is None:
         config = dataclasses.replace(config, hidden=(1000, 500))
-    models = {}
-    for rate in rates:
-        networks = from_flags.networks(
-            dataclasses.replace(config, dropout=rate), shape, likelihood.outputs, config.code
-        )
-        models[rate] = jaxae.autoencoder(*networks, likelihood)
+    plans = {
+        rate: from_flags.recipe(config, data.train, "gaussian", model="autoencoder", dropout=rate)
+        for rate in rates
+    }
+    models = {rate: recipes.build(plan) for rate, plan in plans.items()}
 
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
         decoded = {"image": np.asarray(datasets.choose(data))}
         for rate, model in models.items():
-            fitted = running.fit(config, run.part(f"rate-{rate:g}"), model, data)
+            fitted = running.fit(
+                config, run.part(f"rate-{rate:g}", plans[rate].values), model, data
+            )
             found = running.evaluate(model, fitted, data)
             results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
             some = data.train[datasets.spread(len(data.train), len(data.test))]

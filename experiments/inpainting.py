@@ -33,7 +33,7 @@ import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
-from jaxae.runs import pictures
+from jaxae.runs import pictures, pieces
 from jaxae.runs.command import command
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
@@ -66,7 +66,7 @@ def hole(flag: str) -> masks.Mask:
         return masks.half(value or None)
     if not value:
         raise ValueError(f"a hole needs a size, such as {name}:0.5")
-    return HOLES[name](common.number(value, flag))
+    return HOLES[name](pieces.number(value, flag))
 
 
 def task(config: Config) -> common.Task:

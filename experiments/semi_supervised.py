@@ -116,17 +116,14 @@ def main(config: Config) -> dict[str, Any]:
         )
         codes = inference.encode(model, fitted.params, data.test)
         predicted = codes[:, :classes].argmax(axis=1)
-        beside = np.asarray(
-            inference.decode(
-                baseline, alone.params, inference.encode(baseline, alone.params, data.test)
-            )
-        ).argmax(axis=1)
+        baseline_codes = inference.encode(baseline, alone.params, data.test)
+        by_baseline = inference.decode(baseline, alone.params, baseline_codes).argmax(axis=1)
         truth = np.asarray(data.labels[2])
         _, error = inference.squared_errors(model, fitted.params, data.test)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
             "test/error": float((predicted != truth).mean()),
-            "supervised/error": float((beside != truth).mean()),
+            "supervised/error": float((by_baseline != truth).mean()),
             "labelled_part": float(np.mean(labels >= 0)),
             "test/squared_error": error,
             **running.training_figures(data, fitted),

@@ -32,7 +32,7 @@ from experiments.shared import applying, datasets, flags
 from experiments.shared import image_to_image as common
 from jaxae.data import images
 from jaxae.data.colors import luma
-from jaxae.runs import pictures
+from jaxae.runs import pictures, pieces
 from jaxae.runs.command import command
 
 MADE_SEED = 1_414_213_562
@@ -93,7 +93,7 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     splits = []
     for i, x in enumerate((data.train, data.validation, data.test)):
         if kind == "shift":
-            down, right = (common.number(text, str(config.make)) for text in numbers)
+            down, right = (pieces.number(text, str(config.make)) for text in numbers)
             if down != int(down) or right != int(right):
                 raise ValueError(f"--make {config.make}: images are shifted by whole pixels")
             splits.append((x, shifted(x, int(down), int(right))))

@@ -6,7 +6,6 @@ The model is a denoising autoencoder.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +67,7 @@ class Config(flags.ModelConfig):
 
 
 class Task(NamedTuple):
-    """What is computed from what, and how it is scored.
+    """Definition of an image-to-image experiment: its inputs, its results, and their scores.
 
     Attributes:
       name: of the experiment.
@@ -77,7 +76,7 @@ class Task(NamedTuple):
       corrupt: from images to what the network sees; None where the data are pairs.
       input_shape: from the shape of a target to the shape of what the network sees.
       combine: of the network's input and its output; None where the input is no part of the result.
-      displayed: from what the network sees to an image that can be shown.
+      displayed: from what the network sees to images for figures.
       baselines: from the training targets to the methods to compare with, by name.
       scores: further scores, in addition to squared error and ssim.
       images: the number of training images shown by default.
@@ -155,17 +154,6 @@ def symmetries(config: Config, task: Task, shape: tuple[int, ...]) -> int:
             f"{task.most_symmetries}"
         )
     return config.symmetries
-
-
-def number(text: str, flag: str) -> float:
-    """A finite number in the value of a flag."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} in {flag!r} is not a number")
-    return value
 
 
 def train(

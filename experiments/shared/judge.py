@@ -26,7 +26,7 @@ def train_judge(
     """Trains a classifier of the images.
 
     Args:
-      config: the flags, of which only the seed matters: figures of different runs can be compared.
+      config: the flags. Only the seed is used, so that measures of different runs can be compared.
       run: the run folder; the classifier is trained in its part `judge`.
       data: images with labels.
       network: from images to features, before the last activation.

@@ -222,5 +222,5 @@ def _axis_names(config: flags.ModelConfig) -> tuple[str, str]:
 
 
 def _projection(config: flags.ModelConfig) -> str:
-    """What a title adds where codes have more than two dimensions."""
+    """The end of a title, for codes that were projected to two dimensions."""
     return "" if config.code == 2 else f" (PCA of codes of {config.code} dimensions)"

@@ -83,7 +83,7 @@ def make_generation_report(
 ) -> Report:
     """A function that compares generated images with real ones and with the training images.
 
-    What depends on the real images alone is computed once.
+    Features of the real images are computed only once.
 
     Args:
       real: test images, `[n, h, w, c]`, bytes or floats in [0, 1].

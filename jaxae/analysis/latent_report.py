@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.analysis.neighbours import Points, nearest, precision_recall
+from jaxae.analysis.neighbours import nearest, precision_recall
+from jaxae.analysis.points import Points
 from jaxae.analysis.regularity import lipschitz, path_speeds
 from jaxae.base import Params
 

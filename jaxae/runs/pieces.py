@@ -179,7 +179,7 @@ def _corruption(text: str) -> Corruption:
         return corruptions.grayscale()
     if not strength:
         raise ValueError(f"a corruption is written with its strength, such as {name}:0.3")
-    value = _number(strength, text)
+    value = number(strength, text)
     if name == "downsample":
         if value != int(value):
             raise ValueError(f"the factor of downsample must be a whole number, got {strength}")
@@ -200,7 +200,7 @@ def sparsity(text: str | None, *, stochastic: bool = False) -> Sparsity:
     if text is None:
         return Sparsity()
     kind, *numbers = text.split(":")
-    values = [_number(number, text) for number in numbers]
+    values = [number(part, text) for part in numbers]
     if kind == "l1" and len(values) == 1:
         return Sparsity(penalty=l1, weight=values[0])
     if stochastic and kind in ("kl", "top_k"):
@@ -212,7 +212,8 @@ def sparsity(text: str | None, *, stochastic: bool = False) -> Sparsity:
     raise ValueError(f"sparsity is l1:WEIGHT, kl:WEIGHT:RATE or top_k:K, not {text!r}")
 
 
-def _number(text: str, whole: str) -> float:
+def number(text: str, whole: str) -> float:
+    """The finite number that a text stands for; `whole` is quoted in the error message."""
     try:
         value = float(text)
     except ValueError:

@@ -20,10 +20,10 @@ BAD = {
     "a folder that is not there": ["--dataset", "no/such"],
     "a set that is not prepared": ["--dataset", "mnist", "--data-dir", "no/such"],
     "no epochs": ["--epochs", "0"],
-    "epochs that are none": ["--epochs", "None"],
+    "epochs of None": ["--epochs", "None"],
     "no batch": ["--batch-size", "0"],
     "a batch that is too large": ["--batch-size", "100000"],
-    "no code": ["--code", "0"],
+    "a code of zero": ["--code", "0"],
     "a code that is too large": ["--code", "65"],
     "a seed that is too large": ["--seed", "18446744073709551616"],
     "a negative seed": ["--seed", "-1"],
@@ -44,18 +44,18 @@ BAD = {
     "an unknown choice": ["--likelihood", "gauss"],
     "a word for a number": ["--epochs", "many"],
     "a run folder that is a file": ["--run-dir", "README.md"],
-    "a run folder that is none": ["--run-dir", "jaxae"],
+    "a folder that is not a run folder": ["--run-dir", "jaxae"],
 }
 
 
 BAD_VAE = {
     "a negative beta": ["--beta", "-1"],
     "a long warm-up": ["--beta-warmup", "2"],
-    "cycles of nothing": ["--cycles", "3"],
+    "cycles without a warm-up": ["--cycles", "3"],
     "no samples": ["--samples", "0"],
     "no nll samples": ["--nll-samples", "0"],
     "a beta that is not used": ["--importance-weighted", "--samples", "5", "--beta", "2"],
-    "one weight": ["--importance-weighted"],
+    "one sample": ["--importance-weighted"],
 }
 
 
@@ -87,7 +87,7 @@ BAD_DENOISING = {
     "half a pixel": ["--corrupt", "downsample:2.5"],
     "no factor": ["--corrupt", "downsample:1"],
     "a block that is too large": ["--corrupt", "erase:1.1"],
-    "colours of grey images": ["--corrupt", "grayscale"],
+    "grayscale of grey images": ["--corrupt", "grayscale"],
     "a code that is not used": ["--code", "10"],
     "a gate that is not used": ["--gated"],
     "a code that is too large": ["--network", "mlp", "--code", "65"],
@@ -102,7 +102,7 @@ BAD_CONTRACTIVE = {
     "a negative noise": ["--noise", "-1"],
     "a negative noise of the classifier": ["--classifier-noise", "-1"],
     "a mask that is too large": ["--mask", "2"],
-    "no code": ["--code", "0"],
+    "a code of zero": ["--code", "0"],
 }
 
 
@@ -110,16 +110,16 @@ BAD_DROPOUT = {
     "a rate of one": ["--rates", "0", "1"],
     "a rate twice": ["--rates", "0.1", "0.1"],
     "no rates": ["--rates"],
-    "a rate twice as it is written": ["--rates", "0.3", "0.3000001"],
+    "rates that are printed alike": ["--rates", "0.3", "0.3000001"],
     "no layer": ["--hidden"],
-    "two ways to say it": ["--dropout", "0.5"],
+    "--dropout beside --rates": ["--dropout", "0.5"],
 }
 
 
 BAD_COMPOSE = {
     "a mode without a penalty": ["--jacobian", "forward"],
     "a negative weight": ["--contract", "-1"],
-    "samples of no posterior": ["--importance-weighted", "5"],
+    "importance weighting without a VAE": ["--importance-weighted", "5"],
     "one sample": ["--beta", "1", "--importance-weighted", "1"],
     "a beta that is not used": ["--beta", "2", "--importance-weighted", "5"],
     "a negative beta": ["--beta", "-1"],
@@ -127,24 +127,24 @@ BAD_COMPOSE = {
     "a sparsity without weight": ["--sparse", "l1"],
     "a rate that is too large": ["--sparse", "kl:1:1.5"],
     "k larger than the code": ["--sparse", "top_k:21"],
-    "half a unit": ["--sparse", "top_k:2.5"],
-    "k of a vae": ["--sparse", "top_k:2", "--beta", "1"],
-    "a tied vae": ["--tied", "--beta", "1"],
+    "a fractional k": ["--sparse", "top_k:2.5"],
+    "top_k of a VAE": ["--sparse", "top_k:2", "--beta", "1"],
+    "a tied VAE": ["--tied", "--beta", "1"],
     "tied convolutions": ["--tied", "--network", "conv"],
     "a tied gate": ["--tied", "--gated"],
     "tied dropout": ["--tied", "--dropout", "0.1"],
     "a tied code that is too large": ["--tied", "--code", "65"],
-    "dropout of nothing": ["--dropout", "0.1", "--hidden"],
-    "tied outputs": ["--tied", "--likelihood", "discretized_logistic"],
+    "dropout without hidden layers": ["--dropout", "0.1", "--hidden"],
+    "a tied decoder with several outputs": ["--tied", "--likelihood", "discretized_logistic"],
     "a unet": ["--network", "unet"],
     "an unknown corruption": ["--corrupt", "blur:1"],
-    "colours of grey images": ["--corrupt", "grayscale"],
+    "grayscale of grey images": ["--corrupt", "grayscale"],
     "a code that is too large": ["--code", "65"],
 }
 
 
 BAD_AUTOENCODER = {
-    "two codes": ["--sweep-code", "2", "4", "--code", "8"],
+    "--code beside --sweep-code": ["--sweep-code", "2", "4", "--code", "8"],
     "a code twice": ["--sweep-code", "2", "2"],
     "a code of zero": ["--sweep-code", "0", "2"],
     "a sweep beyond the image": ["--sweep-code", "2", "65"],

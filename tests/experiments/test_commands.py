@@ -135,9 +135,15 @@ def test_checkpoints_of_an_older_format_are_refused(tmp_path, monkeypatch, capsy
         autoencoder.main(c)
     (tmp_path / "results.json").unlink()
     capsys.readouterr()
-    said = refused(autoencoder, *small(tmp_path), monkeypatch=monkeypatch, capsys=capsys)
-    assert "checkpoints" in said
-    assert "another version of jaxae" in said
+    monkeypatch.setattr(sys, "argv", ["autoencoder", *map(str, small(tmp_path))])
+    with pytest.raises(SystemExit) as stop:
+        run_command(autoencoder.main, autoencoder.Config, autoencoder.__doc__)
+    assert stop.value.code == 2
+    placement, error = capsys.readouterr().err.splitlines()
+    assert placement.startswith("placement: ")
+    assert error.startswith(
+        f"error: the checkpoints in {tmp_path / 'checkpoints'} are of another ver"
+    )
 
 
 def test_latent_dim_is_another_name_for_code(tmp_path, monkeypatch):

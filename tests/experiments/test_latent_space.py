@@ -1,4 +1,4 @@
-"""The experiments about the latent space: what they write, what they refuse, what they measure."""
+"""The experiments on latent spaces: clustering, faces, and the comparison of five models."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from PIL import Image
 
 import jaxae
 from experiments import clustering, faces, latent_space
-from experiments.shared import datasets, running
+from experiments.shared import attributes, datasets, latent_figures, running
 from jaxae.runs import inference
 from tests.experiments.running import finished, refused
 
@@ -38,7 +38,7 @@ def portraits(path, n=120, seed=0):
     return str(path)
 
 
-def test_a_report_in_the_plane(tmp_path):
+def test_a_report_in_two_dimensions(tmp_path):
     results, drawn = finished(
         latent_space, tmp_path, epochs=2, hidden=(16,), grid=3, projector=True
     )
@@ -62,9 +62,9 @@ def test_a_report_in_the_plane(tmp_path):
             assert sprite.size == (19 * 8, 19 * 8)
 
 
-def test_a_report_of_more_dimensions_says_that_it_shows_components(tmp_path, monkeypatch):
+def test_a_report_in_more_dimensions_shows_principal_components(tmp_path, monkeypatch):
     titles = []
-    for module, name in ((latent_space.charts, "scatter"), (latent_space.figures, "panels")):
+    for module, name in ((latent_figures.scatters, "scatter"), (latent_figures.figures, "panels")):
         draw = getattr(module, name)
 
         def spy(*args, draw=draw, **options):
@@ -80,67 +80,9 @@ def test_a_report_of_more_dimensions_says_that_it_shows_components(tmp_path, mon
     assert "PCA of codes of 5 dimensions" in titles[1][0]
 
 
-def test_a_report_without_labels(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8), np.uint8)
-    np.save(tmp_path / "a.npy", images)
-    run = tmp_path / "run"
-    results = latent_space.main(
-        latent_space.Config(
-            dataset=str(tmp_path / "a.npy"), epochs=1, hidden=(8,), grid=2, run_dir=str(run)
-        )
-    )
-    assert {path.name for path in (run / "figures").iterdir()} == ALWAYS
-    assert not any("confidence" in key or "probe" in key for key in results)
-
-
-def test_regularity_is_what_it_says():
-    """Of a decoder that is linear: as fast everywhere, without a jump; the unit is the mean line's."""
-    random = np.random.default_rng(0)
-    matrix = jnp.float32(random.normal(size=(2, 12)))
-    z = jnp.float32(random.normal(size=(300, 2)))
-    model = jaxae.autoencoder(jaxae.networks.mlp_encoder(2), jaxae.networks.mlp_decoder((2, 6, 1)))
-    inverse = jnp.linalg.pinv(matrix)
-    model = model._replace(
-        encode=lambda params, x: x.reshape(len(x), -1) @ inverse,
-        decode=lambda params, z: (z @ matrix).reshape(-1, 2, 6, 1),
-    )
-    one = latent_space.Trained(model, {}, None, z)
-    data = datasets.Data(*[np.asarray(one.decode(z))] * 3, None, 1, False, "")
-    found = latent_space.continuity(one, data)
-    assert found["jump"] == pytest.approx(1, abs=1e-3)
-    assert found["squared_error"] == pytest.approx(0, abs=1e-6)
-    assert found["lipschitz_on"] == pytest.approx(found["lipschitz_off"], rel=1e-4)
-    norm = np.linalg.norm(matrix, 2)
-    order = jax.random.permutation(jax.random.key(datasets.TEST_SEED), 300)
-    lines = z[jnp.roll(order, 1)] - z[order]
-    unit = np.linalg.norm(lines @ matrix, axis=1).mean() / np.linalg.norm(lines, axis=1).mean()
-    assert found["lipschitz_on"] == pytest.approx(norm / unit, rel=1e-3)
-
-
-def identity(codes):
-    """A decoder that shows the code itself, as an image of one row."""
-    model = jaxae.autoencoder(jaxae.networks.mlp_encoder(4), jaxae.networks.mlp_decoder((1, 4, 1)))
-    model = model._replace(decode=lambda params, z: z[:, None, :, None])
-    return latent_space.Trained(model, {}, None, codes)
-
-
-def test_completeness_of_a_generator_that_is_right_and_of_one_that_is_not():
-    """Normal data: the fitted codes have their law, and those of N(0, I) are elsewhere."""
-    key = jax.random.key(0)
-    codes = 0.5 + 0.05 * jax.random.normal(key, (4000, 4)) @ jnp.diag(jnp.array([1.0, 2, 1, 1]))
-    images = np.asarray(codes)[:, None, :, None]
-    data = datasets.Data(images, None, images, None, 1, False, "")
-    found = latent_space.completeness(identity(codes), None, data)
-    assert found["fitted_nearest"] == pytest.approx(1, abs=0.1)
-    assert found["fitted_precision"] > 0.85
-    assert found["fitted_recall"] > 0.85
-    assert found["prior_nearest"] > 10
-    assert found["prior_precision"] < 0.05
-
-
 def test_drawn_codes():
     z = 3 + jax.random.normal(jax.random.key(0), (4000, 4)) @ jnp.diag(jnp.array([1.0, 2, 1, 0.1]))
-    drawn = latent_space.drawn_codes(identity(z), 20_000)
+    drawn = latent_space.drawn_codes(z, 20_000)
     np.testing.assert_allclose(drawn["fitted"].mean(0), z.mean(0), atol=0.06)
     np.testing.assert_allclose(jnp.cov(drawn["fitted"].T), jnp.cov(z.T), atol=0.15)
     np.testing.assert_allclose(drawn["prior"].mean(0), 0, atol=0.03)
@@ -154,7 +96,7 @@ def test_each_flag_changes_its_own_model():
 
     def losses(config):
         found = {}
-        for name, (model, _) in latent_space.models(config, data).items():
+        for name, model in latent_space.models(config, data).items():
             params = model.init(jax.random.key(0), x)
             found[name] = float(model.loss(params, jax.random.key(1), x).loss.mean())
         return found
@@ -170,23 +112,23 @@ def test_each_flag_changes_its_own_model():
     assert plain["VAE"] != plain["VAE beta 0"]
 
 
-def test_images_without_a_difference_are_refused_or_left_out(tmp_path):
-    """Copies have no way between them; with nothing but copies there is no space to describe."""
+def test_a_report_without_labels_and_of_copies(tmp_path):
+    """Of six images that are repeated, so that distances between real images have no scale."""
     images = np.repeat(np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8), 40, axis=0)
     np.save(tmp_path / "copies.npy", images)
-    c = latent_space.Config(
-        dataset=str(tmp_path / "copies.npy"), epochs=1, hidden=(8,), grid=2,
-        run_dir=str(tmp_path / "run"),
-    )  # fmt: skip
-    results = latent_space.main(c)
+    run = tmp_path / "run"
+    results = latent_space.main(
+        latent_space.Config(
+            dataset=str(tmp_path / "copies.npy"), epochs=1, hidden=(8,), grid=2, run_dir=str(run)
+        )
+    )
+    assert {path.name for path in (run / "figures").iterdir()} == ALWAYS
+    assert not any("confidence" in key or "probe" in key for key in results)
+    assert not any("nearest" in key for key in results)
     assert all(np.isfinite(v) for v in results.values() if isinstance(v, float))
-    constant = identity(jnp.ones((30, 4)))
-    data = datasets.Data(*[np.ones((30, 1, 4, 1), np.float32)] * 3, None, 1, False, "")
-    with pytest.raises(ValueError, match="all codes are equal"):
-        latent_space.continuity(constant, data)
 
 
-def test_training_images_are_moved_as_the_flags_say():
+def test_the_transformation_of_training_images():
     x = jax.random.uniform(jax.random.key(0), (5, 14, 14, 1))
     c = clustering.Config(rotation=3.0, stretch=0.2, shear=0.4, shift=0.1)
     found = clustering.augmentation(c, 14)(jax.random.key(1), x)
@@ -196,7 +138,7 @@ def test_training_images_are_moved_as_the_flags_say():
     assert clustering.augmentation(still, 14) is None
 
 
-def test_a_mirror_is_added_to_what_is_done_already():
+def test_images_are_mirrored_and_binarised():
     x = jax.random.uniform(jax.random.key(0), (200, 4, 4, 1))
     both = faces.flipped(jaxae.data.binarize)(jax.random.key(1), x)
     assert set(np.unique(both)) == {0.0, 1.0}
@@ -207,7 +149,7 @@ def test_a_mirror_is_added_to_what_is_done_already():
 
 @pytest.mark.parametrize("preset", ["plain", "best"])
 def test_clustering(tmp_path, preset):
-    options = {"epochs": 30, "hidden": (32,), "code": 4, "seeds": 2}
+    options = {"epochs": 10, "hidden": (32,), "code": 4, "seeds": 2}
     if preset == "best":
         options["rounds"] = 2
     results, drawn = finished(clustering, tmp_path, preset=preset, **options)
@@ -232,13 +174,13 @@ def test_more_and_fewer_clusters_than_classes(tmp_path, clusters):
     assert "test/accuracy_sd" not in results
 
 
-def test_no_label_is_used_but_to_name_clusters(tmp_path):
-    """With the labels shuffled, what is trained is the same to the last bit."""
+def test_training_does_not_use_labels(tmp_path):
+    """With shuffled labels the clusters are the same."""
     digits = jaxae.load("digits").train.take(np.arange(300))
     shuffled = np.random.default_rng(0).permutation(digits.labels)
     params = []
     for name, labels in (("right", digits.labels), ("wrong", shuffled)):
-        # Without a class for each, so that no split is by class.
+        # All images are training images, so that the splits do not depend on the labels.
         np.savez(tmp_path / f"{name}.npz", images=digits.images, labels=labels)
         c = clustering.Config(
             dataset=str(tmp_path / f"{name}.npz"), epochs=2, rounds=2, hidden=(16,), code=4, seeds=1,
@@ -248,15 +190,15 @@ def test_no_label_is_used_but_to_name_clusters(tmp_path):
         data = data._replace(train=digits.images, labels=(labels, None, data.labels[2]))
         model = clustering.build(c, data)
         fitted = running.fit(c, running.open_run(c, data, "clustering"), model, data)
-        codes = np.asarray(inference.encode(model, fitted.params, data.train))
+        codes = inference.encode(model, fitted.params, data.train)
         start = jaxae.analysis.spectral_clusters(codes, 10)
         run = running.open_run(c, data, "clustering").part("0")
-        params.append(clustering.refine(c, run, model, fitted.params, start, codes, data).train)
+        params.append(clustering.refine(c, run, model, fitted.params, start, data).train)
     np.testing.assert_array_equal(params[0], params[1])
 
 
-def test_the_map_to_classes_is_that_of_the_training_images():
-    """On test images whose classes are swapped, a map that were found on them would be right."""
+def test_clusters_are_matched_to_classes_on_training_images():
+    """The classes of the test images are swapped, so that a match on these would be right."""
     train, test = np.array([0, 0, 1, 1]), np.array([0, 1, 1])
     found = clustering.Found(train, test, np.concatenate([train, test]), np.zeros(3))
     labels = (np.array([0, 0, 1, 1]), None, np.array([1, 0, 0]))
@@ -264,13 +206,13 @@ def test_the_map_to_classes_is_that_of_the_training_images():
     scores = clustering.score(found, data)
     assert scores["test/accuracy"] == 0
     assert scores["all/accuracy"] == pytest.approx(4 / 7)
-    # A cluster that no training image is in has no class.
+    # A cluster without training images has no class.
     assert clustering.assign(np.array([1, 0]), np.array([0, 1, 2])).tolist() == [1, 0, -1]
 
 
 def test_faces(tmp_path, monkeypatch):
-    """The direction of the bar brings the bar, and leaves the dot."""
-    monkeypatch.setattr(faces, "JUDGED_AT", 1.0)  # from none to one, where twice is nothing
+    """The direction of the bar adds the bar and leaves the dot."""
+    monkeypatch.setattr(faces, "JUDGED_AT", 1.0)  # the difference between no bar and a bar
     path = portraits(tmp_path / "faces.npz", n=500)
     run = tmp_path / "run"
     c = faces.Config(
@@ -300,7 +242,7 @@ def test_faces(tmp_path, monkeypatch):
     assert results["Bar/judge_auc"] > 0.9
 
 
-def test_each_kind_of_direction_is_its_own(tmp_path):
+def test_the_directions_of_different_methods_differ(tmp_path):
     path = portraits(tmp_path / "faces.npz")
     codes = jax.random.normal(jax.random.key(0), (96 + 1, 4))
     found = set()
@@ -309,14 +251,14 @@ def test_each_kind_of_direction_is_its_own(tmp_path):
             dataset=path, image_size=None, direction=kind, attributes=("Bar", "Bar-Dot")
         )
         data = datasets.load(c)
-        wanted = faces.directions_wanted(c, data)
+        wanted = attributes.wanted(c.dataset, c.attributes, data)
         z = jnp.tile(codes, (3, 1))[: len(data.train)]
-        bar, difference = (faces.find(c, z, data, terms) for terms in wanted.values())
-        dot = faces.find(c, z, data, [("Dot", 1.0)])
+        bar, difference = (attributes.find(kind, z, data, terms) for terms in wanted.values())
+        dot = attributes.find(kind, z, data, [("Dot", 1.0)])
         np.testing.assert_allclose(difference, bar - dot, atol=1e-5)
         found.add(float(bar[0]))
     assert len(found) == 3
-    assert set(faces.without(data, [("Bar", 1.0), ("Dot", -1.0)])) == set(
+    assert set(attributes.without(data, [("Bar", 1.0), ("Dot", -1.0)])) == set(
         np.flatnonzero(~data.attributes[2]["Bar"] & data.attributes[2]["Dot"])
     )
 
@@ -372,7 +314,7 @@ BAD = {
     ("module", "arguments"),
     [(m, arguments) for m, bad in BAD.items() for arguments in bad.values()],
 )
-def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_path):
+def test_bad_flags(module, arguments, capsys, monkeypatch, tmp_path):
     run = tmp_path / "run"
     given = ["--dataset", "digits", *arguments, "--run-dir", run]
     refused(module, *given, monkeypatch=monkeypatch, capsys=capsys)
@@ -384,24 +326,24 @@ def test_bad_input_gets_one_line(module, arguments, capsys, monkeypatch, tmp_pat
     [
         ("Barr", "no attribute 'Barr'; did you mean Bar"),
         ("A-B-C", "a direction is A or A-B"),
-        ("Bar-Bar", "leads nowhere"),
+        ("Bar-Bar", "the difference of an attribute and itself"),
     ],
 )
-def test_an_attribute_that_is_not_there(tmp_path, attribute, message):
+def test_bad_attributes(tmp_path, attribute, message):
     path = portraits(tmp_path / "faces.npz")
     with pytest.raises(ValueError, match=message):
         faces.main(faces.Config(dataset=path, image_size=None, attributes=(attribute,)))
 
 
-def test_a_folder_of_another_experiment(tmp_path):
+def test_run_folders_that_cannot_be_used(tmp_path):
     run = tmp_path / "run"
     options = {"dataset": "digits", "epochs": 1, "hidden": (8,), "code": 2, "run_dir": str(run)}
-    clustering.main(clustering.Config(seeds=1, **options))
+    other = clustering.Config(**options)
+    running.open_run(other, datasets.load(other), "clustering")
     with pytest.raises(ValueError, match="experiment"):
         latent_space.main(latent_space.Config(grid=2, **options))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="no run folder"):
-        latent_space.main(
-            latent_space.Config(**options | {"run_dir": str(tmp_path / "other"), "grid": 2})
-        )
+    options["run_dir"] = str(tmp_path / "other")
+    with pytest.raises(ValueError, match="not a run folder"):
+        latent_space.main(latent_space.Config(grid=2, **options))

@@ -69,18 +69,21 @@ def test_the_results_are_those_of_the_selected_parameters(tmp_path):
     assert error > 64 * mse
 
 
-@pytest.mark.parametrize("module", [autoencoder, vae])
 @pytest.mark.parametrize(
-    "options",
+    ("module", "options"),
     [
-        {"network": "conv", "hidden": (4, 8)},
-        {"network": "resnet", "hidden": (8, 8), "precision": "bfloat16"},
-        {"likelihood": "gaussian", "scale": "learned"},
-        {"likelihood": "laplace", "scale": 0.1, "binarize": True},
-        {"likelihood": "discretized_logistic", "schedule": "constant", "weight_decay": 0.1},
-        {"likelihood": "categorical", "image_size": 6, "clip_norm": 1.0, "dropout": 0.1},
+        (autoencoder, {"network": "conv", "hidden": (4, 8)}),
+        (vae, {"network": "resnet", "hidden": (8, 8), "precision": "bfloat16"}),
+        (autoencoder, {"likelihood": "gaussian", "scale": "learned"}),
+        (vae, {"likelihood": "gaussian", "scale": "learned"}),
+        (vae, {"likelihood": "laplace", "scale": 0.1, "binarize": True}),
+        (
+            autoencoder,
+            {"likelihood": "discretized_logistic", "schedule": "constant", "weight_decay": 0.1},
+        ),
+        (vae, {"likelihood": "categorical", "image_size": 6, "clip_norm": 1.0, "dropout": 0.1}),
     ],
-    ids=lambda options: next(iter(options.values())),
+    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else value.__name__,
 )
 def test_networks_likelihoods_and_optimizers_run(module, tmp_path, options):
     few = {"nll_samples": 5} if module is vae else {}

@@ -41,11 +41,11 @@ def make_prior_test(
       pairs: the number of pairs of samples of the prior.
 
     Returns:
-      `codes -> {name: value}`, of codes `[m, d]` with `m >= n`, of which `n` are taken at even distances.
-      For each statistic, `mmd` (the squared maximum mean discrepancy, unbiased) and `largest_ks` (the
-      largest of the Kolmogorov-Smirnov distances of single dimensions), it contains the value; the 95 %
-      quantile over pairs of samples of the prior, `mmd_of_the_prior_95`; and the p-value,
-      `mmd_p_value`.
+      `codes -> {name: value}`, of codes `[m, d]` with `m >= n`; of more than `n`, evenly spaced ones are
+      used. There are two statistics: `mmd`, the squared maximum mean discrepancy (unbiased), and
+      `largest_ks`, the largest of the Kolmogorov-Smirnov distances of single dimensions. For each, the
+      result contains its value; its 95 % quantile over pairs of samples of the prior, such as
+      `mmd_of_the_prior_95`; and its p-value, such as `mmd_p_value`.
 
     Examples:
       >>> from jaxae.distributions import priors
