@@ -99,7 +99,7 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
             splits.append((x, shifted(x, int(down), int(right))))
         else:
             splits.append((night(jax.random.fold_in(jax.random.key(MADE_SEED), i), x), x))
-    pairs = jaxae.data.PairSplits(*splits)
+    pairs = jaxae.data.PairSplits(*(Pairs(*split) for split in splits))
     return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
 
 

@@ -147,8 +147,8 @@ class Autoencoder(NamedTuple):
     @property
     def coupled(self) -> bool:
         """Whether the loss of an example depends on the others of its batch."""
-        pieces = (self.model, self.objective, *self.penalties)
-        return any(piece.coupled for piece in pieces)
+        penalties = any(penalty.coupled for penalty in self.penalties)
+        return self.model.coupled or self.objective.coupled or penalties
 
     def add(self, penalty: Penalty) -> Autoencoder:
         """The same autoencoder with one more penalty.
@@ -248,7 +248,8 @@ def draw(
     prior, log_prior = None, None
     if model.prior is not None:
         prior = model.prior(params, b, batch.condition)
-        if prior.mean is not None and jax.tree.structure(prior.mean) != jax.tree.structure(z):
+        codes: Any = jax.tree.structure(z)
+        if prior.mean is not None and codes != jax.tree.structure(prior.mean):
             raise ValueError("the prior is one of codes of another structure than the posterior's")
         if prior.log_prob is not None:
             log_prior = jax.vmap(prior.log_prob)(z)
