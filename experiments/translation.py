@@ -32,6 +32,7 @@ from experiments.shared import applying, datasets, flags
 from experiments.shared import image_to_image as common
 from jaxae.data import images
 from jaxae.data.colors import luma
+from jaxae.data.pairs import Pairs
 from jaxae.runs import pictures, pieces
 from jaxae.runs.command import command
 
