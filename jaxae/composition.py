@@ -147,8 +147,8 @@ class Autoencoder(NamedTuple):
     @property
     def coupled(self) -> bool:
         """Whether the loss of an example depends on the others of its batch."""
-        pieces = (self.model, self.objective, *self.penalties)
-        return any(piece.coupled for piece in pieces)
+        own = self.model.coupled or self.objective.coupled
+        return own or any(penalty.coupled for penalty in self.penalties)
 
     def add(self, penalty: Penalty) -> Autoencoder:
         """The same autoencoder with one more penalty.
