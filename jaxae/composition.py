@@ -147,8 +147,8 @@ class Autoencoder(NamedTuple):
     @property
     def coupled(self) -> bool:
         """Whether the loss of an example depends on the others of its batch."""
-        penalties = any(penalty.coupled for penalty in self.penalties)
-        return self.model.coupled or self.objective.coupled or penalties
+        own = self.model.coupled or self.objective.coupled
+        return own or any(penalty.coupled for penalty in self.penalties)
 
     def add(self, penalty: Penalty) -> Autoencoder:
         """The same autoencoder with one more penalty.

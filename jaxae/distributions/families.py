@@ -58,8 +58,8 @@ def standard_normal(shape: tuple[int, ...]) -> Distribution:
     """The standard normal distribution of a batch of codes, `[b, ...]`.
 
     Examples:
-      >>> round(float(standard_normal((3, 2)).log_prob(jnp.zeros((3, 2)))[0]), 4)
-      -1.8379
+      >>> [round(float(v), 4) for v in standard_normal((3, 2)).log_prob(jnp.zeros((3, 2)))]
+      [-1.8379, -1.8379, -1.8379]
     """
     zeros = jnp.zeros(shape)
 
