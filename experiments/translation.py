@@ -97,10 +97,11 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
             down, right = (pieces.number(text, str(config.make)) for text in numbers)
             if down != int(down) or right != int(right):
                 raise ValueError(f"--make {config.make}: images are shifted by whole pixels")
-            splits.append((x, shifted(x, int(down), int(right))))
+            splits.append(Pairs(x, shifted(x, int(down), int(right))))
         else:
-            splits.append((night(jax.random.fold_in(jax.random.key(MADE_SEED), i), x), x))
-    pairs = jaxae.data.PairSplits(*(Pairs(*split) for split in splits))
+            key = jax.random.fold_in(jax.random.key(MADE_SEED), i)
+            splits.append(Pairs(night(key, x), x))
+    pairs = jaxae.data.PairSplits(*splits)
     return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
 
 
@@ -118,7 +119,7 @@ def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     size = datasets.batch_size(config, len(x), 16)
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
     shape = " x ".join(map(str, y.shape[1:]))
-    protocol = f"{len(pairs.test[0])} test pairs of {names}, {shape}"
+    protocol = f"{len(pairs.test.inputs)} test pairs of {names}, {shape}"
     if config.placement == "stream":
         raise ValueError("pairs cannot be streamed; use --placement host")
     where, why = datasets.placement(config, pairs.train, pairs.validation)
@@ -128,7 +129,7 @@ def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
 
 def with_inputs(data: datasets.Data, pairs: jaxae.data.PairSplits) -> datasets.Data:
     """The data with the inputs of the pairs as its images."""
-    train, validation, test = (pair[0] for pair in pairs)
+    train, validation, test = (pair.inputs for pair in pairs)
     return data._replace(train=train, validation=validation, test=test)
 
 

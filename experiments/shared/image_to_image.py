@@ -177,7 +177,7 @@ def train(
     """
     if config.binarize:
         raise ValueError("--binarize is not for image-to-image experiments; leave it out")
-    shape = data.test.shape[1:] if pairs is None else pairs.test[1].shape[1:]
+    shape = data.test.shape[1:] if pairs is None else pairs.test.targets.shape[1:]
     count = symmetries(config, task, shape)
     config = optimizers.with_epochs(config, data, task.images, most=400)
     distribution, name = likelihood(config, task)
@@ -205,12 +205,12 @@ def train(
                 run,
                 model,
                 data,
-                train=jaxae.Batch(pairs.train[1], seen=pairs.train[0]),
-                validation=jaxae.Batch(pairs.validation[1], seen=pairs.validation[0]),
+                train=jaxae.Batch(pairs.train.targets, seen=pairs.train.inputs),
+                validation=jaxae.Batch(pairs.validation.targets, seen=pairs.validation.inputs),
             )
         once = painter(model, fitted.params, 1)
         averaged = painter(model, fitted.params, count)
-        baselines = task.baselines(data.train if pairs is None else pairs.train[1])
+        baselines = task.baselines(data.train if pairs is None else pairs.train.targets)
         methods = {"test": averaged} | ({"once": once} if count > 1 else {}) | baselines
         results: dict[str, Any] = {}
         for method, function in methods.items():
@@ -222,7 +222,7 @@ def train(
         return results
 
     # The inputs of pairs are the images of `data`; the run depends on their targets as well.
-    more = None if pairs is None else {"targets_data": fingerprint(pairs.train[1])}
+    more = None if pairs is None else {"targets_data": fingerprint(pairs.train.targets)}
     return running.conduct(task.name, config, data, work, started=started, more=more)
 
 
