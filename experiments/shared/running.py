@@ -208,8 +208,11 @@ def evaluate(
 ) -> dict[str, float]:
     """The measures of the selected parameters on the test set, which is used here and only here.
 
-    See :func:`jaxae.runs.inference.evaluate`.
+    A loss that depends on the batch is evaluated at the batch size of the training. See
+    :func:`jaxae.runs.inference.evaluate`.
     """
+    if model.coupled:
+        batch_size = min(batch_size, data.batch_size)
     found = inference.evaluate(
         model,
         fitted.params,

@@ -146,7 +146,8 @@ def evaluate(
       x: images, bytes or floats in [0, 1].
       step: the step at which schedules of weights are read.
       score: more measures of each example, `(params, key, x) -> {name: [b]}`.
-      batch_size: how many are evaluated together.
+      batch_size: how many are evaluated together; if `model.coupled`, the loss depends on it, and the
+        batch size of the training gives comparable values.
 
     Returns:
       the means over all examples: `loss`, the terms and metrics of the loss, the measures of `score`,
