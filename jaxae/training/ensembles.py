@@ -32,7 +32,14 @@ from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_s
 from jaxae.training.loop import NonFiniteError
 from jaxae.training.monitoring import check_monitor
 from jaxae.training.progress import EpochProgress
-from jaxae.training.step import TrainState, init_state, make_epoch
+from jaxae.training.step import (
+    GRADIENT_NORM,
+    NORM_EVERY,
+    NOT_COMPUTED,
+    TrainState,
+    init_state,
+    make_epoch,
+)
 
 Make = Callable[[Any], tuple[Autoencoder, optax.GradientTransformation]]
 
@@ -144,8 +151,13 @@ def fit_many(
 
     def epoch(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> tuple[TrainState, Any]:
         state, key, value = one
-        state, metrics = make_epoch(*make(value), batch_size, transform=transform)(state, key, x)
-        return state, {name: jnp.mean(v) for name, v in metrics.items()}
+        norm_every = min(NORM_EVERY, count(x) // batch_size)
+        run_epoch = make_epoch(*make(value), batch_size, transform=transform, norm_every=norm_every)
+        state, metrics = run_epoch(state, key, x)
+        return state, {
+            name: jnp.mean(v, where=v != NOT_COMPUTED if name == GRADIENT_NORM else None)
+            for name, v in metrics.items()
+        }
 
     def evaluate(one: tuple[TrainState, PRNGKeyArray, Any], x: Data) -> dict[str, Array]:
         state, key, value = one

@@ -41,7 +41,7 @@ from jaxae.training.packing import describe, differences
 from jaxae.training.programs import Loop
 from jaxae.training.progress import EpochProgress
 from jaxae.training.records import Record
-from jaxae.training.step import TrainState, init_state, make_step, start_from
+from jaxae.training.step import NORM_EVERY, TrainState, init_state, make_step, start_from
 
 
 class Fit(NamedTuple):
@@ -243,6 +243,7 @@ def fit(
             transform=transform,
             accumulate=accumulate,
             skip_nonfinite=on_nonfinite == "skip",
+            norm_every=min(NORM_EVERY, count(data) // batch_size),
         ),
         data,
         batch_size=batch_size,

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from jaxae.training.evaluation import means
+from jaxae.training.step import GRADIENT_NORM, NOT_COMPUTED
 
 Record = dict[str, int | float]
 """The metrics of one epoch: `epoch`, `step`, `seconds`, `images_per_second`, the means of the loss, the
-terms and the gradient norm as `train/...`, and the validation scores as `validation/...`."""
+terms and the gradient norm (of one step in 16) as `train/...`, and the validation scores as
+`validation/...`."""
 
 SKIPPED = "skipped"
 
@@ -41,6 +43,13 @@ class EpochMetrics:
         steps = len(self._values["loss"])
         skipped = self._values.get(SKIPPED, np.zeros(steps)) > 0
         made = {name: v[~skipped] for name, v in self._values.items() if name != SKIPPED}
+        if GRADIENT_NORM in made:
+            computed = [
+                made[GRADIENT_NORM],
+                self._values[GRADIENT_NORM],
+            ]  # the second if all are skipped
+            computed = [norms[norms != NOT_COMPUTED] for norms in computed]
+            made[GRADIENT_NORM] = computed[0] if len(computed[0]) else computed[1]
         record: Record = {
             "epoch": epoch,
             "step": step,

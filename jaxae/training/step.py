@@ -50,7 +50,12 @@ class TrainState(NamedTuple):
 StepFunction = Callable[[TrainState, PRNGKeyArray, Data], tuple[TrainState, dict[str, Array]]]
 
 GRADIENT_NORM = "gradient_norm"
-"""The metric of every step that is the norm of its gradient."""
+"""The metric that is the norm of the gradient of a step."""
+NORM_EVERY = 16
+"""Training computes this norm once in so many steps: it reads all of the gradient, which for small models
+takes up to a tenth of a step."""
+NOT_COMPUTED = -1.0
+"""The value of the metric at the other steps."""
 
 
 def init_state(
@@ -75,6 +80,7 @@ def make_step(
     transform: Transform | None = None,
     accumulate: int = 1,
     skip_nonfinite: bool = False,
+    norm_every: int | None = None,
 ) -> StepFunction:
     """One update of the parameters as a pure function, to be compiled by the caller.
 
@@ -93,12 +99,14 @@ def make_step(
       skip_nonfinite: whether an update is dropped when the loss, a term or the gradient is not finite.
         There is then a metric `skipped`, 1 where an update was dropped. The step is counted all the
         same.
+      norm_every: steps from one computation of the norm of the gradient to the next; None for none.
 
     Returns:
       `(state, key, batch) -> (state, metrics)`. The randomness of the step is
       `fold_in(key, state.step)`. The metrics are the mean loss and the mean of every term and metric of
-      the model, and `gradient_norm`, the norm of the gradient of all parameters before the optimizer
-      sees it (the largest float where it is not finite).
+      the model, and with `norm_every` also `gradient_norm`, the norm of the gradient of all parameters
+      before the optimizer sees it (the largest float where it is not finite, and -1 at steps where it
+      is not computed).
 
     Raises:
       ValueError: when traced, if a term of the model is called `loss` or `gradient_norm`.
@@ -112,7 +120,7 @@ def make_step(
       >>> step = jax.jit(make_step(model, optimizer))
       >>> state, metrics = step(state, jax.random.key(1), images)
       >>> int(state.step), sorted(metrics)
-      (1, ['distortion', 'gradient_norm', 'loss'])
+      (1, ['distortion', 'loss'])
     """
     if accumulate < 1:
         raise ValueError(f"accumulate, the number of parts, must be positive, got {accumulate}")
@@ -149,7 +157,10 @@ def make_step(
         )
         params = optax.apply_updates(state.params, updates)
         after = TrainState(state.step + 1, params, opt_state)
-        metrics = merge({"loss": loss, GRADIENT_NORM: _gradient_norm(gradient)}, terms)
+        metrics = merge({"loss": loss}, terms)
+        if norm_every is not None:
+            norm = _gradient_norm_at(state.step % norm_every == 0, gradient)
+            metrics = merge(metrics, {GRADIENT_NORM: norm})
         if skip_nonfinite:
             before = state._replace(step=after.step)
             good = all_finite((metrics, gradient)) & still_finite(before, after)
@@ -158,6 +169,10 @@ def make_step(
         return after, metrics
 
     return step
+
+
+def _gradient_norm_at(turn: Array, gradient: Params) -> Float[Array, ""]:
+    return jax.lax.cond(turn, _gradient_norm, lambda _: jnp.float32(NOT_COMPUTED), gradient)
 
 
 def _gradient_norm(gradient: Params) -> Float[Array, ""]:
@@ -198,6 +213,7 @@ def make_epoch(
     batch_size: int,
     *,
     transform: Transform | None = None,
+    norm_every: int | None = None,
     mesh: Mesh | None = None,
 ) -> Wrapped:
     """A whole epoch as one compiled program: a permutation, and a scan over its batches.
@@ -207,6 +223,7 @@ def make_epoch(
       optimizer: from optax.
       batch_size: over all devices. Examples beyond the last complete batch are left out.
       transform: as in :func:`make_step`.
+      norm_every: as in :func:`make_step`.
       mesh: the devices that each batch is divided over.
 
     Returns:
@@ -216,7 +233,7 @@ def make_epoch(
     Raises:
       ValueError: if a batch is larger than the data, or cannot be divided equally over the devices.
     """
-    step = make_step(model, optimizer, transform=transform)
+    step = make_step(model, optimizer, transform=transform, norm_every=norm_every)
     if mesh is not None:
         sharding.check_divides(batch_size, mesh)
 

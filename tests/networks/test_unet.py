@@ -7,7 +7,7 @@ import pytest
 
 import jaxae
 from jaxae.data import colors
-from jaxae.networks import unet
+from jaxae.networks import skip_input
 
 KEY = jax.random.key(0)
 
@@ -116,14 +116,14 @@ def test_the_decoder_is_initialised_on_its_own_part_of_the_code():
 def test_what_is_known_is_kept():
     x, y = jax.random.uniform(KEY, (2, 3, 4, 5, 3))
     grey = jnp.repeat(colors.luma(x), 3, -1)
-    np.testing.assert_allclose(colors.luma(unet.colorize(grey, y)), grey[..., :1], atol=1e-6)
+    np.testing.assert_allclose(colors.luma(skip_input.colorize(grey, y)), grey[..., :1], atol=1e-6)
     hidden = jaxae.corruptions.hide(jaxae.masks.torn(0.4))(KEY, x)
-    filled, hole = unet.fill(hidden, y), np.asarray(hidden[..., 3]) == 1
+    filled, hole = skip_input.fill(hidden, y), np.asarray(hidden[..., 3]) == 1
     np.testing.assert_allclose(np.asarray(filled)[~hole], np.asarray(x)[~hole], rtol=1e-6)
     np.testing.assert_allclose(np.asarray(filled)[hole], 0.5 + np.asarray(y)[hole], rtol=1e-6)
 
 
-@pytest.mark.parametrize("combine", [unet.add, unet.colorize])
+@pytest.mark.parametrize("combine", [skip_input.add, skip_input.colorize])
 def test_no_correction_is_the_input_exactly(combine):
     grey = jnp.repeat(jax.random.uniform(KEY, (3, 4, 5, 1)), 3, -1)
     np.testing.assert_array_equal(combine(grey, jnp.zeros_like(grey)), grey)

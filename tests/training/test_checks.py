@@ -84,7 +84,7 @@ def test_values_after_a_transform():
         (jaxae.Stream(range(3), lambda i: np.zeros(SHAPE, np.uint8)), "validation data must be in"),
         ((X, X), "a tuple or list"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_validation_data(validation, message):
     assert re.search(message, both(vae(), X, validation=validation))

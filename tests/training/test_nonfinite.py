@@ -127,7 +127,7 @@ def test_an_optimizer_state_that_is_not_finite_is_noticed(tmp_path):
 def test_a_gradient_whose_norm_overflows_can_be_clipped():
     """The norm of the record is then the largest float, and the run goes on."""
     optimizer = optax.chain(optax.clip(1.0), optax.sgd(1e-3))
-    fitted = fit(spike(4, 1e20), optimizer=optimizer)
+    fitted = fit(spike(3, 1e20), optimizer=optimizer)  # the norm is that of the first step here
     assert len(fitted.history) == 3
     assert fitted.history[1]["train/gradient_norm"] > 1e37
     assert fitted.history[2]["train/gradient_norm"] < 1e6
