@@ -133,7 +133,7 @@ def clustering():
 def classifier():
     base = autoencoder()
     pretrained = base.init(jax.random.key(5), images(SHAPE))
-    return jaxae.classifier(base.encode, pretrained, classes=3)
+    return jaxae.classifier(base.encode, {"encoder": pretrained["encoder"]}, classes=3)
 
 
 def by_hand():
@@ -292,7 +292,7 @@ CASES = {
         lambda: autoencoder(jaxae.likelihoods.laplace("learned")), stochastic=False, slow=True
     ),
     "autoencoder optimal scale": Case(
-        lambda: autoencoder(jaxae.likelihoods.gaussian("optimal")), stochastic=False
+        lambda: autoencoder(jaxae.likelihoods.gaussian("optimal")), stochastic=False, slow=True
     ),
     "autoencoder categorical": Case(
         lambda: autoencoder(jaxae.likelihoods.categorical(8)), stochastic=False, slow=True
@@ -319,7 +319,7 @@ CASES = {
         COLOUR,
         slow=True,
     ),
-    "vae by hand": Case(by_hand),
+    "vae by hand": Case(by_hand, slow=True),
     "importance weighted": Case(lambda: jaxae.importance_weighted(vae(), 4), slow=True),
     "contractive conv reverse": Case(
         lambda: jaxae.contractive(jaxae.autoencoder(*convs("conv", SHAPE)), 1e-3, mode="reverse"),
@@ -327,7 +327,8 @@ CASES = {
         slow=True,
     ),
     "contractive hutchinson": Case(
-        lambda: jaxae.contractive(autoencoder(), 1e-3, mode="hutchinson", probes=3, chunk=2)
+        lambda: jaxae.contractive(autoencoder(), 1e-3, mode="hutchinson", probes=3, chunk=2),
+        slow=True,
     ),
     "denoising": Case(lambda: jaxae.denoising(autoencoder(), NOISE), slow=True),
     "denoising unet": Case(
@@ -387,7 +388,7 @@ CASES = {
         stochastic=False,
     ),
     "linear": Case(lambda: jaxae.linear_autoencoder(SHAPE, CODE), stochastic=False, slow=True),
-    "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False),
+    "pca": Case(lambda: jaxae.pca(CODE), stochastic=False, trained=False, slow=True),
     "logistic pca": Case(lambda: jaxae.logistic_pca(SHAPE, CODE), stochastic=False),
     "adversarial labels": Case(labels_of_the_prior, batch=labelled, game=True, slow=True),
     "semi-supervised adversarial": Case(semi_supervised, batch=labelled, game=True),

@@ -26,6 +26,17 @@ def laws_of(names):
 
 
 laws = pytest.mark.parametrize("name", laws_of(CASES), scope="module")
+# Laws that depend on the structure of parameters and losses, of which these cases have every kind.
+FEW = [
+    "vae",
+    "vae conv",
+    "vae free bits",
+    "semi-supervised adversarial",
+    "gan conv r1",
+    "logistic pca",
+]
+FEW += ["deep clustering", "autoencoder dropout", next(name for name in CASES if "missing" in name)]
+few_laws = pytest.mark.parametrize("name", laws_of(FEW), scope="module")
 
 KEY = jax.random.key(7)
 
@@ -194,7 +205,7 @@ def test_no_key_is_used_twice_and_no_type_is_promoted(name):
         everything.trace(jax.random.split(jax.random.key(0), 5), c.batch)
 
 
-@pytest.mark.parametrize("name", laws_of(n for n in CASES if "," not in n), scope="module")
+@few_laws
 def test_jit_is_eager(name):
     c = compiled(name)
     eager = c.model.loss(c.params, KEY, c.batch)
@@ -250,7 +261,7 @@ def test_overfits_eight_examples(name):
     assert c.case.game or np.mean(losses[-20:]) < np.mean(losses[:20])
 
 
-@laws
+@few_laws
 def test_two_steps_and_two_more_are_four(name, tmp_path):
     c = compiled(name)
     state = c.start
@@ -265,7 +276,7 @@ def test_two_steps_and_two_more_are_four(name, tmp_path):
     chex.assert_trees_all_equal(resumed, state)
 
 
-@laws
+@few_laws
 def test_evaluation_does_not_depend_on_padding(name):
     c = compiled(name)
     data = c.case.data(n=12)
