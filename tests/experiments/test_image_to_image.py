@@ -561,7 +561,7 @@ def test_pairs_of_folders(tmp_path):
     results = translation.main(config)
     assert "3 test pairs of night to day" in results["protocol"]
     (tmp_path / "day" / "29.png").unlink()
-    with pytest.raises(ValueError, match=r"29.bmp has no other half in .*day \(1 have none\)"):
+    with pytest.raises(ValueError, match=r"29.bmp has no counterpart in .*day \(1 have none\)"):
         jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
     Image.fromarray(x[0]).save(tmp_path / "day" / "00.bmp")
     with pytest.raises(ValueError, match="two images of the same name"):
@@ -637,7 +637,7 @@ def test_night_is_dark_blue_and_noisy():
         (translation, {"make": "shift:1.5:0"}, "whole pixels"),
         (inpainting, {"hole": "circle:0.5"}, "unknown hole 'circle'; the holes are block, half"),
         (inpainting, {"hole": "block"}, "such as block:0.5"),
-        (inpainting, {"hole": "block:x"}, "no number"),
+        (inpainting, {"hole": "block:x"}, "not a number"),
         (inpainting, {"hole": "half:up"}, "one of left"),
         (translation, {"make": "day"}, "shift:DOWN:RIGHT or night"),
         (translation, {"make": "shift:1"}, "shift:DOWN:RIGHT or night"),
