@@ -1,6 +1,7 @@
 """Measures of latent codes, reconstructions and samples."""
 
 from jaxae.analysis.baselines import LinearDenoiser, linear_denoiser
+from jaxae.analysis.cluster_refinement import RefinedClusters, refine_clusters
 from jaxae.analysis.clustering import (
     ClusterScores,
     cluster_scores,
@@ -17,6 +18,7 @@ from jaxae.analysis.generation import (
     kernel_distance,
     sharpness,
 )
+from jaxae.analysis.generation_report import ImageClassifier, certainty, make_generation_report
 from jaxae.analysis.inception import fid_features
 from jaxae.analysis.interpolation import (
     decode_grid,
@@ -27,25 +29,33 @@ from jaxae.analysis.interpolation import (
     slerp,
     traversals,
 )
+from jaxae.analysis.latent_report import Continuity, completeness, continuity
 from jaxae.analysis.likelihood import importance_nll
 from jaxae.analysis.neighbours import Nearest, Quality, nearest, precision_recall
+from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
 from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
 from jaxae.analysis.regularity import active_units, collapse_report, lipschitz, path_speeds
 
 __all__ = [
     "ClusterScores",
+    "Continuity",
+    "ImageClassifier",
     "KernelDistance",
     "LinearDenoiser",
     "Nearest",
     "Quality",
+    "RefinedClusters",
     "active_units",
     "attribute_vector",
     "balanced_order",
     "bits_per_dimension",
+    "certainty",
     "class_shares",
     "cluster_scores",
     "collapse_report",
+    "completeness",
+    "continuity",
     "decode_grid",
     "draw_like",
     "entropy",
@@ -60,6 +70,8 @@ __all__ = [
     "lipschitz",
     "logistic_normal",
     "majority_classes",
+    "make_generation_report",
+    "make_prior_test",
     "match_clusters",
     "nearest",
     "neighbour_probe",
@@ -68,7 +80,9 @@ __all__ = [
     "path_speeds",
     "plane",
     "precision_recall",
+    "prior_kernel",
     "psnr",
+    "refine_clusters",
     "sharpness",
     "slerp",
     "spectral_clusters",
