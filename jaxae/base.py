@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.arrays import Step, sum_values
@@ -60,7 +59,7 @@ class Batch(NamedTuple):
     x: Tree
     seen: Tree | None = None
     condition: Tree | None = None
-    label: Array | np.ndarray | None = None
+    label: Array | None = None
     observed: Tree | None = None
 
     @property
