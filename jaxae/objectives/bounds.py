@@ -127,7 +127,7 @@ def iwae(samples: int) -> Objective:
 
 
 def prior_draws() -> Objective:
-    """A loss of zero and codes drawn from the prior: the objective of a GAN; its losses are a penalty."""
+    """A loss of zero with codes drawn from the prior: the objective of a GAN."""
 
     def apply(
         model: Model, params: Params, key: PRNGKeyArray, batch: Batch, step: Step, train: bool

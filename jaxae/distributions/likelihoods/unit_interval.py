@@ -70,16 +70,16 @@ def continuous_bernoulli() -> Likelihood:
         near = size < 0.1
         safe = jnp.where(near, 1.0, logits)
         squared = jnp.square(logits)
-        # log(l / (2 sinh(l / 2))) = log l - |l| / 2 - log(1 - exp(-|l|)), or its series at zero; and
-        # (x - 1/2) l remains of the cross-entropy.
-        far = jnp.log(jnp.abs(safe)) - 0.5 * jnp.abs(safe) - jnp.log(-jnp.expm1(-jnp.abs(safe)))
-        log_constant = jnp.where(near, -squared / 24 + jnp.square(squared) / 2880, far)
+        # C = |l| / (1 - exp(-|l|)) beside the cross-entropy x l - max(l, 0), or the series of both.
+        far = jnp.log(jnp.abs(safe)) - jnp.log(-jnp.expm1(-jnp.abs(safe)))
+        series = -squared / 24 + jnp.square(squared) / 2880
         numerator = jnp.where(safe > 0, 1.0, -jnp.exp(jnp.minimum(safe, 0)))
         away = numerator / -jnp.expm1(-jnp.abs(safe)) - 1 / safe
         mean = jnp.where(near, 0.5 + logits / 12 - logits * squared / 720, away)
 
         def elementwise(x: Array) -> Array:
-            return (x - 0.5) * logits + log_constant
+            positive = (logits > 0).astype(jnp.float32)
+            return jnp.where(near, (x - 0.5) * logits + series, (x - positive) * logits + far)
 
         def draw(key: PRNGKeyArray) -> Array:
             u = jax.random.uniform(key, logits.shape)
