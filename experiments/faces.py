@@ -34,7 +34,7 @@ about 50 dimensions.
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ from experiments.shared import attributes, datasets, flags, from_flags, optimize
 from experiments.shared.attributes import Method
 from experiments.shared.tables import print_rows
 from jaxae.data.augmentations import Transform
-from jaxae.runs import figures, inference
+from jaxae.runs import figures, inference, pieces
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -75,8 +75,8 @@ class Config(flags.ModelConfig):
     order. The default is 32 64 128 256 for conv, 1000 for mlp and 32 64 128 for resnet."""
     likelihood: flags.LikelihoodName | None = None
     """Likelihood of the pixels. The default is gaussian (squared error)."""
-    scale: float | Literal["learned"] | None = 0.2
-    """Standard deviation of the pixels around the decoded image, or "learned"."""
+    scale: float | pieces.ScaleName | None = 0.2
+    """Standard deviation of the pixels around the decoded image: a number, "learned" or "shared"."""
     beta: float = 1.0
     """Weight of the KL divergence."""
     attributes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import tyro
 
-from jaxae.runs.pieces import LikelihoodName, NetworkName
+from jaxae.runs.pieces import LikelihoodName, NetworkName, ScaleName
 from jaxae.runtime import sharding
 
 MAX_IMAGE_SIZE = 4096
@@ -92,9 +92,10 @@ class ModelConfig(Config):
     """Distribution of the data given the decoder's outputs. For images with one channel the default
     is bernoulli (cross-entropy). For others it is gaussian (squared error) for an autoencoder, and
     for a VAE discretized_logistic (for bytes) or gaussian with a learned scale (for floats)."""
-    scale: float | Literal["learned"] | None = None
-    """Standard deviation of gaussian, or scale of laplace: a number or "learned". The default is 1,
-    with which the negative log-likelihood of gaussian is half the squared error plus a constant."""
+    scale: float | ScaleName | None = None
+    """Standard deviation of gaussian, or scale of laplace: a number, "learned" (an output of the decoder
+    for each value) or "shared" (one parameter). The default is 1, with which the negative log-likelihood
+    of gaussian is half the squared error plus a constant."""
 
     patience: int | None = None
     """Stop training after this many epochs without a better validation loss."""

@@ -24,7 +24,15 @@ from jaxae.wrappers import kl_sparsity, l1, top_k
 from jaxae.wrappers._sparse import CodePenalty
 
 NetworkName = Literal["mlp", "conv", "resnet", "unet"]
-LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "discretized_logistic", "categorical"]
+LikelihoodName = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "gaussian",
+    "laplace",
+    "discretized_logistic",
+    "categorical",
+]
+ScaleName = Literal["learned", "shared"]
 
 WIDTHS: dict[str, tuple[int, ...]] = {
     "mlp": (400,),
@@ -56,7 +64,8 @@ def likelihood(name: str, scale: float | str | None = None) -> Likelihood:
 
     Args:
       name: one of :data:`LikelihoodName`.
-      scale: of gaussian and laplace: a number, "learned", or None for 1.
+      scale: of gaussian and laplace: a number, "learned" (for each value), "shared" (one parameter), or
+        None for 1.
 
     Raises:
       ValueError: if there is no likelihood of this name, or it has no scale.
@@ -69,6 +78,7 @@ def likelihood(name: str, scale: float | str | None = None) -> Likelihood:
         raise ValueError(f"a scale goes with the likelihood gaussian or laplace, not with {name}")
     known = {
         "bernoulli": likelihoods.bernoulli,
+        "continuous_bernoulli": likelihoods.continuous_bernoulli,
         "discretized_logistic": likelihoods.discretized_logistic,
         "categorical": likelihoods.categorical,
     }
