@@ -1,9 +1,9 @@
 """The types: a model is four pure functions; an autoencoder is a model and the way it is trained.
 
-A :class:`Model` says what p(z), p(x | z) and q(z | x) are. An :class:`Autoencoder` puts beside it, as
-data, an objective, penalties and a corruption. Everything that a user calls (`encode`, `decode`,
-`loss`, `sample`, `log_weight`) is derived from these pieces, so that the order of composition does not
-matter and no piece is lost.
+A :class:`Model` defines p(z), p(x | z) and q(z | x). An :class:`Autoencoder` holds a model, an objective,
+penalties and a corruption as fields, and derives from them everything that a user calls (`encode`,
+`decode`, `loss`, `sample`, `log_weight`). Penalties can therefore be added in any order, and none is
+lost; of several priors the last holds, and corruptions are applied in the order they were given.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ class Batch(NamedTuple):
     Attributes:
       x: the data that the model describes: images, signals, vectors.
       seen: the input of the encoder, if it is not `x`; corruptions change only this.
-      condition: known when sampling too: a class, a grey image, attributes.
+      condition: known when sampling too: a class, a grey image, attributes. Bytes are divided by 255,
+        as in `x`; give labels as int32.
       label: supervision: classes, `[b]`, -1 where unknown; or probabilities of classes, `[b, k]`.
       observed: 1 where a value of `x` is known, 0 where it is missing. The likelihood is that of the
-        known values, and the encoder sees zeros in place of the others.
+        known values, and the encoder sees zeros in place of the others, unless `seen` is given.
     """
 
     x: Tree
@@ -73,7 +74,7 @@ class Batch(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """A batch of distributions; a value inside a traced function, never an output of `jit`.
+    """A batch of distributions. It holds functions, so that a jitted function cannot return it.
 
     Attributes:
       draw: `key -> (y, log p(y))`, one draw of each and its log-density, `[b]`; None in place of the
@@ -82,8 +83,8 @@ class Distribution(NamedTuple):
       log_prob: `y -> [b]`, in nats; None if there is no density, or only draws have one.
       elementwise: `y -> tree like y`, the log-density of each value, if values are independent.
       stats: its parameters as arrays.
-      kl: `other -> [b, ...]`, the KL divergence to another distribution in closed form, summed over as
-        many axes as the family does, or None if there is no closed form for this pair.
+      kl: `other -> [b]` or `[b, ...]`, the KL divergence to another distribution in closed form, in the
+        second case with one value for each latent dimension; None if this pair has no closed form.
       reparameterised: True if a draw is a differentiable function of the parameters; False if its
         derivative is zero or missing; "straight-through" if an estimator stands in for it.
       family: a name, such as "normal", by which `kl` of another distribution recognises it.
@@ -95,7 +96,7 @@ class Distribution(NamedTuple):
     elementwise: Callable[[Tree], Tree] | None = None
     stats: Tree = None
     kl: Callable[[Distribution], Float[Array, "b ..."] | None] | None = None
-    reparameterised: bool | str = True
+    reparameterised: bool | str = False
     family: str = ""
 
     def log_prob_of(self, y: Tree, observed: Tree | None = None) -> Float[Array, " b"]:
@@ -155,13 +156,11 @@ class Posterior(NamedTuple):
 
     Attributes:
       distribution: `(outputs, params=None) -> Distribution` of z.
-      outputs: the number of outputs of the encoder; None for any.
       init: `key -> params`, if the family has parameters of its own, such as those of a flow.
       name: what it is, when printed.
     """
 
     distribution: Callable[..., Distribution]
-    outputs: int | None = None
     init: Callable[[PRNGKeyArray], Params] | None = None
     name: str = "posterior"
 
@@ -174,7 +173,7 @@ class Prior(NamedTuple):
       distribution: `(params, n, condition=None) -> Distribution` of n codes, `[n, d]`.
       init: `key -> params`, if the prior has parameters of its own.
       classes: the number of classes, if `condition` may be labels, `[n]` (-1: any class).
-      conditional: whether the prior of a model is given the condition of the batch.
+      conditional: whether a model passes its condition to `distribution`; :meth:`sample` always does.
       name: what it is, when printed.
     """
 
@@ -196,7 +195,8 @@ class Model(NamedTuple):
     """A latent-variable model: four pure functions that share parameters.
 
     Attributes:
-      init: `(key, batch) -> params`, a dict with one entry for each network.
+      init: `(key, batch) -> params`, a dict with one entry for each network, and for each distribution
+        that has parameters.
       posterior: `(params, batch, *, key=None) -> Distribution` of z given what the encoder sees; None
         if there is no encoder. With a key, dropout is on.
       prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
@@ -238,13 +238,8 @@ class Draws(NamedTuple):
     prior: Distribution | None
     likelihood: Distribution
 
-    @property
-    def log_weight(self) -> Float[Array, "k b"]:
-        """Log p(x, z) - log q(z | x), in nats.
-
-        Raises:
-          ValueError: naming the piece that has no density.
-        """
+    def check_densities(self) -> None:
+        """Raises a `ValueError` that names the piece without a density, if there is one."""
         for piece, density in (
             ("this model has no prior", self.prior),
             ("the prior of this model has no density", self.log_prior),
@@ -252,6 +247,15 @@ class Draws(NamedTuple):
         ):
             if density is None:
                 raise ValueError(f"{piece}, so log p(x) cannot be bounded or estimated")
+
+    @property
+    def log_weight(self) -> Float[Array, "k b"]:
+        """Log p(x, z) - log q(z | x), in nats.
+
+        Raises:
+          ValueError: if a piece has no density; the message names it.
+        """
+        self.check_densities()
         return self.log_likelihood + self.log_prior - self.log_posterior  # type: ignore[operator]
 
 
@@ -260,7 +264,7 @@ class Output(NamedTuple):
 
     Attributes:
       loss: `[b]`, the objective of each example in nats; training minimises its mean.
-      terms: its named parts before they are weighted, each `[b]`.
+      terms: named quantities in nats, unweighted, each `[b]`; not all of them are summands of the loss.
       metrics: other measures, each `[b]`, without gradient or weight.
       z: the codes at which it was computed, leaves `[b, ...]`.
       stats: the parameters of the posterior from which they were drawn.
@@ -316,7 +320,7 @@ class Context(NamedTuple):
       model: the model.
       params: all parameters.
       key: for this penalty and this step.
-      batch: after the corruption.
+      batch: with `seen` corrupted.
       draws: the draws of the objective, with the posterior they come from.
       step: for schedules.
       train: whether dropout is on.

@@ -15,6 +15,7 @@ from jaxae.base import (
     Batch,
     Context,
     Corruption,
+    Distribution,
     Draws,
     Model,
     Objective,
@@ -32,7 +33,7 @@ class Autoencoder(NamedTuple):
     example; bytes are treated as images and divided by 255.
 
     Attributes:
-      model: what p and q are.
+      model: the prior, the likelihood and the posterior.
       objective: the loss before penalties.
       penalties: additions to the loss, in any order.
       corruption: the change of the encoder's input in the loss; None for none.
@@ -68,12 +69,15 @@ class Autoencoder(NamedTuple):
         """Codes of `x`, deterministic: the means of the posterior, leaves `[b, ...]`.
 
         Raises:
-          ValueError: if the model has no encoder.
+          ValueError: if the model has no encoder, or its posterior has no mean.
         """
         batch = as_batch(x)
         if condition is not None:
             batch = batch._replace(condition=condition)
-        return _posterior(self.model)(params, self._batch(batch)).mean
+        z = posterior_of(self.model)(params, self._batch(batch)).mean
+        if z is None:
+            raise ValueError("the posterior of this model has no mean, so a code has to be drawn")
+        return z
 
     def decode(self, params: Params, z: Tree, *, condition: Tree | None = None) -> Tree:
         """The mean of the likelihood at codes; it is not clipped to [0, 1]."""
@@ -95,10 +99,10 @@ class Autoencoder(NamedTuple):
           key: for the corruption, the draws, and dropout.
           batch: examples; an array stands for `Batch(x=array)`.
           step: for schedules of weights.
-          train: whether dropout is on.
+          train: whether dropout is on. The corruption is applied in either case.
 
         Returns:
-          an :class:`Output`, in nats per example.
+          an :class:`Output`, per example: the objective in nats, plus weighted penalties.
         """
         batch = self._batch(batch)
         if self.corruption is not None:
@@ -114,7 +118,7 @@ class Autoencoder(NamedTuple):
     def draws(
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree, samples: int = 1
     ) -> Draws:
-        """Codes drawn from the posterior and the log-densities of the pieces at them, without dropout."""
+        """Codes drawn from the posterior, and log-densities at them, without dropout or corruption."""
         return draw(self.model, params, key, self._batch(batch), samples)
 
     def log_weight(
@@ -130,7 +134,10 @@ class Autoencoder(NamedTuple):
     def sample(
         self, params: Params, key: PRNGKeyArray, n: int, *, condition: Tree | None = None
     ) -> Tree:
-        """Means of the likelihood at `n` draws of the prior; with a condition, given it.
+        """Means of the likelihood at `n` codes drawn from the prior.
+
+        The noise of the likelihood is left out: these are not draws of x. `condition` is a tree of
+        arrays `[n, ...]`, for a conditional model.
 
         Raises:
           ValueError: if the model has no prior.
@@ -170,7 +177,7 @@ class Autoencoder(NamedTuple):
         if condition is not None and not self.model.conditional:
             raise ValueError(
                 "there is a condition, but no part of this model uses one; wrap its networks in "
-                "jaxae.networks.with_condition"
+                "jaxae.networks.with_condition, or give it a prior with conditional=True"
             )
         return _as_floats(condition)
 
@@ -196,7 +203,7 @@ def draw(
 ) -> Draws:
     r"""Draws codes from q(z | x), and evaluates the likelihood, the prior and the posterior at them.
 
-    All objectives are made of this function.
+    All objectives of models with an encoder call it.
 
     Args:
       model: with a posterior.
@@ -207,7 +214,8 @@ def draw(
       train: whether dropout is on.
       posterior_params: parameters for q alone, in place of `params`: with `stop_gradient` around one
         of the two, the gradient is that of the encoder or that of the decoder alone.
-      stop_density: whether no gradient goes through the parameters of log q(z | x), only through z.
+      stop_density: whether to stop the gradient through the parameters of log q(z | x); the one
+        through z remains.
 
     Returns:
       :class:`Draws`, whose arrays are `[k, b]`.
@@ -219,13 +227,13 @@ def draw(
     noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
     q = params if posterior_params is None else posterior_params
     encoder_key = encoder_key if train else None
-    posterior = _posterior(model)(q, batch, key=encoder_key)
+    posterior = posterior_of(model)(q, batch, key=encoder_key)
     if samples == 1:
         z, log_posterior = jax.tree.map(lambda leaf: leaf[None], posterior.draw(noise_key))
     else:
         z, log_posterior = jax.vmap(posterior.draw)(jax.random.split(noise_key, samples))
     if stop_density:
-        frozen = _posterior(model)(jax.lax.stop_gradient(q), batch, key=encoder_key)
+        frozen = posterior_of(model)(jax.lax.stop_gradient(q), batch, key=encoder_key)
         if frozen.log_prob is None:
             raise ValueError(
                 "this estimator needs the density of the posterior at any code, and this posterior has "
@@ -248,9 +256,7 @@ def draw(
     prior, log_prior = None, None
     if model.prior is not None:
         prior = model.prior(params, b, batch.condition)
-        codes: Any = jax.tree.structure(z)
-        if prior.mean is not None and codes != jax.tree.structure(prior.mean):
-            raise ValueError("the prior is one of codes of another structure than the posterior's")
+        _check_codes(z, prior)
         if prior.log_prob is not None:
             log_prior = jax.vmap(prior.log_prob)(z)
     # A density of another shape would be broadcast, and examples would mix.
@@ -274,6 +280,21 @@ def draw(
         prior,
         likelihood,
     )
+
+
+def _check_codes(z: Tree, prior: Distribution) -> None:
+    """Raises a `ValueError` unless draws of the posterior have the shape of draws of the prior.
+
+    A density would broadcast, and a wrong number of dimensions would go unnoticed.
+    """
+    key = jax.eval_shape(jax.random.key, 0)
+    draw_of_prior = jax.eval_shape(lambda key: prior.draw(key)[0], key)
+    drawn = jax.tree.map(lambda leaf: leaf.shape[2:], z)
+    expected = jax.tree.map(lambda leaf: leaf.shape[1:], draw_of_prior)
+    if drawn != expected:
+        raise ValueError(
+            f"codes of the posterior have the shape {drawn}, and those of the prior {expected}"
+        )
 
 
 def reconstruct(
@@ -300,7 +321,7 @@ def as_batch(batch: Batch | Tree) -> Batch:
     """A batch with its images as floats; an array or a dict stands for `Batch(x)`.
 
     Raises:
-      ValueError: for a tuple or list, which does not say what is what.
+      ValueError: for a tuple or list, which is ambiguous.
 
     Examples:
       >>> as_batch(jnp.full((1, 2), 255, jnp.uint8)).x.tolist()
@@ -309,7 +330,7 @@ def as_batch(batch: Batch | Tree) -> Batch:
     if not isinstance(batch, Batch):
         if isinstance(batch, tuple | list):
             raise ValueError(
-                "a tuple does not say what is what; write jaxae.Batch(x, label=labels), or "
+                "a tuple is ambiguous; write jaxae.Batch(x, label=labels), or "
                 "jaxae.Batch(targets, seen=inputs)"
             )
         batch = Batch(batch)
@@ -330,7 +351,8 @@ def _as_floats(tree: Tree) -> Tree:
     return jax.tree.map(convert, tree)
 
 
-def _posterior(model: Model) -> Callable[..., Any]:
+def posterior_of(model: Model) -> Callable[..., Any]:
+    """The posterior of a model; raises a `ValueError` if it has no encoder."""
     if model.posterior is None:
         raise ValueError("this model has no encoder, so there are no codes")
     return model.posterior

@@ -427,7 +427,7 @@ def fixed_draws(z: jax.Array) -> jaxae.Prior:
     """A prior that always draws the same codes, and has no density."""
 
     def distribution(params, n, condition=None):
-        return jaxae.Distribution(lambda key: (z[:n], None), None, reparameterised=False)
+        return jaxae.Distribution(lambda key: (z[:n], None), None)
 
     return jaxae.Prior(z.shape[1], distribution)
 

@@ -51,7 +51,16 @@ def normal(mean: Float[Array, "b ..."], log_var: Float[Array, "b ..."]) -> Distr
             return kl_standard_normal_per_dimension(shift, log_var - other_log_var)
         return None
 
-    return Distribution(draw, mean, log_prob, elementwise, (mean, log_var), kl, family="normal")
+    return Distribution(
+        draw,
+        mean,
+        log_prob,
+        elementwise,
+        (mean, log_var),
+        kl,
+        reparameterised=True,
+        family="normal",
+    )
 
 
 def standard_normal(shape: tuple[int, ...]) -> Distribution:
@@ -85,7 +94,7 @@ def point(z: Tree) -> Distribution:
       >>> point(jnp.ones((1, 2))).draw(jax.random.key(0))[0].tolist()
       [[1.0, 1.0]]
     """
-    return Distribution(lambda key: (z, None), z, stats=z, family="point")
+    return Distribution(lambda key: (z, None), z, stats=z, reparameterised=True, family="point")
 
 
 def _sum_code(values: Array, like: Array) -> Array:

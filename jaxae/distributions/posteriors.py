@@ -50,7 +50,7 @@ def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) ->
             log_var = soft_clip(log_var, log_var_bound)
         return families.normal(mean, log_var)
 
-    return Posterior(distribution, 2 * latent_dim, name=f"gaussian({latent_dim})")
+    return Posterior(distribution, name=f"gaussian({latent_dim})")
 
 
 def point() -> Posterior:

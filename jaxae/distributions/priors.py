@@ -203,7 +203,7 @@ def gaussian_mixture(
             return logsumexp(log_weights + log_dets + normal, axis=-1)
 
         mean = jnp.broadcast_to(jnp.exp(log_weights) @ means, (n, size))
-        return Distribution(draw, mean, log_prob, reparameterised=False)
+        return Distribution(draw, mean, log_prob)
 
     return Prior(size, distribution, name=f"gaussian_mixture({components})")
 
@@ -254,7 +254,6 @@ def _of_classes(
             draw,
             None,
             None if log_prob is None else density,
-            reparameterised=False,
             family=name,
         )
 

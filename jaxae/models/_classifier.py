@@ -84,7 +84,7 @@ def classifier(
         def draw(key: PRNGKeyArray) -> tuple[Array, None]:
             return jax.random.categorical(key, logits), None
 
-        return Distribution(draw, jax.nn.softmax(logits), log_prob, reparameterised=False)
+        return Distribution(draw, jax.nn.softmax(logits), log_prob)
 
     def apply(
         model: Model, params: Params, key: PRNGKeyArray, batch: Batch, step: Step, train: bool

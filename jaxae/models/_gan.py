@@ -75,6 +75,10 @@ def gan(
     """
     likelihood = bernoulli() if likelihood is None else likelihood
     check_gan(latent_dim, r1_every, r1=r1)
+    if likelihood.init is not None:
+        raise ValueError(
+            f"a GAN takes no likelihood with parameters of its own ({likelihood.name})"
+        )
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
         n = len(jax.tree.leaves(batch.x)[0])

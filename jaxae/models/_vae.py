@@ -40,16 +40,17 @@ def vae(
       prior: `priors.standard_normal(latent_dim)` when None.
       beta: weight of the KL divergence; a constant or a schedule.
       samples: L, the number of codes drawn for each example.
-      free_bits: nats a latent dimension may carry, on the mean of the batch, before the KL
-        divergence counts (with it, the examples of a batch are coupled).
+      free_bits: the lower limit, in nats, of each latent dimension's KL divergence averaged over the
+        batch; see :func:`jaxae.objectives.elbo`.
 
     Returns:
       an :class:`Autoencoder` whose loss has the terms `distortion`, -E log p(x | z); `rate`, the
-      KL divergence (always the raw one); and `negative_elbo`, their sum, which bounds -log p(x)
-      from above whatever beta is.
+      KL divergence (without beta and free bits); and `negative_elbo`, their sum, whose expectation
+      is an upper bound on -log p(x).
 
     Raises:
-      ValueError: if `latent_dim` or `samples` is not positive, or a weight is negative.
+      ValueError: if `latent_dim` or `samples` is not positive, a weight is negative, or the prior has
+        another number of dimensions.
 
     Examples:
       >>> import jax, jax.numpy as jnp

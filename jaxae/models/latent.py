@@ -1,4 +1,4 @@
-"""Models from networks and distributions, the common part of the constructors."""
+"""Builds models from networks and distributions; the constructors share this."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ def latent_variable_model(
 ) -> Model:
     r"""A model from an encoder, a decoder, and the distributions that their outputs parametrise.
 
-    .. math:: z \sim p(z \mid c), \qquad x \sim p(x \mid g(z, c)), \qquad q(z \mid x) = q(z \mid f(x, c))
+    .. math:: z \sim p(z \mid c), \qquad x \sim p(x \mid g(z, c)), \qquad q(z \mid x, c) = q(z \mid f(x, c))
 
     Args:
       encoder: f, from the input to the parameters of the posterior.
       decoder: g, from codes to the parameters of the likelihood.
-      likelihood: a piece of :mod:`jaxae.likelihoods`.
-      posterior: a piece of :mod:`jaxae.posteriors`.
-      prior: a piece of :mod:`jaxae.priors`; None for a plain autoencoder.
+      likelihood: one of :mod:`jaxae.likelihoods`.
+      posterior: one of :mod:`jaxae.posteriors`.
+      prior: one of :mod:`jaxae.priors`; None for a plain autoencoder.
       name: shown when the model is printed.
 
     Returns:
@@ -46,11 +46,12 @@ def latent_variable_model(
       `posterior` and `prior` where these have any.
 
     Raises:
-      ValueError: by its functions, if a network needs a condition and there is none.
+      ValueError: by its functions, if a network needs a condition and there is none, or the posterior has
+        no mean.
     """
     pieces: dict[str, Any] = {"posterior": posterior, "prior": prior}
 
-    def own(params: Params, piece: str) -> Params:
+    def params_of(params: Params, piece: str) -> Params:
         return params.get(piece)
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
@@ -59,34 +60,40 @@ def latent_variable_model(
         for piece_name, piece in pieces.items():
             if piece is not None and piece.init is not None:
                 params[piece_name] = piece.init(fold_in_name(key, piece_name))
-        z = q(params, batch).mean
+        z = posterior_of(params, batch).mean
+        if z is None:
+            raise ValueError(
+                "the decoder is initialised with the mean of the posterior, and it has none"
+            )
         params["decoder"] = init_network(decoder, decoder_key, z, batch.condition)
         if likelihood.init is not None:
             params["likelihood"] = likelihood.init(fold_in_name(key, "likelihood"), batch.x)
         return params
 
-    def q(params: Params, batch: Batch, *, key: PRNGKeyArray | None = None) -> Distribution:
+    def posterior_of(
+        params: Params, batch: Batch, *, key: PRNGKeyArray | None = None
+    ) -> Distribution:
         outputs = apply_network(encoder, params["encoder"], batch.input, batch.condition, key)
-        return posterior.distribution(outputs, own(params, "posterior"))
+        return posterior.distribution(outputs, params_of(params, "posterior"))
 
-    def p(params: Params, n: int, condition: Tree | None = None) -> Distribution:
+    def prior_of(params: Params, n: int, condition: Tree | None = None) -> Distribution:
         assert prior is not None
-        given = condition if prior.conditional else None
-        return prior.distribution(own(params, "prior"), n, given)
+        prior_condition = condition if prior.conditional else None
+        return prior.distribution(params_of(params, "prior"), n, prior_condition)
 
-    def describe(
+    def likelihood_of(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
         outputs = apply_network(decoder, params["decoder"], z, condition, key)
-        return likelihood.distribution(outputs, own(params, "likelihood"))
+        return likelihood.distribution(outputs, params_of(params, "likelihood"))
 
     shown = [f"likelihood={likelihood.name}", f"posterior={posterior.name}"]
     shown += [] if prior is None else [f"prior={prior.name}"]
     return Model(
         init,
-        q,
-        None if prior is None else p,
-        describe,
+        posterior_of,
+        None if prior is None else prior_of,
+        likelihood_of,
         f"{name}({', '.join(shown)})",
         conditional=encoder.conditional
         or decoder.conditional
@@ -107,24 +114,33 @@ def from_functions(
       outputs: `(params, z, key) -> outputs`, the parameters of the likelihood.
       likelihood: parametrised by the outputs.
       name: shown when the model is printed.
-    """
 
-    def start(key: PRNGKeyArray, batch: Batch) -> Params:
+    Raises:
+      ValueError: if the likelihood has parameters of its own, which `init` does not make.
+    """
+    if likelihood.init is not None:
+        raise ValueError(
+            f"{name} takes no likelihood with parameters of its own ({likelihood.name})"
+        )
+
+    def init_params(key: PRNGKeyArray, batch: Batch) -> Params:
         return init(key, batch.input)
 
-    def q(params: Params, batch: Batch, *, key: PRNGKeyArray | None = None) -> Distribution:
+    def posterior_of(
+        params: Params, batch: Batch, *, key: PRNGKeyArray | None = None
+    ) -> Distribution:
         return families.point(encode(params, batch.input, key))
 
-    def describe(
+    def likelihood_of(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None
     ) -> Distribution:
         return likelihood.distribution(outputs(params, z, key))
 
     return Model(
-        start,
-        q,
+        init_params,
+        posterior_of,
         None,
-        describe,
+        likelihood_of,
         f"{name}(likelihood={likelihood.name})",
         unit=likelihood.unit,
         coupled=likelihood.coupled,

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.base import Network, Params
-from jaxae.networks import convolution
+from jaxae.networks import conv_primitives
 
 Activation = Callable[[Array], Array]
 
 
 class Conv(nn.Module):
-    """A convolution with a bias, computed by :mod:`jaxae.networks.convolution`."""
+    """A convolution with a bias, computed by :mod:`jaxae.networks.conv_primitives`."""
 
     features: int
     size: int
@@ -27,7 +27,7 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        function = convolution.conv_transpose if self.transpose else convolution.conv
+        function = conv_primitives.conv_transpose if self.transpose else conv_primitives.conv
         x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
         return function(x, kernel, bias, stride=self.stride)
 

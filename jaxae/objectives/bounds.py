@@ -1,7 +1,6 @@
 """Objectives: reconstruction, bounds on log p(x), and draws from the prior. All are in nats."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,20 +30,24 @@ def reconstruction() -> Objective:
 
 
 def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Objective:
-    r"""The evidence lower bound, negative, with weighted KL divergence.
+    r"""The negative evidence lower bound, with a weight on the KL divergence.
 
     .. math:: L(x) = -\frac1L \sum_{l=1}^L \log p(x \mid z_l)
               + \beta \operatorname{KL}(q(z \mid x) \,\|\, p(z)), \qquad z_l \sim q(z \mid x)
 
+    With free bits the KL divergence is
+    :math:`\sum_j \max(\lambda, \overline{\operatorname{KL}}_j)`, with the mean over the batch inside.
+
     Its terms are `distortion`, -E log p(x | z); `rate`, the KL divergence, in closed form if there is
-    one and otherwise estimated from the draws; and `negative_elbo`, their sum, which bounds -log p(x) from
-    above for any beta.
+    one and otherwise estimated from the draws; and `negative_elbo`, their sum, whose expectation is an
+    upper bound on -log p(x) for any beta. With a beta of zero, a rate without a closed form is left out.
 
     Args:
       beta: weight of the KL divergence; a constant or a schedule.
       samples: L, the number of codes drawn for each example.
-      free_bits: nats a latent dimension may carry, on the mean of the batch, before the KL divergence
-        counts (with it, the examples of a batch are coupled).
+      free_bits: lambda, the lower limit in nats of each latent dimension's KL divergence averaged over
+        the batch; below it the KL divergence has no gradient, and the examples of a batch are coupled.
+        Without a closed form by dimension, it is the limit of the whole code.
 
     Raises:
       ValueError: if a number is out of range; when used, if the prior or the posterior has no density
@@ -69,11 +72,12 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
     ) -> tuple[Output, Draws]:
         draws = draw(model, params, key, batch, samples, train=train)
         assert draws.posterior is not None
+        # Straight-through draws are allowed where the KL divergence is exact; `_rate` refuses others.
         if not draws.posterior.reparameterised:
             check_reparameterised(draws.posterior)
         assert draws.log_likelihood is not None
         distortion = -jnp.mean(draws.log_likelihood, axis=0)
-        if ignored and not _has_rate(draws):
+        if ignored and _closed_rate(draws) is None:
             return _output(distortion, {"distortion": distortion}, draws), draws
         kl = _rate(draws)
         rate = jnp.sum(kl, axis=-1)
@@ -81,7 +85,8 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
         if free_bits > 0:
             # Written for each example, so that the mean over the batch is max(mean, free_bits).
             kl = jnp.where(jnp.mean(kl, axis=0) > free_bits, kl, free_bits)
-        loss = distortion + at_step(beta, step) * jnp.sum(kl, axis=-1)
+        # Not zero times a rate that may be infinite.
+        loss = distortion if ignored else distortion + at_step(beta, step) * jnp.sum(kl, axis=-1)
         return _output(loss, terms, draws), draws
 
     options = (("beta", beta), ("samples", samples), ("free_bits", free_bits))
@@ -89,7 +94,7 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
 
 
 def iwae(samples: int) -> Objective:
-    r"""The importance-weighted bound, which is tighter than the ELBO.
+    r"""The negative importance-weighted bound, at least as tight as the ELBO and equal to it for K = 1.
 
     .. math:: L(x) = -\log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)},
               \qquad z_k \sim q(z \mid x)
@@ -119,9 +124,9 @@ def iwae(samples: int) -> Objective:
         draws = draw(model, params, key, batch, samples, train=train)
         check_reparameterised(draws.posterior)
         log_weight = draws.log_weight
-        bound = math.log(samples) - logsumexp(log_weight, axis=0)
-        terms = {"negative_iwae": bound, "negative_elbo": -jnp.mean(log_weight, axis=0)}
-        return _output(bound, terms, draws), draws
+        loss = math.log(samples) - logsumexp(log_weight, axis=0)
+        terms = {"negative_iwae": loss, "negative_elbo": -jnp.mean(log_weight, axis=0)}
+        return _output(loss, terms, draws), draws
 
     return Objective("iwae", apply, (("samples", samples),))
 
@@ -132,16 +137,18 @@ def prior_draws() -> Objective:
     def apply(
         model: Model, params: Params, key: PRNGKeyArray, batch: Batch, step: Step, train: bool
     ) -> tuple[Output, Draws]:
-        assert model.prior is not None
+        if model.prior is None:
+            raise ValueError("this objective draws codes from a prior, and this model has none")
         code_key, decoder_key = jax.random.split(key)
         b = len(jax.tree.leaves(batch.x)[0])
         prior = model.prior(params, b, batch.condition)
-        z, log_prior = jax.tree.map(lambda leaf: leaf[None], prior.draw(code_key))
+        z, log_prior = prior.draw(code_key)
         likelihood = model.likelihood(
-            params, z[0], batch.condition, key=decoder_key if train else None
+            params, z, batch.condition, key=decoder_key if train else None
         )
-        draws = Draws(z, None, log_prior, None, None, prior, likelihood)
-        return Output(jnp.zeros(b), {}, z=z[0]), draws
+        one, log_prior = jax.tree.map(lambda leaf: leaf[None], (z, log_prior))
+        draws = Draws(one, None, log_prior, None, None, prior, likelihood)
+        return Output(jnp.zeros(b), {}, z=z), draws
 
     return Objective("prior_draws", apply)
 
@@ -178,24 +185,20 @@ def check_reparameterised(posterior: Distribution | None) -> None:
         )
 
 
-def _has_rate(draws: Draws) -> bool:
+def _closed_rate(draws: Draws) -> Array | None:
     posterior, prior = draws.posterior, draws.prior
-    if posterior is None or prior is None:
-        return False
-    closed = posterior.kl is not None and posterior.kl(prior) is not None
-    return closed or (draws.log_prior is not None and draws.log_posterior is not None)
+    if posterior is None or prior is None or posterior.kl is None:
+        return None
+    return posterior.kl(prior)
 
 
 def _rate(draws: Draws) -> Float[Array, "b d"]:
     """The KL divergence, by latent dimension if it has a closed form that is a sum over them."""
-    posterior, prior = draws.posterior, draws.prior
-    closed: Any = None
-    if posterior is not None and prior is not None and posterior.kl is not None:
-        closed = posterior.kl(prior)
+    closed = _closed_rate(draws)
     if closed is not None:
         return closed.reshape(closed.shape[0], -1)
-    check_reparameterised(posterior)
-    draws.log_weight  # noqa: B018 - raises what is missing
+    check_reparameterised(draws.posterior)
+    draws.check_densities()
     assert draws.log_posterior is not None
     assert draws.log_prior is not None
     return jnp.mean(draws.log_posterior - draws.log_prior, axis=0)[:, None]

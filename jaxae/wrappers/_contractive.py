@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Batch, Context, Penalty, Term, Tree
-from jaxae.composition import Autoencoder
+from jaxae.composition import Autoencoder, posterior_of
 from jaxae.objectives.jacobian import Mode, check_mode, squared_jacobian_norm
 
 
@@ -64,13 +64,13 @@ def contractive(
 
     def apply(context: Context) -> tuple[Term]:
         model, params, batch = context.model, context.params, context.batch
-        x = batch.input if at == "input" else batch.x
+        posterior = posterior_of(model)
+        x = batch.input if at == "input" else batch._replace(seen=None).input
         if not isinstance(x, jax.Array):
             raise ValueError("the contractive penalty needs an input that is one array, not a tree")
 
         def encode(x: Array, condition: Tree | None = None) -> Array:
-            assert model.posterior is not None
-            return as_vectors(model.posterior(params, Batch(x, condition=condition)).mean)
+            return as_vectors(posterior(params, Batch(x, condition=condition)).mean)
 
         norm = squared_jacobian_norm(
             encode,
@@ -83,5 +83,5 @@ def contractive(
         )
         return (Term("contraction", norm, at_step(weight, context.step)),)
 
-    options = (("weight", weight), ("mode", mode), ("at", at))
+    options = (("weight", weight), ("mode", mode), ("probes", probes), ("at", at))
     return base.add(Penalty("contraction", apply, options))

@@ -168,7 +168,8 @@ def deep_clustering(
                 f"deep clustering is trained with soft assignments as labels, [n, {clusters}]: "
                 "jaxae.Batch(x, label=target_distribution(...))"
             )
-        assert context.draws.posterior is not None
+        if context.draws.posterior is None:
+            raise ValueError("clusters are of codes, and this model has no encoder")
         z = as_vectors(context.draws.posterior.mean)
         q = soft_assignments(z, context.params["centres"], scale=scale)
         return (Term("clustering", jnp.sum(jax.scipy.special.kl_div(target, q), axis=-1)),)

@@ -9,11 +9,11 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxae.networks import convolution
+from jaxae.networks import conv_primitives
 
 KEY = jax.random.key(0)
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-OURS = {"conv": convolution.conv, "conv_transpose": convolution.conv_transpose}
+OURS = {"conv": conv_primitives.conv, "conv_transpose": conv_primitives.conv_transpose}
 NAMES = list(OURS)
 
 
@@ -197,4 +197,4 @@ def test_what_does_not_fit_is_refused(name, args, stride, message):
 def test_types_that_differ_are_refused():
     x, kernel, bias = arguments(4, 4, (3, 3))
     with pytest.raises(ValueError, match="cast one of them"):
-        convolution.conv(x.astype(jnp.bfloat16), kernel, bias)
+        conv_primitives.conv(x.astype(jnp.bfloat16), kernel, bias)

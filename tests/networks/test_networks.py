@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 import jaxae
-from jaxae.networks import convolution
+from jaxae.networks import conv_primitives
 
 KEY = jax.random.key(0)
 KINDS = ("mlp", "conv", "resnet")
@@ -114,7 +114,7 @@ def test_convolution_is_scipy(stride, size, shape):
         ]
     )
     expected = np.moveaxis(expected, 1, -1)[:, ::stride, ::stride]
-    actual = convolution.conv(jnp.asarray(x), jnp.asarray(kernel), stride=stride)
+    actual = conv_primitives.conv(jnp.asarray(x), jnp.asarray(kernel), stride=stride)
     np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert actual.shape[1:3] == tuple(-(-n // stride) for n in shape)
 
@@ -127,13 +127,13 @@ def test_transposed_convolution_is_a_convolution_of_the_spread_image(shape):
     spread = np.zeros((2 * shape[0] - 1, 2 * shape[1] - 1), np.float32)
     spread[::2, ::2] = x[0, ..., 0]
     expected = scipy.signal.correlate2d(np.pad(spread, 2), kernel[..., 0, 0], "valid")
-    actual = convolution.conv_transpose(jnp.asarray(x), jnp.asarray(kernel), stride=2)
+    actual = conv_primitives.conv_transpose(jnp.asarray(x), jnp.asarray(kernel), stride=2)
     assert actual.shape == (1, 2 * shape[0], 2 * shape[1], 1)
     np.testing.assert_allclose(actual[0, ..., 0], expected, atol=1e-4)
 
 
 def test_every_pixel_is_written_equally_often():
-    ones = convolution.conv_transpose(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1)), stride=2)
+    ones = conv_primitives.conv_transpose(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1)), stride=2)
     assert np.unique(ones[0, 2:-2, 2:-2]).tolist() == [4.0]
 
 

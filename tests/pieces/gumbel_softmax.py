@@ -21,7 +21,9 @@ def relaxed(logits, temperature) -> jaxae.Distribution:
             return None
         return jnp.sum(jnp.exp(log_p) * log_p, axis=-1) + math.log(log_p.shape[-1])
 
-    return jaxae.Distribution(draw, jnp.exp(log_p), stats=log_p, kl=kl, family="relaxed one-hot")
+    return jaxae.Distribution(
+        draw, jnp.exp(log_p), stats=log_p, kl=kl, family="relaxed one-hot", reparameterised=True
+    )
 
 
 def relaxed_one_hot(variables: int, classes: int, temperature: float = 0.5) -> jaxae.Posterior:
@@ -30,7 +32,7 @@ def relaxed_one_hot(variables: int, classes: int, temperature: float = 0.5) -> j
     def distribution(outputs, params=None):
         return relaxed(outputs.reshape(len(outputs), variables, classes), temperature)
 
-    return jaxae.Posterior(distribution, variables * classes)
+    return jaxae.Posterior(distribution)
 
 
 def uniform_one_hot(variables: int, classes: int) -> jaxae.Prior:
@@ -42,7 +44,7 @@ def uniform_one_hot(variables: int, classes: int) -> jaxae.Prior:
             return jax.nn.one_hot(chosen, classes), None
 
         mean = jnp.full((n, variables, classes), 1 / classes)
-        return jaxae.Distribution(draw, mean, reparameterised=False, family="uniform one-hot")
+        return jaxae.Distribution(draw, mean, family="uniform one-hot")
 
     return jaxae.Prior(variables * classes, distribution)
 

@@ -47,7 +47,11 @@ def iaf(latent_dim: int, layers: int = 2, hidden: int = 16, context: int = 4) ->
 
         mean, _ = flow(start.mean, 0.0)
         return jaxae.Distribution(
-            lambda key: flow(*start.draw(key)), mean, stats=start.stats, family="iaf"
+            lambda key: flow(*start.draw(key)),
+            mean,
+            stats=start.stats,
+            reparameterised=True,
+            family="iaf",
         )
 
-    return jaxae.Posterior(distribution, 2 * latent_dim + context, init)
+    return jaxae.Posterior(distribution, init)

@@ -37,6 +37,8 @@ def planar_flow(latent_dim: int, layers: int = 4) -> jaxae.Posterior:
             return z, log_q - jnp.sum(log_dets, axis=0)
 
         mean, _ = jax.lax.scan(lambda z, layer: planar(layer, z), start.mean, params)
-        return jaxae.Distribution(draw, mean, stats=start.stats, family="planar flow")
+        return jaxae.Distribution(
+            draw, mean, stats=start.stats, family="planar flow", reparameterised=True
+        )
 
-    return jaxae.Posterior(distribution, base.outputs, init)
+    return jaxae.Posterior(distribution, init)

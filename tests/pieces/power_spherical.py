@@ -45,7 +45,9 @@ def power_spherical(mean, concentration) -> jaxae.Distribution:
         entropy = log_norm - concentration * (math.log(2) + digamma(a) - digamma(a + b))
         return (log_area(dim) - entropy)[:, None]
 
-    return jaxae.Distribution(draw, mean, log_prob, stats=(mean, concentration), kl=kl)
+    return jaxae.Distribution(
+        draw, mean, log_prob, stats=(mean, concentration), kl=kl, reparameterised=True
+    )
 
 
 def posterior(dim: int) -> jaxae.Posterior:
@@ -54,7 +56,7 @@ def posterior(dim: int) -> jaxae.Posterior:
     def distribution(outputs, params=None):
         return power_spherical(unit(outputs[:, :dim]), 1 + jax.nn.softplus(outputs[:, dim]))
 
-    return jaxae.Posterior(distribution, dim + 1)
+    return jaxae.Posterior(distribution)
 
 
 def uniform(dim: int) -> jaxae.Prior:

@@ -30,7 +30,7 @@ def joint(likelihoods: dict[str, jaxae.Likelihood]) -> jaxae.Likelihood:
             return x, log_prob(x)
 
         mean = {name: each.mean for name, each in of.items()}
-        return jaxae.Distribution(draw, mean, log_prob, elementwise, reparameterised=False)
+        return jaxae.Distribution(draw, mean, log_prob, elementwise)
 
     return jaxae.Likelihood(distribution)
 

@@ -19,7 +19,7 @@ def chain(a: str, p_a: jaxae.Distribution, b: str, given_a) -> jaxae.Distributio
         return p_a.log_prob(z[a]) + given_a(z[a]).log_prob(z[b])
 
     mean = {a: p_a.mean, b: given_a(p_a.mean).mean}
-    return jaxae.Distribution(draw, mean, log_prob, stats=p_a.stats)
+    return jaxae.Distribution(draw, mean, log_prob, stats=p_a.stats, reparameterised=True)
 
 
 def two_layer_vae(up1, up2, down2, down1, likelihood, *, latent_dims) -> jaxae.Autoencoder:

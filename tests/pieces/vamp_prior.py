@@ -34,7 +34,7 @@ def vamp_prior(base: jaxae.Autoencoder, components: int) -> jaxae.Autoencoder:
             return z, log_prob(z)
 
         middle = jnp.broadcast_to(jnp.mean(mean, axis=0), (n, mean.shape[1]))
-        return jaxae.Distribution(draw, middle, log_prob, reparameterised=False)
+        return jaxae.Distribution(draw, middle, log_prob)
 
     return base._replace(
         model=model._replace(init=init, prior=prior, name=f"vamp_prior({model.name})")

@@ -32,7 +32,7 @@ def quantised(tokens: int, dim: int, entries: int) -> jaxae.Posterior:
             lambda key: (z, None), z, stats=stats, kl=kl, reparameterised=kind
         )
 
-    return jaxae.Posterior(distribution, tokens * dim, init)
+    return jaxae.Posterior(distribution, init)
 
 
 def vq_vae(encoder, decoder, likelihood, *, tokens, dim, entries, commitment=0.25):
@@ -47,7 +47,7 @@ def vq_vae(encoder, decoder, likelihood, *, tokens, dim, entries, commitment=0.2
             return codebook[jax.random.randint(key, (n, tokens), 0, entries)], None
 
         mean = jnp.broadcast_to(jnp.mean(codebook, axis=0), (n, tokens, dim))
-        return jaxae.Distribution(draw, mean, reparameterised=False, family="codebook")
+        return jaxae.Distribution(draw, mean, family="codebook")
 
     def apply(context):
         e, nearest, _ = context.draws.posterior.stats

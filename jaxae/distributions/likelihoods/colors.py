@@ -80,7 +80,7 @@ def color_classes(
             return image(jax.nn.one_hot(chosen, len(table))), None
 
         mean = image(jax.nn.softmax(logits(outputs) / temperature))
-        return Distribution(draw, mean, log_prob, stats=logits(outputs), reparameterised=False)
+        return Distribution(draw, mean, log_prob, stats=logits(outputs))
 
     return checked(
         Likelihood(

@@ -28,9 +28,7 @@ def independent(
         x = draw(key)
         return x, log_prob(x)
 
-    return Distribution(
-        draw_with_density, mean, log_prob, elementwise, stats=stats, reparameterised=False
-    )
+    return Distribution(draw_with_density, mean, log_prob, elementwise, stats=stats)
 
 
 def checked(likelihood: Likelihood) -> Likelihood:
