@@ -117,5 +117,5 @@ def test_the_estimate_leaves_missing_values_out():
 
 def test_a_likelihood_of_the_whole_batch_has_no_log_p():
     model, x = vae(jaxae.likelihoods.gaussian("optimal")), images(SHAPE)
-    with pytest.raises(ValueError, match="not defined by a likelihood of the whole batch"):
+    with pytest.raises(ValueError, match="depends on the whole batch"):
         jaxae.analysis.importance_nll(model, model.init(KEY, x), KEY, x, 5)
