@@ -186,8 +186,14 @@ class Prior(NamedTuple):
 
     def sample(
         self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None
-    ) -> Float[Array, "n d"]:
-        """Draws of n codes; with labels as `condition`, each from the class of its label."""
+    ) -> Tree:
+        """Draws of n codes; with labels as `condition`, each from the class of its label.
+
+        Raises:
+          ValueError: if there is a condition and the prior uses none.
+        """
+        if condition is not None and self.classes is None and not self.conditional:
+            raise ValueError(f"the prior {self.name} uses no condition")
         return self.distribution(params, n, condition).draw(key)[0]
 
 
@@ -202,7 +208,8 @@ class Model(NamedTuple):
       prior: `(params, n, condition) -> Distribution` of n codes; None for a plain autoencoder.
       likelihood: `(params, z, condition, *, key=None) -> Distribution` of x.
       name: shown when the model is printed.
-      conditional: whether any of the functions uses a condition; a model that uses none refuses one.
+      conditional: whether the posterior or the likelihood uses a condition.
+      conditional_prior: whether the prior does. A model of which no function uses a condition refuses one.
       unit: whether x must be in [0, 1].
       coupled: whether the likelihood of an example depends on the others of its batch.
     """
@@ -213,6 +220,7 @@ class Model(NamedTuple):
     likelihood: Callable[..., Distribution]
     name: str = "model"
     conditional: bool = False
+    conditional_prior: bool = False
     unit: bool = False
     coupled: bool = False
 
@@ -333,6 +341,19 @@ class Context(NamedTuple):
     draws: Draws
     step: Step
     train: bool
+
+    @property
+    def encoded(self) -> Tree:
+        """The first draw of the posterior, leaves `[b, ...]`.
+
+        Raises:
+          ValueError: if the model has no encoder, whose codes a penalty could change.
+        """
+        if self.draws.posterior is None:
+            raise ValueError(
+                "this penalty is one of an encoder's codes, and this model has no encoder"
+            )
+        return self.z
 
     @property
     def z(self) -> Tree:

@@ -38,7 +38,8 @@ class Autoencoder(NamedTuple):
       penalties: additions to the loss, in any order.
       corruption: the change of the encoder's input in the loss; None for none.
       monitor: the validation score by which epochs are selected; None if no score says which epoch is
-        better, as with a generator and a discriminator.
+        better, as with a generator and a discriminator. A loss whose weights follow a schedule cannot
+        be compared from one epoch to the next; :func:`jaxae.fit` then asks for another score.
     """
 
     model: Model
@@ -157,6 +158,13 @@ class Autoencoder(NamedTuple):
         own = self.model.coupled or self.objective.coupled
         return own or any(penalty.coupled for penalty in self.penalties)
 
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """The names of the weights that follow a schedule."""
+        pieces = [self.objective.options, *(penalty.options for penalty in self.penalties)]
+        weights = ("beta", "weight", "r1")
+        return tuple(n for options in pieces for n, v in options if n in weights and callable(v))
+
     def add(self, penalty: Penalty) -> Autoencoder:
         """The same autoencoder with one more penalty.
 
@@ -174,7 +182,7 @@ class Autoencoder(NamedTuple):
         return batch._replace(condition=self._condition(batch.condition))
 
     def _condition(self, condition: Tree | None) -> Tree | None:
-        if condition is not None and not self.model.conditional:
+        if condition is not None and not (self.model.conditional or self.model.conditional_prior):
             raise ValueError(
                 "there is a condition, but no part of this model uses one; wrap its networks in "
                 "jaxae.networks.with_condition, or give it a prior with conditional=True"
@@ -334,9 +342,20 @@ def as_batch(batch: Batch | Tree) -> Batch:
                 "jaxae.Batch(targets, seen=inputs)"
             )
         batch = Batch(batch)
+    if batch.observed is not None:
+        jax.tree.map(_check_observed, batch.x, batch.observed)
     x, seen, condition = map(_as_floats, (batch.x, batch.seen, batch.condition))
     label = None if batch.label is None else jnp.asarray(batch.label)
     return Batch(x, seen, condition, label, batch.observed)
+
+
+def _check_observed(x: Any, observed: Any) -> None:
+    sizes = zip(jnp.shape(x), jnp.shape(observed), strict=False)
+    if jnp.ndim(x) != jnp.ndim(observed) or any(o not in (1, n) for n, o in sizes):
+        raise ValueError(
+            f"observed must have the axes of x, {jnp.shape(x)}, each of the same size or 1, not "
+            f"{jnp.shape(observed)}"
+        )
 
 
 def _as_floats(tree: Tree) -> Tree:

@@ -208,6 +208,12 @@ def gaussian_mixture(
     return Prior(size, distribution, name=f"gaussian_mixture({components})")
 
 
+def check_fixed(prior: Prior) -> None:
+    """Raises a `ValueError` for a prior with parameters, which codes cannot be matched to."""
+    if prior.init is not None:
+        raise ValueError(f"codes are matched to a fixed prior, and {prior.name} has parameters")
+
+
 def check_latent_dim(z: Array, prior: Prior) -> None:
     """Raises a `ValueError` unless codes have the dimensions of the prior."""
     if z.shape[1:] != (prior.latent_dim,):
@@ -235,7 +241,12 @@ def _of_classes(
     """
 
     def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
-        labels = jnp.full(n, -1) if condition is None else condition
+        labels = jnp.full(n, -1) if condition is None else jnp.asarray(condition)
+        if labels.shape != (n,) or not jnp.issubdtype(labels.dtype, jnp.integer):
+            raise ValueError(
+                f"the condition of the prior {name} is a label for each of {n} codes, whole numbers [{n}], "
+                f"not {labels.dtype} {list(labels.shape)}"
+            )
 
         def density(z: Array) -> Array:
             assert log_prob is not None
@@ -248,6 +259,8 @@ def _of_classes(
             class_key, shape_key = jax.random.split(key)
             drawn = jax.random.randint(class_key, labels.shape, 0, classes)
             z = shape(shape_key, jnp.where(labels < 0, drawn, labels))
+            # A label that is no class gives nan, which stops a training.
+            z = jnp.where(labels[:, None] < classes, z, jnp.nan)
             return z, None if log_prob is None else density(z)
 
         return Distribution(

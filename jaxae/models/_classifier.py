@@ -57,7 +57,9 @@ def classifier(
         raise ValueError(f"a classifier needs at least two classes, got {classes}")
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
-        codes = jax.eval_shape(encode, pretrained, batch.input).shape[-1]
+        codes = jax.eval_shape(
+            lambda p, x: as_vectors(encode(p, x)), pretrained, batch.input
+        ).shape[-1]
         # At zero all classes are equally likely; the key is not needed.
         head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
         # Copies, which training may consume.

@@ -78,4 +78,7 @@ def vae(
         priors.standard_normal(latent_dim) if prior is None else prior,
         name="vae",
     )
-    return Autoencoder(model, elbo(beta, samples=samples, free_bits=free_bits))
+    # A bound without beta, which a schedule changes from one epoch to the next.
+    monitor = "negative_elbo" if callable(beta) else "loss"
+    objective = elbo(beta, samples=samples, free_bits=free_bits)
+    return Autoencoder(model, objective, monitor=monitor)

@@ -24,6 +24,7 @@ from jaxae.distributions.likelihoods import bernoulli
 from jaxae.models._gan import check_gan, check_observed
 from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
+from jaxae.objectives.bounds import kl_divergence
 
 
 def vae_gan(
@@ -91,6 +92,8 @@ def vae_gan(
     check_gan(latent_dim, r1_every, beta=beta, weight=weight, r1=r1)
     if not scale > 0:
         raise ValueError(f"the scale of the features must be positive, got {scale}")
+    if features.conditional or critic.conditional:
+        raise ValueError("the discriminator of a VAE-GAN takes no condition")
     model = latent_variable_model(
         encoder,
         decoder,
@@ -120,11 +123,7 @@ def vae_gan(
     ) -> tuple[Output, Draws]:
         draws = draw(model, params, key, batch, train=train)
         assert draws.posterior is not None
-        assert draws.posterior.kl is not None
-        assert draws.prior is not None
-        kl = draws.posterior.kl(draws.prior)
-        assert kl is not None
-        rate = jnp.sum(kl, axis=-1)
+        rate = jnp.sum(kl_divergence(draws), axis=-1)
         stats = draws.posterior.stats
         out = Output(at_step(beta, step) * rate, {"rate": rate}, z=draws.z[0], stats=stats)
         return out, draws
@@ -146,7 +145,9 @@ def vae_gan(
         distortion = 0.5 * jnp.sum(jnp.square(difference / scale), axis=-1)
         # Decoded again, from a code without a gradient: this loss does not train the encoder.
         coin = jax.random.bernoulli(coin_key, shape=(len(z), 1))
-        codes = jnp.where(coin, jax.lax.stop_gradient(z), jax.random.normal(code_key, z.shape))
+        assert context.draws.prior is not None
+        drawn, _ = context.draws.prior.draw(code_key)
+        codes = jnp.where(coin, jax.lax.stop_gradient(z), drawn)
         condition = context.batch.condition
         fake = model.likelihood(params, codes, condition, key=fake_key if train else None).mean
         losses = gan_losses(discriminator, own, real, fake, key=gan_key if train else None)

@@ -95,9 +95,8 @@ def latent_variable_model(
         None if prior is None else prior_of,
         likelihood_of,
         f"{name}({', '.join(shown)})",
-        conditional=encoder.conditional
-        or decoder.conditional
-        or (prior is not None and prior.conditional),
+        conditional=encoder.conditional or decoder.conditional,
+        conditional_prior=prior is not None and prior.conditional,
         unit=likelihood.unit,
         coupled=likelihood.coupled,
     )

@@ -100,7 +100,9 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
                     f"labels are whole numbers, not {condition.dtype}; bytes are treated as images, so "
                     "convert labels to int32 first"
                 )
-            condition = jax.nn.one_hot(condition, classes)
+            # A label that is no class gives nan, which stops a training.
+            known = condition[:, None] < classes
+            condition = jnp.where(known, jax.nn.one_hot(condition, classes), jnp.nan)
         if condition.ndim == 2 and x.ndim > 2:
             condition = condition.reshape(len(x), *[1] * (x.ndim - 2), -1)
             condition = jnp.broadcast_to(condition, (*x.shape[:-1], condition.shape[-1]))

@@ -149,7 +149,9 @@ def lazy_r1_terms(
         value = compute()
     else:
         turn = jnp.asarray(step) % every == 0
-        value = jax.lax.cond(turn, lambda: every * compute(), lambda: jnp.zeros(len(real)))
+        value = jax.lax.cond(
+            turn, lambda: every * compute(), lambda: jnp.zeros(len(real), jnp.float32)
+        )
     return (Term(f"{name}_r1_penalty", value, 0.5 * at_step(weight, step)),)
 
 

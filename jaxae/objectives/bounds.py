@@ -72,14 +72,14 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
     ) -> tuple[Output, Draws]:
         draws = draw(model, params, key, batch, samples, train=train)
         assert draws.posterior is not None
-        # Straight-through draws are allowed where the KL divergence is exact; `_rate` refuses others.
+        # Straight-through draws are allowed where the KL divergence is exact; `kl_divergence` refuses others.
         if not draws.posterior.reparameterised:
             check_reparameterised(draws.posterior)
         assert draws.log_likelihood is not None
         distortion = -jnp.mean(draws.log_likelihood, axis=0)
         if ignored and _closed_rate(draws) is None:
             return _output(distortion, {"distortion": distortion}, draws), draws
-        kl = _rate(draws)
+        kl = kl_divergence(draws)
         rate = jnp.sum(kl, axis=-1)
         terms = {"distortion": distortion, "rate": rate, "negative_elbo": distortion + rate}
         if free_bits > 0:
@@ -139,9 +139,15 @@ def prior_draws() -> Objective:
     ) -> tuple[Output, Draws]:
         if model.prior is None:
             raise ValueError("this objective draws codes from a prior, and this model has none")
+        if batch.seen is not None:
+            raise ValueError("this model has no encoder, so a corruption (or seen) has no effect")
         code_key, decoder_key = jax.random.split(key)
         b = len(jax.tree.leaves(batch.x)[0])
         prior = model.prior(params, b, batch.condition)
+        if "prior" in params and prior.reparameterised is not True:
+            raise ValueError(
+                "draws of this prior have no derivative, so its parameters cannot be learned"
+            )
         z, log_prior = prior.draw(code_key)
         likelihood = model.likelihood(
             params, z, batch.condition, key=decoder_key if train else None
@@ -192,7 +198,7 @@ def _closed_rate(draws: Draws) -> Array | None:
     return posterior.kl(prior)
 
 
-def _rate(draws: Draws) -> Float[Array, "b d"]:
+def kl_divergence(draws: Draws) -> Float[Array, "b d"]:
     """The KL divergence, by latent dimension if it has a closed form that is a sum over them."""
     closed = _closed_rate(draws)
     if closed is not None:

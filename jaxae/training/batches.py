@@ -185,6 +185,10 @@ def transformed(batch: Data, key: PRNGKeyArray, transform: Transform | None) -> 
     batch = as_batch(batch)
     if transform is None:
         return batch
+    if batch.observed is not None:
+        raise ValueError(
+            "a transform moves the values of x and not the mask in observed; apply it to the data instead"
+        )
     seen = None if batch.seen is None else transform(key, batch.seen)
     return batch._replace(x=transform(key, batch.x), seen=seen)
 

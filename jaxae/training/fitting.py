@@ -36,7 +36,7 @@ from jaxae.training.ema import ema_params, with_ema
 from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_evaluate
 from jaxae.training.feeding import Placement, make_feed
 from jaxae.training.loop import OnEpoch, TrainingLoop, copy
-from jaxae.training.monitoring import check_monitor
+from jaxae.training.monitoring import check_comparable, check_monitor
 from jaxae.training.packing import describe, differences
 from jaxae.training.programs import Loop
 from jaxae.training.progress import EpochProgress
@@ -109,7 +109,8 @@ def fit(
         Checkpoints of this run, if there are any, have priority over `params` and `state`.
       validation: data that are not trained on, scored after each epoch with the same noise each time.
       monitor: the validation score to select by, the name of a term or metric; smaller is better.
-        By default that of the model, `model.monitor`, in general "loss".
+        By default that of the model, `model.monitor`, in general "loss"; a loss with a scheduled weight
+        is not comparable between epochs, and takes a monitor.
       patience: epochs without a better validation score after which training stops; None: never stop.
       transform: applied to each training batch, with fresh randomness: to `x`, and in the same way to
         `seen`, if there is one.
@@ -215,7 +216,10 @@ def fit(
 
     if evaluation_batch_size is None:
         evaluation_batch_size = batch_size if model.coupled else EVALUATION_BATCH_SIZE
-    monitor = model.monitor if monitor is None else monitor
+    if monitor is None:
+        monitor = model.monitor
+        if validation is not None and monitor == "loss":
+            check_comparable(model.scheduled)
     validate = None
     if validation is not None:
         score = loss_scores(model, validation_transform)

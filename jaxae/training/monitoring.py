@@ -49,3 +49,16 @@ def check_monitor(monitor: str | None, names: Collection[str]) -> str:
     if monitor not in names:
         raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
     return monitor
+
+
+def check_comparable(scheduled: Collection[str]) -> None:
+    """Raises a `ValueError` if weights of the loss follow a schedule: epochs cannot be compared by it.
+
+    Examples:
+      >>> check_comparable(())
+    """
+    if scheduled:
+        raise ValueError(
+            f"{', '.join(scheduled)} follows a schedule, so losses of two epochs cannot be compared; give "
+            "monitor= the name of a term, such as 'distortion'"
+        )

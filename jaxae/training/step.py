@@ -157,6 +157,8 @@ def make_step(
         )
         params = optax.apply_updates(state.params, updates)
         after = TrainState(state.step + 1, params, opt_state)
+        if "skipped" in terms:
+            raise ValueError("a term cannot be called 'skipped', which counts dropped updates")
         metrics = merge({"loss": loss}, terms)
         if norm_every is not None:
             norm = _gradient_norm_at(state.step % norm_every == 0, gradient)
@@ -181,7 +183,7 @@ def _gradient_norm(gradient: Params) -> Float[Array, ""]:
     # Products of all axes, which XLA on CPU computes faster than sums of squares.
     leaves = [leaf.astype(jnp.float32) for leaf in jax.tree.leaves(gradient)]
     squares = [jnp.tensordot(x, x, x.ndim, precision="highest") for x in leaves]
-    norm = jnp.sqrt(sum(squares, jnp.zeros(())))
+    norm = jnp.sqrt(sum(squares, jnp.float32(0)))
     largest = jnp.finfo(jnp.float32).max
     return jnp.nan_to_num(norm, nan=largest, posinf=largest)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Batch, Context, Model, Network, Params, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
-from jaxae.distributions.priors import check_latent_dim
+from jaxae.distributions.priors import check_fixed, check_latent_dim
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.wrappers._with_prior import with_prior
 
@@ -72,6 +72,7 @@ def adversarial(
       Makhzani et al., `Adversarial Autoencoders <https://arxiv.org/abs/1511.05644>`_.
     """
     check_weights(weight=weight, r1=r1)
+    check_fixed(prior)
     if labels and (prior.classes is None):
         raise ValueError("this prior has no classes for labels to choose from")
 
@@ -90,13 +91,14 @@ def adversarial(
 
     def apply(context: Context) -> tuple[Term, ...]:
         prior_key, gan_key, r1_key = jax.random.split(context.key, 3)
-        z = as_vectors(context.z) if view is None else view(context.z)
+        z = as_vectors(context.encoded) if view is None else view(context.encoded)
         check_latent_dim(z, prior)
         label = None
         if labels:
             label = context.batch.label
             label = jnp.full(len(z), -1) if label is None else label
-        drawn = prior.sample(prior_key, len(z), condition=label)
+        condition = context.batch.condition if prior.conditional else label
+        drawn = prior.sample(prior_key, len(z), condition=condition)
         real, fake = with_label(drawn, label), with_label(z, label)
         own, weight_now = context.params[name], at_step(weight, context.step)
         losses = gan_losses(discriminator, own, real, fake, key=gan_key if context.train else None)

@@ -6,7 +6,7 @@ import jax
 from jaxtyping import Array
 
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
-from jaxae.base import Batch, Context, Penalty, Term, Tree
+from jaxae.base import Batch, Context, Penalty, Term
 from jaxae.composition import Autoencoder, posterior_of
 from jaxae.objectives.jacobian import Mode, check_mode, squared_jacobian_norm
 
@@ -69,13 +69,13 @@ def contractive(
         if not isinstance(x, jax.Array):
             raise ValueError("the contractive penalty needs an input that is one array, not a tree")
 
-        def encode(x: Array, condition: Tree | None = None) -> Array:
-            return as_vectors(posterior(params, Batch(x, condition=condition)).mean)
+        def encode(x: Array, given: Batch) -> Array:
+            return as_vectors(posterior(params, given._replace(seen=x)).mean)
 
         norm = squared_jacobian_norm(
             encode,
             x,
-            given=batch.condition,
+            given=batch._replace(seen=None),
             mode=mode,
             key=context.key if mode == "hutchinson" else None,
             probes=probes,

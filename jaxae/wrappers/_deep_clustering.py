@@ -171,6 +171,10 @@ def deep_clustering(
         if context.draws.posterior is None:
             raise ValueError("clusters are of codes, and this model has no encoder")
         z = as_vectors(context.draws.posterior.mean)
+        if z.shape[1] != centres.shape[1]:
+            raise ValueError(
+                f"the centres have {centres.shape[1]} dimensions, and the codes {z.shape[1]}"
+            )
         q = soft_assignments(z, context.params["centres"], scale=scale)
         return (Term("clustering", jnp.sum(jax.scipy.special.kl_div(target, q), axis=-1)),)
 

@@ -50,7 +50,7 @@ def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencod
     check_weights(weight=weight)
 
     def apply(context: Context) -> tuple[Term]:
-        value = penalty(as_vectors(context.z))
+        value = penalty(as_vectors(context.encoded))
         return (Term("sparsity", value, at_step(weight, context.step)),)
 
     coupled = getattr(penalty, "coupled", False)

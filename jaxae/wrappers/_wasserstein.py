@@ -6,7 +6,7 @@ from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
 from jaxae.distributions.kernels import Kernel, imq, mmd
-from jaxae.distributions.priors import check_latent_dim
+from jaxae.distributions.priors import check_fixed, check_latent_dim
 from jaxae.wrappers._with_prior import with_prior
 
 
@@ -58,12 +58,14 @@ def wasserstein(
       Tolstikhin et al., `Wasserstein Auto-Encoders <https://arxiv.org/abs/1711.01558>`_.
     """
     check_weights(weight=weight)
+    check_fixed(prior)
     kernel = imq(2.0 * prior.latent_dim) if kernel is None else kernel
 
     def apply(context: Context) -> tuple[Term]:
-        z = as_vectors(context.z) if view is None else view(context.z)
+        z = as_vectors(context.encoded) if view is None else view(context.encoded)
         check_latent_dim(z, prior)
-        discrepancy = mmd(z, prior.sample(context.key, len(z)), kernel)
+        condition = context.batch.condition if prior.conditional else None
+        discrepancy = mmd(z, prior.sample(context.key, len(z), condition=condition), kernel)
         spread = jnp.broadcast_to(discrepancy, len(z))
         return (Term("mmd", spread, at_step(weight, context.step)),)
 

@@ -46,11 +46,10 @@ def with_prior(base: Autoencoder, prior: Prior) -> Autoencoder:
         given = condition if prior.conditional else None
         return prior.distribution(params.get("prior"), n, given)
 
-    conditional = base.model.conditional or prior.conditional
     model = base.model._replace(
         init=init,
         prior=distribution,
         name=f"{base.model.name} with prior={prior.name}",
-        conditional=conditional,
+        conditional_prior=prior.conditional,
     )
     return base._replace(model=model)

@@ -87,7 +87,8 @@ def continuous_bernoulli() -> Likelihood:
             # a logit of zero its series.
             near = size < 0.01
             slope = jnp.where(near, 1.0, size)
-            up = jnp.log1p((1 - u) * jnp.expm1(-slope)) / slope + 1
+            # Not below zero, which a u of exactly zero would give.
+            up = jnp.maximum(jnp.log1p((1 - u) * jnp.expm1(-slope)) / slope + 1, 0)
             x = jnp.where(logits > 0, up, 1 - up)
             return jnp.where(near, u + 0.5 * logits * u * (1 - u), x)
 
