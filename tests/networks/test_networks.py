@@ -140,10 +140,10 @@ def test_every_pixel_is_written_equally_often():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: jaxae.networks.mlp_encoder(0), "code must be positive"),
+        (lambda: jaxae.networks.mlp_encoder(0), "latent_dim must be positive"),
         (lambda: jaxae.networks.mlp_encoder(2, (3, 0)), "hidden must be positive"),
         (lambda: jaxae.networks.mlp_encoder(2, dropout=1.0), "dropout"),
-        (lambda: jaxae.networks.mlp_decoder((8, 8)), r"\(h, w, c\)"),
+        (lambda: jaxae.networks.conv_decoder((8, 8)), r"\(h, w, c\)"),
         (lambda: jaxae.networks.mlp_decoder((8, 8, 0)), "shape must be positive"),
         (lambda: jaxae.networks.conv_encoder(2, ()), "at least one layer"),
         (lambda: jaxae.networks.conv_decoder((8, 8, 1), outputs=0), "outputs must be positive"),

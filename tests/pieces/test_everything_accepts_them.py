@@ -65,12 +65,12 @@ def test_no_key_is_used_twice(name):
 
 def test_it_is_contractive_denoising_and_wasserstein(name):
     model, data, trained = example(name)
-    size = jaxae.arrays.as_vectors(model.encode(trained.params, data)).shape[1]
-    prior = jaxae.priors.standard_normal(size)
+    z = model.encode(trained.params, data)
+    prior = jaxae.priors.standard_normal(jaxae.arrays.as_vectors(z).shape[1])
     is_table = isinstance(data.x, dict)
     alone = jaxae.with_prior(jaxae.denoising(without_rate(model), noise), prior)
-    if name == "two layers":
-        # With a view, the prior of a tree is not replaced by one of vectors.
+    if not (isinstance(z, jax.Array) and z.ndim == 2):
+        # With a view, the prior of codes that are no vectors is not replaced by one of vectors.
         alone = jaxae.denoising(without_rate(model), noise)
         composed = jaxae.wasserstein(alone, prior, weight=2.0, view=jaxae.arrays.as_vectors)
     else:
