@@ -58,7 +58,7 @@ class StepProgram:
             _, step_key = jax.random.split(key)
             return step(state, step_key, take(prepared, data, state.step))
 
-        def many(
+        def run_steps(
             state: TrainState, key: PRNGKeyArray, data: Data, steps: Array
         ) -> tuple[TrainState, dict[str, Array]]:
             prepared = prepare(state.step, key, data)
@@ -74,7 +74,7 @@ class StepProgram:
 
         out = (state_shardings, self._replicated)
         self._one = jax.jit(one, donate_argnums=0, out_shardings=out)
-        self._many = jax.jit(many, donate_argnums=0, out_shardings=out)
+        self._many = jax.jit(run_steps, donate_argnums=0, out_shardings=out)
         self._prepare = jax.jit(prepare)
         self._compiled: Any = None
 

@@ -30,12 +30,12 @@ def train(**environment):
 def test_fit_keeps_its_programs(tmp_path):
     first, folder = train(JAXAE_CACHE=str(tmp_path))
     assert folder.startswith(str(tmp_path))
-    kept = {path.name for path in tmp_path.rglob("jit_program*")}
+    kept = {path.name for path in tmp_path.rglob("jit_run_steps*")}
     assert kept
     second, _ = train(JAXAE_CACHE=str(tmp_path))
     assert second == first
     # Nothing was compiled again: nothing was written.
-    assert {path.name for path in tmp_path.rglob("jit_program*")} == kept
+    assert {path.name for path in tmp_path.rglob("jit_run_steps*")} == kept
 
 
 def test_incomplete_programs_are_removed(tmp_path):
