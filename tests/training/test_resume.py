@@ -25,13 +25,11 @@ FAMILIES = [
     "sparse rate",
     "top k",
     "tied",
-    "linear tied",
     "logistic pca",
-    "adversarial vae labels slope dropout",
+    "adversarial labels",
     "semi-supervised adversarial",
-    "wasserstein",
     "gan spectral",
-    "vae gan slope",
+    "vae gan r1",
 ]
 STEPS, EPOCHS = 3, 4
 
