@@ -104,7 +104,7 @@ def test_the_r1_penalty_is_by_the_code_and_not_by_the_label():
 def test_the_loss_of_two_players_selects_no_epoch():
     model, x = adversarial(autoencoder()), images(SHAPE)
     options = {"optimizer": optax.adam(1e-3), "epochs": 1, "key": KEY, "batch_size": 4}
-    with pytest.raises(ValueError, match="no epoch is better by it; monitor a term"):
+    with pytest.raises(ValueError, match="which epoch is better; monitor a term"):
         jaxae.fit(model, x, validation=x, progress=False, **options)
     fitted = jaxae.fit(model, x, validation=x, monitor="distortion", progress=False, **options)
     assert "validation/discriminator_loss" in fitted.history[0]
@@ -139,7 +139,10 @@ def test_numbers_out_of_range_are_refused(options, message):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (adversarial(autoencoder(), prior=jaxae.priors.standard_normal(2)), "2 dimensions"),
+        (
+            adversarial(autoencoder(), prior=jaxae.priors.standard_normal(2)),
+            "codes of the posterior have the shape",
+        ),
         (
             jaxae.adversarial(autoencoder(), jaxae.networks.mlp_encoder(2, (8,)), NORMAL),
             "one logit for each example",

@@ -293,7 +293,7 @@ def test_a_model_prints_its_pieces():
     )
     shown = str(model)
     for piece in (
-        "model: vae(latent_dim=3)",
+        "model: vae(likelihood=bernoulli, posterior=gaussian(3), prior=standard_normal(3))",
         "objective: elbo(beta=2.0, samples=1, free_bits=0.0)",
         "penalty: sparsity(weight=0.1, penalty=l1)",
         "penalty: contraction(weight=0.001",
