@@ -44,6 +44,7 @@ def weights():
     return found
 
 
+@pytest.mark.slow
 def test_features_equal_those_of_torch(weights, tmp_path):
     path = tmp_path / "inception.npz"
     np.savez(path, **weights)

@@ -157,6 +157,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing(tmp_path):
     (tmp_path / "run.py").write_text(WORKERS)
     done = subprocess.run(
@@ -185,6 +186,7 @@ def test_labels_stay_with_their_streamed_images():
     assert fitted.history[-1]["train/loss"] == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", ["host", "stream"])
 def test_the_placement_of_images_does_not_change_an_experiment(tmp_path, placement):
     from experiments import vae

@@ -271,6 +271,7 @@ def test_the_derivative_of_continuous_bernoulli_is_the_residual():
 # Scales
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaussian", "laplace"])
 def test_the_optimal_scale_is_the_best_of_all(name):
     make = getattr(likelihoods, name)

@@ -29,6 +29,7 @@ def test_help_reads_like_documentation():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed_exactly(tmp_path):
     """Of two runs of the command, one is interrupted by SIGINT and then resumed."""
     arguments = [

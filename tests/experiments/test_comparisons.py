@@ -36,6 +36,7 @@ def test_linear(tmp_path, capsys):
         assert line in printed
 
 
+@pytest.mark.slow
 def test_deep_autoencoder(tmp_path, optimised):
     results, drawn = finished(
         deep_autoencoder,
@@ -63,6 +64,7 @@ def test_deep_autoencoder(tmp_path, optimised):
     assert results["deep/error_clipped"] == pytest.approx(results["deep/error"])
 
 
+@pytest.mark.slow
 def test_contractive(tmp_path, capsys):
     results, drawn = finished(
         contractive, tmp_path, code=32, epochs=3, classifier_epochs=3, seeds=2, batch_size=100

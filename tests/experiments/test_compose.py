@@ -53,6 +53,7 @@ def test_compositions(tmp_path, name):
     assert ("samples.png" in drawn) == ("beta" in options)
 
 
+@pytest.mark.slow
 def test_every_part_of_a_composition_changes_the_loss(tmp_path):
     """One epoch with each part, with all other settings equal."""
     options = {

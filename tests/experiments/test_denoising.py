@@ -10,6 +10,7 @@ from experiments import (
 from tests.experiments.running import finished
 
 
+@pytest.mark.slow
 def test_denoising(tmp_path):
     results, drawn = finished(
         denoising, tmp_path, network="mlp", hidden=(64,), epochs=60, noise=0.4, batch_size=32
@@ -26,6 +27,7 @@ def test_denoising(tmp_path):
     assert results["corrupted/mse"] == pytest.approx(np.mean((noisy - x) ** 2), rel=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -42,6 +44,7 @@ def test_denoising_of_other_corruptions(tmp_path, options):
     assert 0 < results["denoised/mse"] < 0.5
 
 
+@pytest.mark.slow
 def test_denoising_in_colour_and_large(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (30, 48, 40, 3), np.uint8)
     np.save(tmp_path / "a.npy", images)

@@ -70,6 +70,7 @@ BASELINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", BASELINES)
 def test_every_method_has_every_score(trained, module):
     _, results, figures = trained[module]
@@ -141,6 +142,7 @@ def test_a_network_that_copies_its_input_scores_as_the_baseline(module, baseline
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_beats_the_baselines(tmp_path):
     """For colours that are a function of the grey level, but not an affine one."""
     level = photographs(150, (8, 8, 1))
@@ -404,6 +406,7 @@ def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, p
     assert np.abs(found - np.asarray(x[0])).max() > 1 / 255
 
 
+@pytest.mark.slow
 def test_grey_models_and_pictures_in_colour(tmp_path):
     """A model of grey images treats red, green and blue as three images; a bottleneck has one size."""
     np.save(tmp_path / "grey.npy", photographs(40, (14, 12, 1)))

@@ -38,6 +38,7 @@ def portraits(path, n=120, seed=0):
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_report_in_two_dimensions(tmp_path):
     results, drawn = finished(
         latent_space, tmp_path, epochs=2, hidden=(16,), grid=3, projector=True
@@ -62,6 +63,7 @@ def test_a_report_in_two_dimensions(tmp_path):
             assert sprite.size == (19 * 8, 19 * 8)
 
 
+@pytest.mark.slow
 def test_a_report_in_more_dimensions_shows_principal_components(tmp_path, monkeypatch):
     titles = []
     for module, name in ((latent_figures.scatters, "scatter"), (latent_figures.figures, "panels")):
@@ -112,6 +114,7 @@ def test_each_flag_changes_its_own_model():
     assert plain["VAE"] != plain["VAE beta 0"]
 
 
+@pytest.mark.slow
 def test_a_report_without_labels_and_of_copies(tmp_path):
     """Of six images that are repeated, so that distances between real images have no scale."""
     images = np.repeat(np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8), 40, axis=0)
@@ -147,6 +150,7 @@ def test_images_are_mirrored_and_binarised():
     assert 0.3 < same.mean() < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["plain", "best"])
 def test_clustering(tmp_path, preset):
     options = {"epochs": 10, "hidden": (32,), "code": 4, "seeds": 2}
@@ -174,6 +178,7 @@ def test_more_and_fewer_clusters_than_classes(tmp_path, clusters):
     assert "test/accuracy_sd" not in results
 
 
+@pytest.mark.slow
 def test_training_does_not_use_labels(tmp_path):
     """With shuffled labels the clusters are the same."""
     digits = jaxae.load("digits").train.take(np.arange(300))

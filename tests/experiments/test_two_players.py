@@ -50,6 +50,7 @@ def test_priors_have_a_part_for_each_class(prior):
     assert adversarial.make_prior(config, 7).classes == 7
 
 
+@pytest.mark.slow
 def test_adversarial_with_labels(tmp_path, monkeypatch):
     given = {}
 
@@ -68,11 +69,13 @@ def test_adversarial_with_labels(tmp_path, monkeypatch):
     assert np.bincount(labels[labels >= 0]).tolist() == [10] * 10
 
 
+@pytest.mark.slow
 def test_adversarial_in_more_dimensions(tmp_path):
     results, figures = finished(adversarial, tmp_path, code=9, r1=0.1, **SMALL)
     assert figures == {"dimensions.png", "reconstructions.png", "samples.png"}
 
 
+@pytest.mark.slow
 def test_gan(tmp_path):
     results, figures = finished(
         gan, tmp_path, network="mlp", epochs=1, hidden=(16,), code=3, components=2
@@ -91,6 +94,7 @@ def test_gan(tmp_path):
     assert "train/discriminator_r1_penalty" in line
 
 
+@pytest.mark.slow
 def test_gan_without_labels_is_judged_by_pixels(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (900, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
@@ -156,6 +160,7 @@ def test_known_labels_are_balanced_and_true():
     assert not np.array_equal(known, datasets.known_labels(data, 40, seed=4))
 
 
+@pytest.mark.slow
 def test_the_log_notes_a_discriminator_that_has_won(tmp_path, capfd):
     config = adversarial.Config(
         dataset="digits",

@@ -54,6 +54,7 @@ def ring(n, key, modes=8):
     return (centres + 0.02 * jax.random.normal(noise_key, (n, 2)))[:, None, None, :]
 
 
+@pytest.mark.slow
 def test_a_gan_covers_a_ring_of_eight_modes(optimised):
     x = ring(4096, jax.random.key(1))
     wide = {"hidden": (128, 128)}

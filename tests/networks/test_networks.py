@@ -166,6 +166,7 @@ def test_activate():
     np.testing.assert_array_equal(squared.apply(2.0, x, key=KEY), x**2)
 
 
+@pytest.mark.slow
 def test_rematerialised_blocks_are_the_same_in_less_memory():
     x = jax.random.normal(jax.random.key(0), (4, 32, 32, 3))
     found = []

@@ -103,6 +103,7 @@ NAMES = ["autoencoder gaussian", "autoencoder dropout", "vae", "vae samples", "v
 NAMES += ["vae free bits", "importance weighted"]
 
 
+@pytest.mark.slow
 def test_one_device_is_eight(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", f"NAMES = {NAMES}\nFOLDER = {str(tmp_path)!r}\n{SCRIPT}"],

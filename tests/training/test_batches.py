@@ -57,6 +57,7 @@ def dict_model():
 COLUMNS = {"a": TABLE.x[:, :3], "b": TABLE.x[:, :3] @ np.float32([1, 2, 3])}
 
 
+@pytest.mark.slow
 def test_a_table_with_labels_conditions_and_masks(tmp_path):
     """Through training, validation, all placements, many models, and an exact resumption."""
     model = table_model()
@@ -105,6 +106,7 @@ def test_sequences():
     assert fit(model, x, validation=x).history[-1]["validation/loss"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_stream_with_labels_is_an_array_with_labels(workers, tmp_path):
     x = RANDOM.integers(0, 256, (13, 4, 4, 1), np.uint8)
@@ -177,6 +179,7 @@ def test_inputs_that_are_not_the_targets():
     assert float(metrics["loss"]) == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", ["device", "host"])
 def test_arrays_of_another_byte_order_or_layout(placement):
     x = np.asarray(images(SHAPE, n=13))

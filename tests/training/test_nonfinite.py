@@ -60,6 +60,7 @@ def test_the_batch_that_failed_is_handed_over(placement):
     np.testing.assert_array_equal(caught.value.batch.label, index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_gradient", [False, True])
 def test_updates_that_are_not_finite_can_be_skipped(tmp_path, in_gradient):
     """Steps 2 and 4 of nine are bad: as if they had not been made, but for the noise and the order."""

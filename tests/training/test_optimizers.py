@@ -119,6 +119,7 @@ def test_the_loss_is_evaluated_on_the_same_batch_with_the_same_noise(accumulate)
     assert_close(kept["given"], kept["found"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -93,6 +93,7 @@ def logged(run):
     return without_clocks([json.loads(line) for line in lines])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on(name, tmp_path):
     case = CASES[name]

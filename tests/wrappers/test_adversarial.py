@@ -57,6 +57,7 @@ def test_the_gradient_is_that_of_two_losses_computed_apart():
     chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_choose_the_part_of_the_prior():
     prior = jaxae.priors.petals(4)
     asked = []
