@@ -76,7 +76,7 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
       ...                 corrupt=("masking:0.3", "erase:0.4"))
       >>> build(recipe.values)
       Autoencoder(
-        model: vae(latent_dim=2)
+        model: vae(likelihood=bernoulli, posterior=gaussian(2), prior=standard_normal(2))
         objective: elbo(beta=1.0, samples=1, free_bits=0.0)
         corruption: compose
         monitor: loss

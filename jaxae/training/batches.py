@@ -167,6 +167,18 @@ def host_examples(data: Data, index: np.ndarray) -> Any:
     return jax.tree.map(lambda array: np.asarray(array[index]), data)
 
 
+def spread_indices(n: int, size: int) -> Integer[np.ndarray, " size"]:
+    """Indices of a few examples, evenly spread: data may be sorted by class.
+
+    Parameters that depend on data are initialised from these.
+
+    Examples:
+      >>> spread_indices(10, 4).tolist()
+      [0, 3, 6, 9]
+    """
+    return np.linspace(0, n - 1, size).astype(int)
+
+
 _epoch_order = jax.jit(epoch_order, static_argnums=2)
 
 

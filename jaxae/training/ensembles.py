@@ -23,7 +23,7 @@ from jaxae.training.batches import (
     as_data,
     check_batch_size,
     count,
-    epoch_order,
+    spread_indices,
     taker,
     transform_key,
     transformed,
@@ -144,8 +144,7 @@ def fit_many(
     def start(one: tuple[PRNGKeyArray, Any], data: Data) -> tuple[TrainState, Array, Array]:
         key, value = one
         init_key, train_key, validation_key = jax.random.split(key, 3)
-        order_key, _ = jax.random.split(train_key)
-        index = epoch_order(order_key, 0, count(data))[:batch_size]
+        index = jnp.asarray(spread_indices(count(data), batch_size))
         first = transformed(taker(data)(index), transform_key(train_key, 0), transform)
         return init_state(*make(value), init_key, first), train_key, validation_key
 

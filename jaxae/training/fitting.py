@@ -15,7 +15,7 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from jaxae.base import Batch, Params
-from jaxae.composition import Autoencoder, as_batch
+from jaxae.composition import Autoencoder
 from jaxae.data.streams import Stream
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.cache import enable_compilation_cache
@@ -28,6 +28,8 @@ from jaxae.training.batches import (
     batch_at,
     check_batch_size,
     count,
+    host_examples,
+    spread_indices,
     transform_key,
     transformed,
 )
@@ -95,7 +97,7 @@ def fit(
     """Trains a model.
 
     Args:
-      model: any autoencoder. Its parameters are initialised from the first batch, after the transform.
+      model: any autoencoder. Its parameters are initialised from a batch of the data, after the transform.
       data: the training set: an array, `[n, ...]`, bytes or floats, a :class:`Stream`, or a
         :class:`Batch` of them, with labels, conditions, inputs of the encoder, or masks.
       optimizer: from optax. It also gets `value`, `grad` and `value_fn`, as `optax.lbfgs` needs them.
@@ -196,16 +198,20 @@ def fit(
     enable_compilation_cache()
     init_key, train_key, validation_key = jax.random.split(key, 3)
 
-    first = as_batch(batch_at(data, train_key, batch_size, 0))
-    first = transformed(first, transform_key(train_key, 0), transform)
+    first = host_examples(data, spread_indices(count(data), batch_size))
     if transform is not None:
-        checks.check_values(model, first)
-    make = partial(init_state, model, optimizer)
-    shapes = jax.eval_shape(make, init_key, first)
+        checks.check_values(model, transformed(first, transform_key(train_key, 0), transform))
+
+    # The batch is prepared inside of the program: operation by operation, each would be compiled.
+    def make(init_key: PRNGKeyArray, train_key: PRNGKeyArray, first: Data) -> TrainState:
+        batch = transformed(first, transform_key(train_key, 0), transform)
+        return init_state(model, optimizer, init_key, batch)
+
+    shapes = jax.eval_shape(make, init_key, train_key, first)
     where = sharding.shardings(shapes, mesh, shard=shard_params)
     replicated = sharding.replicated(mesh)
     begin: Callable[..., TrainState] = make
-    arguments: tuple[Any, ...] = (init_key, first)
+    arguments: tuple[Any, ...] = (init_key, train_key, first)
     if state is not None:
         begin, arguments = copy, (checks.matching(state, shapes, "the arrays of state"),)
     elif params is not None:

@@ -115,7 +115,7 @@ def test_validation_may_have_a_transform_whose_noise_is_fixed():
     assert 0 < found < 100
 
 
-def test_initialisation_sees_the_first_batch_after_the_transform():
+def test_initialisation_sees_a_real_batch_after_the_transform():
     """As data-dependent initialisations need it; also in `fit_many`, and from a stream."""
     first = []
 
@@ -128,7 +128,7 @@ def test_initialisation_sees_the_first_batch_after_the_transform():
     options = {"optimizer": optax.sgd(0.0), "epochs": 1, "batch_size": 12, "transform": double}
     for data in (x, jaxae.Stream(x, lambda image: image)):
         fitted = fit(model, data, **options)
-        # One batch, which is the first: its loss is zero, up to the order of sums.
+        # One batch has all examples: its loss is zero, up to the order of sums.
         assert fitted.history[0]["train/loss"] < 1e-10
         first.append(float(fitted.params["mean"]))
     assert first[0] == pytest.approx(first[1])
@@ -143,7 +143,7 @@ def test_initialisation_sees_the_first_batch_after_the_transform():
     )
     assert fits.params["mean"][0] == pytest.approx(first[0], rel=1e-5)
     assert fits.history["train/loss"].max() < 1e-10
-    # With smaller batches, it is one of them, and the same for both functions.
+    # With smaller batches, it is the same for both functions.
     options |= {"batch_size": 3}
     three = jaxae.fit_many(
         lambda _: (model, optax.sgd(0.0)),
