@@ -184,8 +184,10 @@ def test_the_same_key_gives_the_same_loss(name):
 def test_no_key_is_used_twice_and_no_type_is_promoted(name):
     c = compiled(name)
     optimizer = optax.sgd(1e-3)
-    # With an input of its own, a transform has one key for both on purpose.
-    transform = jaxae.data.binarize if c.batch.seen is None else None
+    # With an input of its own, a transform has one key for both on purpose; a mask takes none.
+    transform = jaxae.data.binarize
+    if c.batch.seen is not None or c.batch.observed is not None:
+        transform = None
 
     @jax.jit
     def everything(keys, batch):
