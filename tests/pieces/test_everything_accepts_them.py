@@ -14,7 +14,11 @@ from tests.pieces.examples import EXAMPLES, train
 
 # All cases of one model in one process, which compiles it once.
 pytestmark = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in EXAMPLES]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xdist_group(name), pytest.mark.slow])
+        for name in EXAMPLES
+    ],
 )
 
 KEY = jax.random.key(0)
