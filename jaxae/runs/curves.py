@@ -44,7 +44,8 @@ def learning_curves(
                 axes.plot(epochs, values, style, label=kind, marker=marker)
         axes.axvline(best_epoch, color="0.7", linestyle=":", label="selected")
         # Some terms are penalties and errors, which are not in nats.
-        unit = "nats per image" if name == "loss" else "mean over images"
+        units = {"loss": "nats per image", "gradient_norm": "mean over steps"}
+        unit = units.get(name, "mean over images")
         axes.set(title=name.replace("_", " "), xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if i == 0:
