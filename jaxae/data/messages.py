@@ -6,6 +6,10 @@ SIZE_HINT = "give an image size (image_size=, or --image-size in a command) to c
 """What to do about images of different sizes."""
 
 
+class DataWarning(UserWarning):
+    """Says that a part of the data was left out, or that the data could be meant differently."""
+
+
 def describe_shape(shape: Iterable[int]) -> str:
     """The shape of an image in words.
 
