@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jaxae.arrays import as_float
-from jaxae.data import reading
+from jaxae.data import image_files
 from jaxae.data.colors import luma
 from jaxae.runtime.files import atomic_write
 
@@ -53,7 +53,7 @@ def apply(
     for name in files:
         path = Path(name).expanduser()
         try:
-            picture, alpha = reading.read_image(path), reading.read_alpha(path)
+            picture, alpha = image_files.read_image(path), image_files.read_alpha(path)
         except ValueError as error:
             failed.append(str(error))
             continue

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import jaxae
+from jaxae.data.messages import DataWarning
 from tests.data.files import grey, rows, write
 
 
@@ -53,11 +54,14 @@ def test_sixteen_bits_palettes_and_transparency(tmp_path):
     assert images_in(tmp_path / "palette")[0, 0, 0].tolist() == [255, 0, 0]
     (tmp_path / "alpha").mkdir()
     Image.new("RGBA", (4, 4), (0, 255, 0, 128)).save(tmp_path / "alpha" / "a.png")
+    with pytest.warns(DataWarning, match=r"transparency of 1 files is dropped \(a.png\)"):
+        assert images_in(tmp_path / "alpha").shape == (1, 4, 4, 3)
+    Image.new("RGBA", (4, 4), (0, 255, 0, 255)).save(tmp_path / "alpha" / "a.png")
     assert images_in(tmp_path / "alpha").shape == (1, 4, 4, 3)
 
 
 def images_in(folder):
-    from jaxae.data.reading import from_folder
+    from jaxae.data.folders import from_folder
 
     return from_folder(folder, None)["train"].images
 

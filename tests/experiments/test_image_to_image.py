@@ -301,7 +301,7 @@ def test_colorizing_a_picture(trained, tmp_path, mode, capsys):
     assert ("alpha channel is left out" in read.err) == (mode == "RGBA")
     assert "x-colorized.png" in read.out
     # The grey levels are those of the picture, except where colours are clipped.
-    original = jaxae.data.reading.read_image(path)
+    original = jaxae.data.image_files.read_image(path)
     grey = jaxae.as_float(np.broadcast_to(original, (41, 30, 3)))
     difference = jaxae.data.colors.luma(grey) - jaxae.data.colors.luma(jaxae.as_float(found))
     inside = ((found > 0) & (found < 255)).all(-1)
@@ -394,7 +394,7 @@ def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, p
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
     params = applying.parameters(run, model, shape)
-    x = jaxae.as_float(jaxae.data.reading.read_image(path))[None]
+    x = jaxae.as_float(jaxae.data.image_files.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
     count = 4 if module is super_resolution else 1

@@ -1,0 +1,204 @@
+"""Reading a folder of images, with subfolders for its splits and classes."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from jaxae.data.image_sets import FileSet, Frames, check_reading, decide_ranges, finish, look_at
+from jaxae.data.images import Images
+from jaxae.data.levels import Ranges
+from jaxae.data.listing import Item, Listing, list_folder, natural_order, no_images
+from jaxae.data.messages import DataWarning
+from jaxae.data.split_folders import Division, divide
+
+MOST_NAMES = 12
+"""Number of classes whose names and counts a note lists."""
+
+
+def from_folder(
+    folder: Path,
+    image_size: int | None,
+    stream: bool | None = False,
+    *,
+    frames: Frames = "first",
+    levels: int | None = None,
+) -> dict[str, Images]:
+    """Reads a folder of images.
+
+    It may have subfolders for the splits, in any of the usual spellings (`train`, `Training`, `val`,
+    `test_set`), and these subfolders of classes. Classes are numbered in natural order of their names.
+    Links to folders are followed. All images become coloured if one of them is.
+
+    What was read and what was left out is said by the notes of the training images. What was left out
+    and what is in doubt is also a :class:`DataWarning`.
+
+    Args:
+      folder: the path.
+      image_size: as in :func:`jaxae.load`.
+      stream: as in :func:`jaxae.load`; only training images are streamed.
+      frames: of files that hold several images (TIFF stacks, animations), the first or all.
+      levels: the level of white in files with more than 8 bits; in all files if it is at most 255. By
+        default it is decided from all files together, as in :func:`jaxae.data.levels.decide`.
+
+    Returns:
+      the splits that the folder has; if it has none, everything is in `train`.
+
+    Raises:
+      ValueError: if there is no image to train on, an image cannot be read, or two have different sizes.
+    """
+    check_reading(frames, levels)
+    listing = list_folder(folder)
+    if not listing.images:
+        raise ValueError(no_images(folder, listing))
+    division = divide(folder, listing.images)
+    splits = _without_common_folders(division.splits)
+    sets = {
+        split: look_at(
+            str(folder),
+            [item.path for item in items],
+            image_size=image_size,
+            stream=stream if split == "train" else False,
+            frames=frames,
+        )
+        for split, items in splits.items()
+    }
+    ranges = decide_ranges(list(sets.values()), levels)
+    channels = max(files.channels for files in sets.values())
+    classes = natural_order(
+        item.folders[0] for items in splits.values() for item in items if item.folders
+    )
+    images = {
+        split: Images(
+            finish(files, ranges, channels),
+            labels(splits[split], classes, files.counts),
+            classes=tuple(classes) if len(classes) > 1 else (),
+        )
+        for split, files in sets.items()
+    }
+    doubts = about_left_out(listing, division)
+    doubts += [*division.doubts, *_unlabelled(splits, classes), *_unseen(splits, classes)]
+    doubts += about_files(list(sets.values()), ranges)
+    for text in doubts:
+        warnings.warn(f"{folder}: {text}", DataWarning, stacklevel=2)
+    notes = (_counts(listing, division, splits, sets, classes), *division.notes, *ranges.notes)
+    images["train"] = images["train"]._replace(notes=(*notes, *doubts))
+    return images
+
+
+def labels(items: list[Item], classes: list[str], counts: np.ndarray) -> np.ndarray | None:
+    """The class of each image, or None if there is one class, or an image is in no folder of a class.
+
+    Args:
+      items: the files.
+      classes: names of the classes, which are names of first folders.
+      counts: numbers of images in the files.
+
+    Returns:
+      `[n]`, or None.
+    """
+    if len(classes) < 2 or not all(item.folders for item in items):
+        return None
+    number = {name: i for i, name in enumerate(classes)}
+    return np.repeat([number[item.folders[0]] for item in items], counts)
+
+
+def about_files(sets: list[FileSet], ranges: Ranges) -> list[str]:
+    """What was left out of files, and doubts about their range, in sentences.
+
+    Args:
+      sets: the files, after they have been looked at.
+      ranges: the levels of white.
+    """
+    said = list(ranges.doubts)
+    headers = [header for files in sets if files.frames == "first" for header in files.headers]
+    if stacks := [header for header in headers if header.frames > 1]:
+        more = sum(header.frames - 1 for header in stacks)
+        said.append(
+            f"{len(stacks):,} files hold several images ({stacks[0].path.name} {stacks[0].frames:,}), of "
+            f"which {more:,} are left out; frames='all' (--frames all in a command) takes them"
+        )
+    clear = [header for files in sets for header in files.headers if header.transparent]
+    if clear:
+        said.append(
+            f"the transparency of {len(clear):,} files is dropped ({clear[0].path.name}); pixels that "
+            "were transparent may show any colour"
+        )
+    return said
+
+
+def _without_common_folders(splits: dict[str, list[Item]]) -> dict[str, list[Item]]:
+    """Without folders that all images share, such as `images` in `train/images/cat`."""
+    while True:
+        every = [item for items in splits.values() for item in items]
+        if len({item.folders[:1] for item in every}) > 1 or any(
+            len(item.folders) < 2 for item in every
+        ):
+            return splits
+        splits = {
+            split: [Item(item.folders[1:], item.path) for item in items]
+            for split, items in splits.items()
+        }
+
+
+def _counts(
+    listing: Listing,
+    division: Division,
+    splits: dict[str, list[Item]],
+    sets: dict[str, FileSet],
+    classes: list[str],
+) -> str:
+    parts = []
+    for split in sorted(splits, key=["train", "validation", "test"].index):
+        counts = sets[split].counts
+        places = ", ".join(f"{place}/" for place in division.places[split])
+        total = f"{split}{f' ({places})' if places else ''}: {counts.sum():,} images"
+        if len(splits[split]) != counts.sum():
+            total += f" in {len(splits[split]):,} files"
+        number = dict.fromkeys(classes, 0)
+        for item, count in zip(splits[split], counts, strict=True):
+            if item.folders:
+                number[item.folders[0]] += int(count)
+        listed = [f"{name} {number[name]:,}" for name in classes[:MOST_NAMES]]
+        if len(classes) > MOST_NAMES:
+            listed.append(f"... ({len(classes):,} classes)")
+        parts.append(total + (f" of {', '.join(listed)}" if any(number.values()) else ""))
+    left_out = [*listing.left_out, *division.left_out]
+    ending = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
+    return f"{listing.files:,} files; {'; '.join(parts)}{ending}"
+
+
+def about_left_out(listing: Listing, division: Division) -> list[str]:
+    """What a folder holds that could be images and is not read, in at most one sentence."""
+    said = [part for part in [*listing.left_out, *division.left_out] if not part.harmless]
+    if not said:
+        return []
+    read = sum(len(items) for items in division.splits.values())
+    return [
+        f"{read:,} of {listing.files:,} files are read; left out are {', '.join(map(str, said))}"
+    ]
+
+
+def _unlabelled(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
+    said = []
+    for split, items in splits.items():
+        loose = [item for item in items if not item.folders]
+        if len(classes) > 1 and loose:
+            said.append(
+                f"{len(loose):,} of {len(items):,} {split} images are in no folder of a class "
+                f"({loose[0].path.name}), so the {split} images have no labels"
+            )
+    return said
+
+
+def _unseen(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
+    known = {item.folders[0] for item in splits["train"] if item.folders}
+    said = []
+    for split, items in splits.items():
+        others = natural_order({item.folders[0] for item in items if item.folders} - known)
+        if len(classes) > 1 and known and others:
+            said.append(
+                f"{len(others):,} classes of the {split} images have no training images "
+                f"({', '.join(others[:3])})"
+            )
+    return said

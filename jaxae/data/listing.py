@@ -1,0 +1,198 @@
+"""Listing the files of a folder: which are images, in natural order, and which are left out, and why."""
+
+import os
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxae.data.image_files import is_image, suffixes
+from jaxae.data.messages import first_line
+
+# Files that belong to data sets and are no images: they are counted, but no warning is given.
+_NO_IMAGES = {
+    ".cfg",
+    ".csv",
+    ".db",
+    ".html",
+    ".ini",
+    ".json",
+    ".jsonl",
+    ".log",
+    ".md",
+    ".py",
+    ".rst",
+}
+_NO_IMAGES |= {".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
+
+SYSTEM_FOLDERS = {"__MACOSX", "__pycache__", "@eaDir"}
+"""Folders that other programs write; like hidden ones, they are not read."""
+
+
+class Item(NamedTuple):
+    """An image file: its path, and the names of the folders that lead to it."""
+
+    folders: tuple[str, ...]
+    path: Path
+
+
+class LeftOut(NamedTuple):
+    """Files or folders that are not read, for one reason.
+
+    Attributes:
+      what: what they are.
+      number: how many.
+      example: the name of one.
+      harmless: whether they are clearly no images.
+    """
+
+    what: str
+    number: int
+    example: str
+    harmless: bool
+
+    def __str__(self) -> str:
+        return f"{self.number:,} {self.what} ({self.example})"
+
+
+class Listing(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+      images: the image files, in natural order.
+      left_out: all else.
+      files: the number of files.
+    """
+
+    images: list[Item]
+    left_out: list[LeftOut]
+    files: int
+
+
+def natural_key(name: str) -> tuple[Any, ...]:
+    """A key that sorts names as people do: numbers in them by their value, letters in any case.
+
+    Examples:
+      >>> sorted(["10", "b2", "2", "B10", "1"], key=natural_key)
+      ['1', '2', '10', 'b2', 'B10']
+    """
+    text = unicodedata.normalize("NFC", name).casefold()
+    parts = [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    ]
+    return (parts, name)
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Names in natural order; by value if all are numbers.
+
+    Examples:
+      >>> natural_order(["0.5", "-1", "0.25"]), natural_order(["page 10", "page 9"])
+      (['-1', '0.25', '0.5'], ['page 9', 'page 10'])
+    """
+    names = set(names)
+    if all(re.fullmatch(r"[-+]?\d+(\.\d+)?", name) for name in names):
+        return sorted(names, key=lambda name: (float(name), name))
+    return sorted(names, key=natural_key)
+
+
+def list_folder(root: Path) -> Listing:
+    """Lists the files of a folder and of its subfolders.
+
+    Links to folders are followed, unless they lead to a folder that is listed already, or to one that
+    contains this one. Hidden files and folders are left out.
+
+    Args:
+      root: the folder.
+
+    Returns:
+      :class:`Listing`.
+
+    Raises:
+      ValueError: if the folder cannot be read.
+    """
+    images: list[Item] = []
+    left_out: dict[str, list[str]] = {}
+    counted = 0
+    seen: set[tuple[int, int]] = set()
+    folders: deque[tuple[str, tuple[str, ...]]] = deque([(str(root), ())])
+    links: deque[tuple[str, tuple[str, ...]]] = deque()
+    while folders or links:
+        # Folders before links to them, so that an image is listed under its own folder.
+        is_link = not folders
+        folder, parts = (links if is_link else folders).popleft()
+        try:
+            if is_link and _contains(folder, root):
+                left_out.setdefault("links to a folder around them", []).append("/".join(parts))
+                continue
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                left_out.setdefault("links to folders that are read already", []).append(
+                    "/".join(parts)
+                )
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            if not parts:
+                raise ValueError(f"{root} cannot be read: {first_line(error)}") from error
+            left_out.setdefault("folders that cannot be read", []).append("/".join(parts))
+            continue
+        for entry in entries:
+            name = entry.name
+            hidden = name.startswith(".") or name in SYSTEM_FOLDERS
+            if entry.is_dir():
+                if hidden:
+                    left_out.setdefault("hidden folders", []).append(name)
+                else:
+                    target = links if entry.is_symlink() else folders
+                    target.append((entry.path, (*parts, name)))
+                continue
+            counted += 1
+            if hidden:
+                left_out.setdefault("hidden files", []).append(name)
+            elif not entry.is_file():
+                what = "broken links" if entry.is_symlink() else "special files"
+                left_out.setdefault(what, []).append(name)
+            elif is_image(entry.path):
+                images.append(Item(parts, Path(entry.path)))
+            else:
+                suffix = os.path.splitext(name)[1].lower()
+                what = f"{suffix} files" if suffix else "files without a suffix"
+                left_out.setdefault(what, []).append(name)
+    keys: dict[tuple[str, ...], Any] = {}
+    for item in images:
+        if item.folders not in keys:
+            keys[item.folders] = [natural_key(part) for part in item.folders]
+    images.sort(key=lambda item: keys[item.folders])  # stable: files of a folder are in order
+    summary = [
+        LeftOut(what, len(names), names[0], what.startswith("hidden") or _no_images(what))
+        for what, names in left_out.items()
+    ]
+    return Listing(images, summary, counted)
+
+
+def _no_images(what: str) -> bool:
+    return what.removesuffix(" files") in _NO_IMAGES
+
+
+def _contains(folder: str, root: Path) -> bool:
+    """Whether a link leads to a folder around the root, or around the link itself."""
+    target = os.path.realpath(folder)
+    places = (os.path.realpath(root), os.path.realpath(os.path.dirname(folder)))
+    return any(os.path.commonpath([target, place]) == target for place in places)
+
+
+def no_images(folder: Path, listing: Listing) -> str:
+    """The message for a folder without images."""
+    found = f"its files are {', '.join(map(str, listing.left_out))}; " if listing.left_out else ""
+    usual = sorted(suffixes() & {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".webp"})
+    return (
+        f"there is no image in {folder}; {found}files with these suffixes are read, among others: "
+        f"{', '.join(usual)}"
+    )

@@ -1,0 +1,176 @@
+"""The splits of a folder of images: which subfolders are training, validation and test sets."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxae.data.listing import Item, LeftOut
+
+SPELLINGS = {
+    "train": ("train", "training", "trn", "trainval"),
+    "validation": (
+        *("validation", "validate", "validating", "valid", "val", "vali"),
+        *("dev", "devel", "develop", "development"),
+    ),
+    "test": ("test", "testing", "tests", "tst", "heldout", "holdout"),
+    "evaluation": ("eval", "evaluation", "evaluate"),
+}
+"""Names of the folders of each split; case, years and endings like `_set` do not matter."""
+
+_BY_NAME = {name: split for split, names in SPELLINGS.items() for name in names}
+
+
+class Division(NamedTuple):
+    """The files of each split.
+
+    Attributes:
+      splits: `{split: files}`, whose folders are those below the split.
+      places: `{split: names of its folders}`.
+      left_out: files that belong to no split.
+      notes: what else was decided, in sentences.
+      doubts: what was decided and could be wrong, in sentences.
+    """
+
+    splits: dict[str, list[Item]]
+    places: dict[str, list[str]]
+    left_out: list[LeftOut]
+    notes: list[str]
+    doubts: list[str]
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder of this name is, if any.
+
+    Examples:
+      >>> [split_of(name) for name in ("Training_Set", "val2017", "dev", "cats", "eval")]
+      ['train', 'validation', 'validation', None, 'evaluation']
+    """
+    word = re.sub(r"[\W\d_]+", "", name.casefold())
+    return _BY_NAME.get(word) or _BY_NAME.get(
+        re.sub(r"(set|data|images|image|imgs|img|split|folder)+$", "", word)
+    )
+
+
+def divide(root: Path, items: list[Item]) -> Division:
+    """Divides the images of a folder by the names of its subfolders.
+
+    Args:
+      root: the folder.
+      items: its image files; at least one.
+
+    Returns:
+      :class:`Division`.
+
+    Raises:
+      ValueError: if there are held-out images, but none to train on.
+    """
+    division = Division({}, {}, [], [], [])
+    inside = []
+    while items[0].folders and _has_only(items, items[0].folders[0]):
+        if split_of(items[0].folders[0]) is not None or len(items[0].folders) == 1:
+            break
+        if not all(len(item.folders) > 1 for item in items):
+            break
+        inside.append(items[0].folders[0])
+        items = [Item(item.folders[1:], item.path) for item in items]
+    if inside:
+        division.notes.append(f"all images are in {'/'.join(inside)}/")
+    kinds = {name: split for name in _first_folders(items) if (split := split_of(name)) is not None}
+    if not kinds:
+        return _below_classes(items, division)
+    if "evaluation" in kinds.values():
+        is_test = "test" not in kinds.values()
+        kinds = {
+            name: ("test" if is_test else "validation") if split == "evaluation" else split
+            for name, split in kinds.items()
+        }
+    return _by_first_folder(root, items, kinds, division)
+
+
+def _has_only(items: list[Item], name: str) -> bool:
+    return all(item.folders[:1] == (name,) for item in items)
+
+
+def _first_folders(items: list[Item]) -> list[str]:
+    return list(dict.fromkeys(item.folders[0] for item in items if item.folders))
+
+
+def _by_first_folder(
+    root: Path, items: list[Item], kinds: dict[str, str], division: Division
+) -> Division:
+    found = set(kinds.values())
+    rest = [item for item in items if item.folders[:1] == () or item.folders[0] not in kinds]
+    others = [name for name in _first_folders(items) if name not in kinds]
+    names = ", ".join(f"{name}/" for name in kinds)
+    has_classes = any(len(item.folders) > 1 and item.folders[0] in kinds for item in items)
+    if len(found) == 1 and (len(kinds) > 1 or (found == {"train"} and others and not has_classes)):
+        beside = f" beside {others[0]}/" if others else ""
+        division.doubts.append(
+            f"{names} {'is' if len(kinds) == 1 else 'are'} taken as "
+            f"{'a class' if len(kinds) == 1 else 'classes'}{beside}, since there is no other split; to "
+            f"train on such a folder alone, give its path"
+        )
+        return _everything(items, division)
+    if "train" not in found:
+        if not rest:
+            raise ValueError(
+                f"{root} has images only in {names}, and none to train on; to train on such a folder, "
+                "give its path, or rename it to train"
+            )
+        held_out = " and ".join(sorted(found))
+        beside = f"the folders beside {names}" if others else f"the files beside {names}"
+        division.doubts.append(
+            f"{names} {'is' if len(kinds) == 1 else 'are'} taken as the {held_out} split, and {beside} as "
+            "the training split; rename it if it is a class"
+        )
+        division.splits["train"] = rest
+        division.places["train"] = []
+    else:
+        for name in others:
+            inside = [item for item in rest if item.folders[:1] == (name,)]
+            division.left_out.append(
+                LeftOut(
+                    f"images in {name}/, which is no split", len(inside), inside[0].path.name, False
+                )
+            )
+        if loose := [item for item in rest if not item.folders]:
+            division.left_out.append(
+                LeftOut("images in no split", len(loose), loose[0].path.name, False)
+            )
+    for item in items:
+        if item.folders and (split := kinds.get(item.folders[0])):
+            division.splits.setdefault(split, []).append(Item(item.folders[1:], item.path))
+    for name, split in kinds.items():
+        division.places.setdefault(split, []).append(name)
+    return division
+
+
+def _below_classes(items: list[Item], division: Division) -> Division:
+    """Of folders like `cat/train`, `cat/test`, `dog/train`."""
+    second: Callable[[Item], str | None] = lambda item: (  # noqa: E731
+        split_of(item.folders[1]) if len(item.folders) > 1 else None
+    )
+    found = {second(item) for item in items}
+    if "evaluation" in found or not {"train"} < found - {None}:
+        return _everything(items, division)
+    if None in found:
+        example = next(item for item in items if second(item) not in (None, "train"))
+        division.doubts.append(
+            f"folders of classes have splits ({'/'.join(example.folders[:2])}), but not all: all images "
+            "are taken as one set"
+        )
+        return _everything(items, division)
+    for item in items:
+        folders = (item.folders[0], *item.folders[2:])
+        division.splits.setdefault(str(second(item)), []).append(Item(folders, item.path))
+        places = division.places.setdefault(str(second(item)), [])
+        if (name := f"*/{item.folders[1]}") not in places:
+            places.append(name)
+    return division
+
+
+def _everything(items: list[Item], division: Division) -> Division:
+    division.splits["train"] = items
+    division.places["train"] = []
+    return division
