@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxae.data.image_sets import FileSet, Frames, check_reading, decide_ranges, finish, look_at
+from jaxae.data.image_sets import FileSet, check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
 from jaxae.data.levels import Ranges
 from jaxae.data.listing import Item, Listing, list_folder, natural_order, no_images
@@ -21,7 +21,7 @@ def from_folder(
     image_size: int | None,
     stream: bool | None = False,
     *,
-    frames: Frames = "first",
+    frames: str = "first",
     levels: int | None = None,
 ) -> dict[str, Images]:
     """Reads a folder of images.
@@ -37,7 +37,7 @@ def from_folder(
       folder: the path.
       image_size: as in :func:`jaxae.load`.
       stream: as in :func:`jaxae.load`; only training images are streamed.
-      frames: of files that hold several images (TIFF stacks, animations), the first or all.
+      frames: of files that hold several images (TIFF stacks, animations), the "first" or "all".
       levels: the level of white in files with more than 8 bits; in all files if it is at most 255. By
         default it is decided from all files together, as in :func:`jaxae.data.levels.decide`.
 
@@ -118,12 +118,13 @@ def about_files(sets: list[FileSet], ranges: Ranges) -> list[str]:
             f"{len(stacks):,} files hold several images ({stacks[0].path.name} {stacks[0].frames:,}), of "
             f"which {more:,} are left out; frames='all' (--frames all in a command) takes them"
         )
-    clear = [header for files in sets for header in files.headers if header.transparent]
-    if clear:
-        said.append(
-            f"the transparency of {len(clear):,} files is dropped ({clear[0].path.name}); pixels that "
-            "were transparent may show any colour"
-        )
+    for files in sets:
+        if clear := [header for header in files.headers if header.transparent]:
+            what = "an alpha channel" if files.contents is None else "transparent pixels"
+            said.append(
+                f"{len(clear):,} files have {what} ({clear[0].path.name}); transparency is dropped, and "
+                "pixels that were transparent may have any colour"
+            )
     return said
 
 

@@ -1,5 +1,6 @@
 """Reading image files, of any format that Pillow reads without other programs."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxae.data.images import resize
 from jaxae.data.levels import Levels, Ranges, decide, measure, to_bytes
@@ -62,9 +63,16 @@ class Content(NamedTuple):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Names of the formats that are read, the most frequent ones first."""
+    """Names of the formats that are read."""
     Image.init()
     return tuple(name for name in Image.ID if name not in _NOT_READ)
+
+
+@cache
+def _formats_for(suffix: str) -> tuple[str, ...]:
+    """All formats, since suffixes may be wrong, but first the one that the suffix promises."""
+    promised = Image.registered_extensions().get(suffix.lower())
+    return tuple(sorted(formats(), key=lambda name: name != promised))
 
 
 @cache
@@ -76,9 +84,9 @@ def suffixes() -> frozenset[str]:
     )
 
 
-def is_image(path: Path | str) -> bool:
-    """Whether a file has the suffix of an image, or another or no suffix but begins like one."""
-    suffix = Path(path).suffix.lower()
+def is_image(path: Path) -> bool:
+    """Whether a file has the suffix of an image, or another or no suffix but is one."""
+    suffix = path.suffix.lower()
     if suffix in suffixes():
         return True
     if suffix in _RAW:
@@ -86,12 +94,12 @@ def is_image(path: Path | str) -> bool:
     try:
         with open(path, "rb") as file:
             begin = file.read(16)
-    except OSError:
+        if not (begin.startswith(_FIRST_BYTES) or begin[:4] + begin[8:12] == b"RIFFWEBP"):
+            return False
+        read_header(path)
+    except (OSError, ValueError):
         return False
-    # Two letters are no proof: a bitmap also has its size, of which four zeros follow.
-    if begin.startswith(b"BM"):
-        return begin[6:10] == bytes(4) and len(begin) == 16
-    return begin.startswith(_FIRST_BYTES) or (begin[:4] == b"RIFF" and begin[8:12] == b"WEBP")
+    return True
 
 
 def read_image(path: Path, frame: int = 0, ranges: Ranges | None = None) -> np.ndarray:
@@ -192,8 +200,16 @@ def read_alpha(path: Path) -> np.ndarray | None:
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Opens an image file; whatever goes wrong in the context is a `ValueError` that names the file."""
     try:
-        with Image.open(path, formats=formats()) as file:
-            yield file
+        # Not by its name: Pillow maps files that it opens by name, and scrambles TIFF files on their side.
+        with (
+            open(path, "rb") as file,
+            Image.open(file, formats=_formats_for(os.path.splitext(path)[1])) as image,
+        ):
+            yield image
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"{path} cannot be read as an image: its format is not known, or its beginning is damaged"
+        ) from error
     except Exception as error:  # the decoder of a damaged file may raise anything
         said = first_line(error)
         if isinstance(error, ValueError) and said.startswith(str(path)):
@@ -203,10 +219,13 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 
 def _header(image: Image.Image, path: Path) -> Header:
     height, width = image.height, image.width
-    if image.info.keys() & _ORIENTED_BY or image.format == "TIFF":
-        orientation = image.getexif().get(0x0112, 1)
-        if orientation in (5, 6, 7, 8):
-            height, width = width, height
+    tags: Any = getattr(image, "tag_v2", {})
+    # Versions of Pillow differ in whether the size of a TIFF file is that of the upright image.
+    if 256 in tags and 257 in tags:
+        height, width = tags[257], tags[256]
+    is_oriented = bool(tags) or image.info.keys() & _ORIENTED_BY
+    if is_oriented and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+        height, width = width, height
     channels = 1 if _is_grey(image) else 3
     return Header(
         path,
@@ -242,7 +261,10 @@ def _is_grey(image: Image.Image) -> bool:
 def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
     """The image as it is stored, its levels, and whether zero is white."""
     # Pillow reads colours of 16 bits, and grey ones with alpha, as bytes, and drops the lower ones.
-    halved = not _is_deep(image) and bool(re.search(";16[BLN]", str(getattr(image, "tile", ""))))
+    tile = (
+        "" if image.mode in ("1", "L", "P") or _is_deep(image) else str(getattr(image, "tile", ""))
+    )
+    halved = bool(re.search(";16[BLN]", tile))
     tags: Any = getattr(image, "tag_v2", {})
     upright = _upright(image)
     if not _is_deep(upright):

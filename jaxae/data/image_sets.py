@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from jaxae.data.images import resize
 from jaxae.data.levels import DARK, Levels, Ranges, decide
 from jaxae.data.messages import SIZE_HINT, describe_shape
 from jaxae.data.streams import Stream, should_stream
-
-Frames = Literal["first", "all"]
-"""Which images of a file that holds several are read."""
 
 FILES_PER_TASK = 64
 """Number of files that a thread reads at once."""
@@ -34,7 +31,7 @@ class FileSet(NamedTuple):
       headers: of the files.
       levels: of all images.
       contents: of the files, or None if they are streamed.
-      frames: which images of a file are read.
+      frames: which images of a file are read, "first" or "all".
       image_size: as in :func:`jaxae.load`.
     """
 
@@ -43,7 +40,7 @@ class FileSet(NamedTuple):
     headers: list[Header]
     levels: list[Levels]
     contents: list[Content] | None
-    frames: Frames
+    frames: str
     image_size: int | None
 
     @property
@@ -62,11 +59,12 @@ class FileSet(NamedTuple):
         return max(shape[-1] for shape in shapes)
 
 
-def check_reading(frames: str, levels: int | None) -> None:
+def check_reading(frames: Any, levels: Any) -> None:
     """Raises a `ValueError` if the options of reading image files are out of range."""
     if frames not in ("first", "all"):
         raise ValueError(f"frames must be 'first' or 'all', got {frames!r}")
-    if levels is not None and not (isinstance(levels, int | np.integer) and levels >= 1):
+    is_whole = isinstance(levels, int | np.integer) and not isinstance(levels, bool)
+    if levels is not None and not (is_whole and levels >= 1):
         raise ValueError(f"levels must be a positive whole number, got {levels!r}")
 
 
@@ -76,7 +74,7 @@ def look_at(
     *,
     image_size: int | None = None,
     stream: bool | None = False,
-    frames: Frames = "first",
+    frames: str = "first",
 ) -> FileSet:
     """Opens image files: reads them into memory, or only what a stream has to know of them.
 
@@ -85,7 +83,7 @@ def look_at(
       paths: of the files.
       image_size: as in :func:`jaxae.load`.
       stream: as in :func:`jaxae.load`.
-      frames: which images of a file are read.
+      frames: which images of a file are read, "first" or "all".
 
     Returns:
       :class:`FileSet`.

@@ -159,8 +159,8 @@ def list_folder(root: Path) -> Listing:
             elif not entry.is_file():
                 what = "broken links" if entry.is_symlink() else "special files"
                 left_out.setdefault(what, []).append(name)
-            elif is_image(entry.path):
-                images.append(Item(parts, Path(entry.path)))
+            elif is_image(path := Path(entry.path)):
+                images.append(Item(parts, path))
             else:
                 suffix = os.path.splitext(name)[1].lower()
                 what = f"{suffix} files" if suffix else "files without a suffix"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxae.data.folders import about_files, about_left_out
-from jaxae.data.image_sets import Frames, check_reading, decide_ranges, finish, look_at
+from jaxae.data.image_sets import check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
 from jaxae.data.listing import list_folder, no_images
 from jaxae.data.loading import check_image_size, set_aside
@@ -50,7 +50,7 @@ def load_pairs(
     targets: str | os.PathLike[str],
     *,
     image_size: int | None = None,
-    frames: Frames = "first",
+    frames: str = "first",
     levels: int | None = None,
 ) -> PairSplits:
     """Loads pairs of images, divided into training, validation and test sets.
@@ -64,7 +64,7 @@ def load_pairs(
       targets: likewise. In two folders, files with the same name (suffixes may differ) are a pair; in
         two arrays, images with the same index.
       image_size: if given, the central square of each image is resized to this height and width.
-      frames: of files that hold several images (TIFF stacks, animations), the first or all.
+      frames: of files that hold several images (TIFF stacks, animations), the "first" or "all".
       levels: the level of white in image files, as in :func:`load`. By default it is decided from all
         files of both folders together.
 
@@ -107,7 +107,7 @@ def read_pairs(
     targets: Path,
     image_size: int | None,
     *,
-    frames: Frames = "first",
+    frames: str = "first",
     levels: int | None = None,
 ) -> dict[str, Pairs]:
     """Reads pairs of images from two folders with the same file names, or from two array files.
@@ -153,7 +153,7 @@ def _check_same_size(inputs: Path, targets: Path, x: tuple[int, ...], y: tuple[i
 
 
 def _read_two_folders(
-    inputs: Path, targets: Path, image_size: int | None, frames: Frames, levels: int | None
+    inputs: Path, targets: Path, image_size: int | None, frames: str, levels: int | None
 ) -> dict[str, Pairs]:
     folders = (inputs, targets)
     divisions = [_list_split_folder(folder) for folder in folders]
