@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,7 +146,7 @@ def list_folder(root: Path) -> Listing:
         for entry in entries:
             name = entry.name
             hidden = name.startswith(".") or name in SYSTEM_FOLDERS
-            if entry.is_dir():
+            if _holds(entry.is_dir):
                 if hidden:
                     left_out.setdefault("hidden folders", []).append(name)
                 else:
@@ -156,7 +156,7 @@ def list_folder(root: Path) -> Listing:
             counted += 1
             if hidden:
                 left_out.setdefault("hidden files", []).append(name)
-            elif not entry.is_file():
+            elif not _holds(entry.is_file):
                 what = "broken links" if entry.is_symlink() else "special files"
                 left_out.setdefault(what, []).append(name)
             elif is_image(path := Path(entry.path)):
@@ -175,6 +175,13 @@ def list_folder(root: Path) -> Listing:
         for what, names in left_out.items()
     ]
     return Listing(images, summary, counted)
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except OSError:  # a link to itself
+        return False
 
 
 def _no_images(what: str) -> bool:

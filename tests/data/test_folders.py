@@ -1,0 +1,248 @@
+"""Folders of images: splits, classes, links, and what is left out."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxae
+from jaxae.data.folders import from_folder
+from jaxae.data.listing import list_folder, natural_order
+from jaxae.data.messages import DataWarning
+
+
+def fill(root, counts):
+    """Writes `{folder: number of images}`, each with a level of its own; returns the folder of each level."""
+    folders = {}
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            level = 40 + len(folders)
+            folders[level] = folder
+            Image.fromarray(np.full((4, 4), level, np.uint8)).save(root / folder / f"{i}.png")
+    return folders
+
+
+def found(splits, folders):
+    """`{split: {class: folders of its images}}`."""
+    result = {}
+    for split, data in splits.items():
+        names = [folders[level] for level in data.images[:, 0, 0, 0]]
+        labels = data.labels
+        classes = data.classes if labels is not None else ("",)
+        labels = np.zeros(len(names), int) if labels is None else labels
+        result[split] = {
+            classes[k]: [name for name, label in zip(names, labels, strict=True) if label == k]
+            for k in np.unique(labels)
+        }
+    return result
+
+
+def test_classes_are_in_natural_order(tmp_path):
+    names = ["12", "1", "2", "10", "11", "3"]
+    fill(tmp_path, dict.fromkeys(names, 2))
+    train = from_folder(tmp_path, None)["train"]
+    assert train.classes == ("1", "2", "3", "10", "11", "12")
+    assert "12 files; train: 12 images of 1 2, 2 2, 3 2, 10 2, 11 2, 12 2" == train.notes[0]
+    splits = jaxae.load(tmp_path)
+    assert splits.train.classes == train.classes
+    assert splits.test.classes == train.classes
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["b10", "B9", "a"], ["a", "B9", "b10"]),
+        (["-1", "10", "0", "-10"], ["-10", "-1", "0", "10"]),
+        (["1.5", "1.25", "1"], ["1", "1.25", "1.5"]),
+        (["Bär 10", "Bär 9", "Zug", "Ärger"], ["Bär 9", "Bär 10", "Zug", "Ärger"]),
+        (["猫2", "猫10", "犬1"], ["犬1", "猫2", "猫10"]),
+        (["٣", "١٠", "2"], ["2", "٣", "١٠"]),  # Arabic digits
+        (["x²", "x1", "x"], ["x", "x1", "x²"]),
+        (["007", "7", "08"], ["007", "7", "08"]),
+        (["e\u0301 2", "é 10", "é 1"], ["é 1", "e\u0301 2", "é 10"]),
+        (["a", "1", "a1", "1a"], ["1", "1a", "a", "a1"]),
+    ],
+)
+def test_natural_order(names, expected):
+    assert natural_order(names) == expected
+    assert natural_order(reversed(names)) == expected
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("train", "valid", "test"),
+        ("Training", "Validation", "Testing"),
+        ("TRAIN", "dev", "TEST"),
+        ("train_set", "val_set", "test_set"),
+        ("training-data", "validate", "Test Images"),
+        ("train2017", "val2017", "test2017"),
+        ("train", "val", "eval"),
+        ("train", "eval", "test"),
+        ("trn", None, "holdout"),
+        ("train", None, "test1"),
+        ("train", "valid", None),
+        ("images/train", "images/val", "images/test"),
+        ("data/set/train", None, "data/set/testing"),
+    ],
+)
+def test_spellings_of_splits(tmp_path, train, validation, test):
+    counts = {}
+    for name, n in ((train, 4), (validation, 2), (test, 3)):
+        if name is not None:
+            counts |= {f"{name}/ant": n, f"{name}/bee": n}
+    folders = fill(tmp_path, counts)
+    splits = from_folder(tmp_path, None)
+    expected = {"train": train, "validation": validation, "test": test}
+    assert found(splits, folders) == {
+        split: {kind: n * [f"{name}/{kind}"] for kind in ("ant", "bee")}
+        for (split, name), n in zip(expected.items(), (4, 2, 3), strict=True)
+        if name is not None
+    }
+    assert train.split("/")[-1] in splits["train"].notes[0]
+    if test is not None:
+        assert (
+            f"test ({test.split('/')[-1]}/): 6 images of ant 3, bee 3" in splits["train"].notes[0]
+        )
+
+
+def test_splits_below_classes(tmp_path):
+    folders = fill(tmp_path, {"a/train": 3, "a/test": 2, "b/train/x": 3, "b/test": 2})
+    assert found(from_folder(tmp_path, None), folders) == {
+        "train": {"a": 3 * ["a/train"], "b": 3 * ["b/train/x"]},
+        "test": {"a": 2 * ["a/test"], "b": 2 * ["b/test"]},
+    }
+    folders |= fill(tmp_path, {"c": 2})
+    with pytest.warns(
+        DataWarning, match=r"\(a/test\), but not all: all images are taken as one set"
+    ):
+        from_folder(tmp_path, None)
+
+
+def test_a_test_folder_beside_classes(tmp_path):
+    folders = fill(tmp_path, {"ant": 2, "bee": 2, "test/ant": 1, "test/bee": 1})
+    with pytest.warns(
+        DataWarning, match="test/ is taken as the test split, and the folders beside"
+    ):
+        splits = from_folder(tmp_path, None)
+    assert found(splits, folders) == {
+        "train": {"ant": ["ant", "ant"], "bee": ["bee", "bee"]},
+        "test": {"ant": ["test/ant"], "bee": ["test/bee"]},
+    }
+
+
+def test_a_test_folder_alone(tmp_path):
+    fill(tmp_path, {"test/ant": 1, "test/bee": 1})
+    with pytest.raises(ValueError, match=r"only in test/, and none to train on; .*give its path"):
+        from_folder(tmp_path, None)
+    assert from_folder(tmp_path / "test", None)["train"].labels.tolist() == [0, 1]
+
+
+def test_classes_named_like_a_split(tmp_path):
+    folders = fill(tmp_path, {"bus": 2, "car": 2, "train": 2})
+    with pytest.warns(DataWarning, match="train/ is taken as a class beside bus/, since"):
+        splits = from_folder(tmp_path, None)
+    assert list(found(splits, folders)["train"]) == ["bus", "car", "train"]
+
+
+def test_images_in_no_split(tmp_path):
+    fill(tmp_path, {"train/a": 2, "test/a": 1, "extra": 3, ".": 1})
+    with pytest.warns(
+        DataWarning, match=r"left out are 3 images in extra/, .*1 images in no split"
+    ):
+        splits = from_folder(tmp_path, None)
+    assert {name: len(part.images) for name, part in splits.items()} == {"train": 2, "test": 1}
+
+
+def test_images_in_no_class(tmp_path):
+    fill(tmp_path, {"train/a": 2, "train/b": 2, "train": 1, "test/b": 1, "test/z": 1})
+    with pytest.warns(DataWarning) as caught:
+        splits = from_folder(tmp_path, None)
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "1 of 5 train images are in no folder of a class (0.png), so the train" in said
+    assert "no training images (z)" in said
+    assert splits["train"].labels is None
+    assert splits["test"].labels.tolist() == [1, 2]
+    assert splits["test"].notes == ()
+
+
+def test_many_classes_are_counted(tmp_path):
+    fill(tmp_path, {f"c{i}": 1 for i in range(30)})
+    (note,) = from_folder(tmp_path, None)["train"].notes
+    assert note.endswith("c10 1, c11 1, ... (30 classes)")
+
+
+def test_links_are_followed_once(tmp_path):
+    folders = fill(tmp_path / "pool", {"a": 2, "b": 3})
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "ant").symlink_to(tmp_path / "pool" / "a")
+    (root / "bee").symlink_to(os.path.relpath(tmp_path / "pool" / "b", root), True)
+    expected = {"train": {"ant": ["a", "a"], "bee": ["b", "b", "b"]}}
+    assert found(from_folder(root, None), folders) == expected
+    # Links to images are followed too.
+    (root / "bee2").mkdir()
+    (root / "bee2" / "x.png").symlink_to(tmp_path / "pool" / "a" / "0.png")
+    assert len(from_folder(root, None)["train"].images) == 6
+    (root / "again").symlink_to(tmp_path / "pool" / "a")  # after ant in no order but by name
+    with pytest.warns(DataWarning, match="1 links to folders that are read already"):
+        assert len(from_folder(root, None)["train"].images) == 6
+
+
+@pytest.mark.parametrize("target", [".", "..", "sub", "/", "../../outside"])
+def test_links_in_a_loop(tmp_path, target):
+    root = tmp_path / "data"
+    fill(root, {"a": 2, "a/sub": 1, "b": 2})
+    fill(tmp_path, {"elsewhere": 5})
+    (tmp_path / "outside").symlink_to(root)
+    (root / "a" / "loop").symlink_to(target)
+    with pytest.warns(DataWarning, match="left out are 1 links to .*a/loop"):
+        assert len(from_folder(root, None)["train"].images) == 5
+
+
+def test_links_that_lead_nowhere(tmp_path):
+    fill(tmp_path, {"a": 2})
+    (tmp_path / "b").symlink_to(tmp_path / "gone")
+    (tmp_path / "c.png").symlink_to("c.png")
+    os.mkfifo(tmp_path / "d.png")
+    with pytest.warns(
+        DataWarning, match=r"2 of 5 files are .*2 broken links \(b\), 1 special files"
+    ):
+        from_folder(tmp_path, None)
+
+
+def test_every_file_is_counted(tmp_path):
+    fill(tmp_path, {"a": 2, ".hidden": 1, "__MACOSX": 1})
+    for name in ("labels.csv", "a/notes.txt", ".DS_Store", "a/Thumbs.db"):
+        (tmp_path / name).write_text("text")
+    listing = list_folder(tmp_path)
+    assert listing.files == 6
+    assert sorted(map(str, listing.left_out)) == [
+        "1 .csv files (labels.csv)",
+        "1 .db files (Thumbs.db)",
+        "1 .txt files (notes.txt)",
+        "1 hidden files (.DS_Store)",
+        "2 hidden folders (.hidden)",
+    ]
+    # Nothing of it could be an image, so there is no warning.
+    assert len(from_folder(tmp_path, None)["train"].images) == 2
+
+
+def test_a_folder_without_images_says_what_it_has(tmp_path):
+    (tmp_path / "a.heic").write_text("x")
+    (tmp_path / "b.HEIC").write_text("x")
+    with pytest.raises(
+        ValueError, match=r"there is no image in .*2 \.heic files \(a\.heic\); files with"
+    ):
+        from_folder(tmp_path, None)
+
+
+def test_names_of_every_kind(tmp_path):
+    names = ["ä ö", "犬", "a'b\"c", "-x", "[1]*", "😀", "e\u0301"]
+    folders = fill(tmp_path, dict.fromkeys(names, 1))
+    train = from_folder(tmp_path, None, True)["train"]
+    assert set(train.classes) == set(names)
+    levels = train.images[:][:, 0, 0, 0]
+    assert [train.classes[k] for k in train.labels] == [folders[level] for level in levels]
