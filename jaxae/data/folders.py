@@ -7,9 +7,9 @@ import numpy as np
 
 from jaxae.data.image_sets import FileSet, check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
-from jaxae.data.levels import Ranges
 from jaxae.data.listing import Item, Listing, list_folder, natural_order, no_images
 from jaxae.data.messages import DataWarning
+from jaxae.data.ranges import Ranges
 from jaxae.data.split_folders import Division, divide
 
 MOST_NAMES = 12
@@ -39,7 +39,7 @@ def from_folder(
       stream: as in :func:`jaxae.load`; only training images are streamed.
       frames: of files that hold several images (TIFF stacks, animations), the "first" or "all".
       levels: the level of white in files with more than 8 bits; in all files if it is at most 255. By
-        default it is decided from all files together, as in :func:`jaxae.data.levels.decide`.
+        default it is decided from all files together, as in :func:`jaxae.data.ranges.decide`.
 
     Returns:
       the splits that the folder has; if it has none, everything is in `train`.

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jaxae.data.images import resize
-from jaxae.data.levels import Levels, Ranges, decide, measure, to_bytes
 from jaxae.data.messages import first_line
+from jaxae.data.ranges import Levels, Ranges, decide, measure, to_bytes
 
 # Pillow runs other programs for these (EPS, WMF), knows only their first bytes (BUFR, GRIB, HDF5, MPEG),
 # or ignores their scale (FITS); IPTC is no picture.
@@ -272,7 +272,7 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
         target = "L" if grey else "RGB"
         array = np.asarray(upright if upright.mode == target else upright.convert(target))
         kind = "16-bit colour" if halved else "8-bit"
-        measured = Levels(path, kind, 0, int(array.max()))
+        measured = Levels(path, kind, int(array.min()), int(array.max()))
         return (array[..., None] if grey else array), measured, False
     bits = max(tags.get(258, (0,)), default=0)
     is_short = upright.mode.startswith("I;16") or image.format in ("PNG", "PPM") or bits == 16

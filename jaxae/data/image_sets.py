@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxae.data.image_files import Content, Header, read_content, read_header, read_image
 from jaxae.data.images import resize
-from jaxae.data.levels import DARK, Levels, Ranges, decide
 from jaxae.data.messages import SIZE_HINT, describe_shape
+from jaxae.data.ranges import DARK, Levels, Ranges, decide
 from jaxae.data.streams import Stream, should_stream
 
 FILES_PER_TASK = 64

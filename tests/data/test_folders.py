@@ -18,7 +18,7 @@ def fill(root, counts):
     for folder, count in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            level = 40 + len(folders)
+            level = 64 + len(folders)
             folders[level] = folder
             Image.fromarray(np.full((4, 4), level, np.uint8)).save(root / folder / f"{i}.png")
     return folders
@@ -44,7 +44,7 @@ def test_classes_are_in_natural_order(tmp_path):
     fill(tmp_path, dict.fromkeys(names, 2))
     train = from_folder(tmp_path, None)["train"]
     assert train.classes == ("1", "2", "3", "10", "11", "12")
-    assert "12 files; train: 12 images of 1 2, 2 2, 3 2, 10 2, 11 2, 12 2" == train.notes[0]
+    assert train.notes[0] == "12 files; train: 12 images of 1 2, 2 2, 3 2, 10 2, 11 2, 12 2"
     splits = jaxae.load(tmp_path)
     assert splits.train.classes == train.classes
     assert splits.test.classes == train.classes

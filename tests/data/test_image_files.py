@@ -60,8 +60,8 @@ def test_other_suffixes_of_jpeg(tmp_path, name):
 
 def test_suffixes_that_are_wrong_or_missing(tmp_path):
     for i, name in enumerate(["a.jpg", "b", "c.img", "d.bin"]):
-        Image.new("L", (8, 8), 10 * (1 + i)).save(tmp_path / name, "PNG" if i else "TIFF")
-    assert train(tmp_path).images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
+        Image.new("L", (8, 8), 60 * (1 + i)).save(tmp_path / name, "PNG" if i else "TIFF")
+    assert train(tmp_path).images[:, 0, 0, 0].tolist() == [60, 120, 180, 240]
 
 
 def test_formats_that_cannot_be_read_are_counted(tmp_path):

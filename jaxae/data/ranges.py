@@ -9,8 +9,8 @@ import numpy as np
 BIT_DEPTHS = (1, 8, 10, 12, 14, 16)
 """Numbers of bits that cameras, scanners and microscopes store a level in."""
 
-DARK = 32
-"""If no byte is as large as this, a data set looks nearly black, and a warning says so."""
+DARK = 64
+"""If no byte is as large as this, a data set is nearly black, and a warning says so."""
 
 
 class Levels(NamedTuple):
@@ -120,7 +120,7 @@ def decide(files: Iterable[Levels], levels: int | None = None) -> Ranges:
             if largest.high == 1:
                 white[kind] = 1
                 notes.append("levels: all bytes are 0 or 1, and are read as black and white")
-            elif 0 < largest.high < DARK:
+            elif min(file.low for file in several) < largest.high < DARK:
                 doubts.append(
                     f"levels: the largest byte is {largest.high:.0f}, and white is 255, so the images "
                     f"are nearly black; if white is {largest.high:.0f}, give levels="
