@@ -6,6 +6,10 @@ SIZE_HINT = "give an image size (image_size=, or --image-size in a command) to c
 """What to do about images of different sizes."""
 
 
+class DataWarning(UserWarning):
+    """Some of the data were left out, or were read in a way that may not be meant."""
+
+
 def describe_shape(shape: Iterable[int]) -> str:
     """The shape of an image in words.
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxae.data.array_files import from_file
 from jaxae.data.images import Images
 from jaxae.data.loading import check_image_size, set_aside
 from jaxae.data.messages import SIZE_HINT, describe_shape
-from jaxae.data.reading import find_images, from_file, read_images
+from jaxae.data.reading import find_images, read_images
 
 
 class Pairs(NamedTuple):

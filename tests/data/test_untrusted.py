@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import jaxae
-from jaxae.data.reading import from_file, from_folder, read_image
+from jaxae.data.array_files import from_file
+from jaxae.data.reading import from_folder, read_image
 from jaxae.runs.folder import Run
 
 FUZZ = settings(
