@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array
@@ -21,8 +21,8 @@ class Images(NamedTuple):
       images: `[n, h, w, c]`, bytes or float32 in [0, 1]; an array or a :class:`Stream`.
       labels: the class of each image, `[n]`, or None.
       attributes: `{name: [n]}`, whether each image has the attribute; empty if there are none.
-      classes: the names of the classes, which `labels` index into; empty if they are unknown.
-      notes: how the data were read, in sentences; only the training split has them.
+      classes: the names of the classes, which the labels index; empty if they are not known.
+      notes: sentences on how the data were read, such as their range and what was left out.
 
     Examples:
       >>> data = Images(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2]))
@@ -49,8 +49,10 @@ class Images(NamedTuple):
         attributes = {name: values[indices] for name, values in self.attributes.items()}
         images: Any = self.images
         if isinstance(images, Stream) and len(indices):
-            return Images(cast(np.ndarray, images.take(indices)), labels, attributes, self.classes)
-        return Images(images[np.asarray(indices, int)], labels, attributes, self.classes)
+            images = images.take(indices)
+            return self._replace(images=images, labels=labels, attributes=attributes)
+        images = images[np.asarray(indices, int)]
+        return self._replace(images=images, labels=labels, attributes=attributes)
 
 
 def from_arrays(

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxae.data.array_files import from_file, from_mapped
 from jaxae.data.folders import from_folder
 from jaxae.data.images import Images
 from jaxae.data.messages import SIZE_HINT, describe_shape
-from jaxae.data.reading import from_file, from_mapped
 
 EMBEDDED = ("mnist5k", "digits")
 """Names of the data sets that need no download."""

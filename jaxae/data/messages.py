@@ -7,7 +7,7 @@ SIZE_HINT = "give an image size (image_size=, or --image-size in a command) to c
 
 
 class DataWarning(UserWarning):
-    """Says that a part of the data was left out, or that the data could be meant differently."""
+    """Some of the data were left out, or were read in a way that may not be meant."""
 
 
 def describe_shape(shape: Iterable[int]) -> str:

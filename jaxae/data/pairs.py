@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxae.data.array_files import from_file
 from jaxae.data.folders import about_files, about_left_out
 from jaxae.data.image_sets import check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
 from jaxae.data.listing import list_folder, no_images
 from jaxae.data.loading import check_image_size, set_aside
 from jaxae.data.messages import SIZE_HINT, DataWarning, describe_shape
-from jaxae.data.reading import from_file
 from jaxae.data.split_folders import divide
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import jaxae
 from jaxae.data import streams
-from jaxae.data.reading import _MappedRows
+from jaxae.data.array_files import _MappedRows
 from jaxae.training import feeding
 from tests.cases import CASES
 from tests.experiments.running import finished

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import jaxae
+from jaxae.data.array_files import from_file
 from jaxae.data.folders import from_folder
 from jaxae.data.image_files import read_image
-from jaxae.data.reading import from_file
 from jaxae.runs.folder import Run
 
 FUZZ = settings(

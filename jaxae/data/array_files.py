@@ -1,4 +1,4 @@
-"""Reading images from array files."""
+"""Reading images from array files: `.npy` and `.npz`."""
 
 from functools import partial
 from pathlib import Path
