@@ -129,7 +129,8 @@ def about_files(sets: list[FileSet], ranges: Ranges) -> list[str]:
 
 
 def _without_common_folders(splits: dict[str, list[Item]]) -> dict[str, list[Item]]:
-    """Without folders that all images share, such as `images` in `train/images/cat`."""
+    """In order, without folders that all images share, such as `images` in `train/images/cat`."""
+    splits = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
     while True:
         every = [item for items in splits.values() for item in items]
         if len({item.folders[:1] for item in every}) > 1 or any(
@@ -150,7 +151,7 @@ def _counts(
     classes: list[str],
 ) -> str:
     parts = []
-    for split in sorted(splits, key=["train", "validation", "test"].index):
+    for split in splits:
         counts = sets[split].counts
         places = ", ".join(f"{place}/" for place in division.places[split])
         total = f"{split}{f' ({places})' if places else ''}: {counts.sum():,} images"

@@ -266,6 +266,8 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
     )
     halved = bool(re.search(";16[BLN]", tile))
     tags: Any = getattr(image, "tag_v2", {})
+    if 2 in tags.get(339, ()) and not _is_deep(image):
+        raise ValueError("its levels are signed bytes; save them as unsigned ones")
     upright = _upright(image)
     if not _is_deep(upright):
         grey = _is_grey(upright)

@@ -1,7 +1,7 @@
 """The splits of a folder of images: which subfolders are training, validation and test sets."""
 
 import re
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class Division(NamedTuple):
     doubts: list[str]
 
 
+@lru_cache(4096)
 def split_of(name: str) -> str | None:
     """The split that a folder of this name is, if any.
 
@@ -77,15 +78,18 @@ def divide(root: Path, items: list[Item]) -> Division:
     if inside:
         division.notes.append(f"all images are in {'/'.join(inside)}/")
     kinds = {name: split for name in _first_folders(items) if (split := split_of(name)) is not None}
+    if not kinds and (named := _by_part_of_name(items)):
+        items, kinds = named
+        division.notes.append("the names of the folders are split and class, such as train_cat")
     if not kinds:
         return _below_classes(items, division)
-    if "evaluation" in kinds.values():
-        is_test = "test" not in kinds.values()
-        kinds = {
-            name: ("test" if is_test else "validation") if split == "evaluation" else split
-            for name, split in kinds.items()
-        }
-    return _by_first_folder(root, items, kinds, division)
+    return _by_first_folder(root, items, _resolve(kinds), division)
+
+
+def _resolve(kinds: dict[str, str]) -> dict[str, str]:
+    """Decides what `eval` is: the test split if there is no other, and otherwise a validation split."""
+    evaluation = "validation" if "test" in kinds.values() else "test"
+    return {name: evaluation if split == "evaluation" else split for name, split in kinds.items()}
 
 
 def _has_only(items: list[Item], name: str) -> bool:
@@ -96,6 +100,29 @@ def _first_folders(items: list[Item]) -> list[str]:
     return list(dict.fromkeys(item.folders[0] for item in items if item.folders))
 
 
+def _by_part_of_name(items: list[Item]) -> tuple[list[Item], dict[str, str]] | None:
+    """Of folders like `trainA`, `testA` or `cat_train`, `cat_test`: as if they were `train/A`, `test/A`."""
+    parts = {}
+    for name in _first_folders(items):
+        if (found := _split_and_class(name)) is None:
+            return None
+        parts[name] = found
+    if not {"train"} < {split for split, _ in parts.values()} or not all(i.folders for i in items):
+        return None
+    moved = [Item((*parts[item.folders[0]], *item.folders[1:]), item.path) for item in items]
+    return moved, {split: split for split, _ in parts.values()}
+
+
+def _split_and_class(name: str) -> tuple[str, str] | None:
+    before = re.fullmatch(r"([A-Za-z]+?)(?:[_\-. ]+(.+)|([A-Z0-9]+))", name)
+    if before and (split := _BY_NAME.get(before[1].lower())):
+        return split, before[2] or before[3]
+    after = re.fullmatch(r"(.+)[_\-. ]+([A-Za-z]+)", name)
+    if after and (split := _BY_NAME.get(after[2].lower())):
+        return split, after[1]
+    return None
+
+
 def _by_first_folder(
     root: Path, items: list[Item], kinds: dict[str, str], division: Division
 ) -> Division:
@@ -104,12 +131,14 @@ def _by_first_folder(
     others = [name for name in _first_folders(items) if name not in kinds]
     names = ", ".join(f"{name}/" for name in kinds)
     has_classes = any(len(item.folders) > 1 and item.folders[0] in kinds for item in items)
-    if len(found) == 1 and (len(kinds) > 1 or (found == {"train"} and others and not has_classes)):
+    # A class may be called `train` (beside `bus`), `valid` (beside `invalid`) or `test` (beside `control`).
+    beside_classes = bool(others) and (found == {"train"} or len(others) == 1)
+    if len(found) == 1 and (len(kinds) > 1 or (beside_classes and not has_classes)):
         beside = f" beside {others[0]}/" if others else ""
         division.doubts.append(
             f"{names} {'is' if len(kinds) == 1 else 'are'} taken as "
             f"{'a class' if len(kinds) == 1 else 'classes'}{beside}, since there is no other split; to "
-            f"train on such a folder alone, give its path"
+            "hold out such a folder or to train on it alone, name the other folder train, or give its path"
         )
         return _everything(items, division)
     if "train" not in found:
@@ -148,29 +177,39 @@ def _by_first_folder(
 
 def _below_classes(items: list[Item], division: Division) -> Division:
     """Of folders like `cat/train`, `cat/test`, `dog/train`."""
-    second: Callable[[Item], str | None] = lambda item: (  # noqa: E731
-        split_of(item.folders[1]) if len(item.folders) > 1 else None
-    )
-    found = {second(item) for item in items}
-    if "evaluation" in found or not {"train"} < found - {None}:
+    kinds = {
+        name: split
+        for name in dict.fromkeys(item.folders[1] for item in items if len(item.folders) > 1)
+        if (split := split_of(name)) is not None
+    }
+    if not {"train"} < set(kinds.values()):
         return _everything(items, division)
-    if None in found:
-        example = next(item for item in items if second(item) not in (None, "train"))
-        division.doubts.append(
-            f"folders of classes have splits ({'/'.join(example.folders[:2])}), but not all: all images "
-            "are taken as one set"
-        )
-        return _everything(items, division)
+    kinds = _resolve(kinds)
+    rest = []
     for item in items:
+        if len(item.folders) < 2 or item.folders[1] not in kinds:
+            rest.append(item)
+            continue
         folders = (item.folders[0], *item.folders[2:])
-        division.splits.setdefault(str(second(item)), []).append(Item(folders, item.path))
-        places = division.places.setdefault(str(second(item)), [])
-        if (name := f"*/{item.folders[1]}") not in places:
-            places.append(name)
+        division.splits.setdefault(kinds[item.folders[1]], []).append(Item(folders, item.path))
+    for name, split in kinds.items():
+        division.places.setdefault(split, []).append(f"*/{name}")
+    if rest:
+        example = "/".join((*rest[0].folders, rest[0].path.name))
+        division.left_out.append(LeftOut("images in no split", len(rest), example, False))
     return division
 
 
 def _everything(items: list[Item], division: Division) -> Division:
+    beginnings: dict[str | None, Item] = {}
+    for item in items:
+        beginnings.setdefault(split_of(re.split(r"[\W\d_]", item.path.stem)[0]), item)
+    if {"train"} < beginnings.keys() - {None}:
+        example = next(item for split, item in beginnings.items() if split not in (None, "train"))
+        division.doubts.append(
+            f"names of files begin like splits ({example.path.name}), but all images are taken as one "
+            "set; move them into folders train and test to keep them apart"
+        )
     division.splits["train"] = items
     division.places["train"] = []
     return division

@@ -109,16 +109,16 @@ def test_spellings_of_splits(tmp_path, train, validation, test):
 
 
 def test_splits_below_classes(tmp_path):
-    folders = fill(tmp_path, {"a/train": 3, "a/test": 2, "b/train/x": 3, "b/test": 2})
-    assert found(from_folder(tmp_path, None), folders) == {
+    folders = fill(tmp_path, {"a/train": 3, "a/Eval": 2, "b/train/x": 3, "b/Eval": 2})
+    expected = {
         "train": {"a": 3 * ["a/train"], "b": 3 * ["b/train/x"]},
-        "test": {"a": 2 * ["a/test"], "b": 2 * ["b/test"]},
+        "test": {"a": 2 * ["a/Eval"], "b": 2 * ["b/Eval"]},
     }
-    folders |= fill(tmp_path, {"c": 2})
-    with pytest.warns(
-        DataWarning, match=r"\(a/test\), but not all: all images are taken as one set"
-    ):
-        from_folder(tmp_path, None)
+    assert found(from_folder(tmp_path, None), folders) == expected
+    folders |= fill(tmp_path, {"a/masks": 2, "c": 2})
+    with pytest.warns(DataWarning, match=r"left out are 4 images in no split \(a/masks/0.png\)"):
+        splits = from_folder(tmp_path, None)
+    assert [len(part.images) for part in splits.values()] == [6, 4]
 
 
 def test_a_test_folder_beside_classes(tmp_path):
@@ -145,6 +145,35 @@ def test_classes_named_like_a_split(tmp_path):
     with pytest.warns(DataWarning, match="train/ is taken as a class beside bus/, since"):
         splits = from_folder(tmp_path, None)
     assert list(found(splits, folders)["train"]) == ["bus", "car", "train"]
+    folders = fill(tmp_path / "two", {"valid": 2, "invalid": 2})
+    with pytest.warns(DataWarning, match="valid/ is taken as a class beside invalid/"):
+        splits = from_folder(tmp_path / "two", None)
+    assert list(found(splits, folders)["train"]) == ["invalid", "valid"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("trainA", "trainB", "testA"),
+        ("train_A", "train_B", "test_A"),
+        ("A-train", "B-train", "A-test"),
+        ("Train A", "Train B", "Testing A"),
+    ],
+)
+def test_split_and_class_in_one_name(tmp_path, names):
+    folders = fill(tmp_path, dict.fromkeys(names, 2))
+    assert found(from_folder(tmp_path, None), folders) == {
+        "train": {"A": 2 * [names[0]], "B": 2 * [names[1]]},
+        "test": {"A": 2 * [names[2]]},
+    }
+
+
+def test_splits_in_the_names_of_files(tmp_path):
+    fill(tmp_path, {"a": 2})
+    for name in ("train_1.png", "test-1.png"):
+        Image.new("L", (4, 4), 99).save(tmp_path / name)
+    with pytest.warns(DataWarning, match=r"names of files begin like splits \(test-1.png\)"):
+        from_folder(tmp_path, None)
 
 
 def test_images_in_no_split(tmp_path):

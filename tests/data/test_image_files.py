@@ -1,6 +1,8 @@
 """Image files: formats, ranges of levels, stacks, and that streams read the same."""
 
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -282,3 +284,51 @@ def test_inks_and_palettes(tmp_path):
     images = both_ways(tmp_path).images
     assert rows(images[:1]) == rows(images[1:])
     assert images[0, 0, 0].tolist() == [255, 0, 0]
+
+
+def save_deep_png(path, levels):
+    """A PNG file of 16 bits per channel, `[h, w, 3]`, which Pillow cannot write."""
+
+    def chunk(kind, data):
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    height, width, _ = levels.shape
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+
+
+def test_colours_of_16_bits(tmp_path):
+    """Pillow reads the upper eight bits."""
+    x = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint16)
+    save_deep_png(tmp_path / "a.png", x * 257)
+    np.testing.assert_array_equal(both_ways(tmp_path).images[0], x)
+    save_deep_png(tmp_path / "a.png", x * 16)
+    for stream in (False, True):
+        with pytest.raises(
+            ValueError, match=r"a\.png has 16-bit colours with levels below 4096, of"
+        ):
+            train(tmp_path, stream=stream)
+
+
+def test_formats_that_say_what_is_white(tmp_path):
+    """A portable grey map has the level of white in its header, and JPEG 2000 a number of bits."""
+    x = np.random.default_rng(0).integers(0, 900, (5, 6), np.uint16)
+    header = b"P5 6 5 1000\n"
+    (tmp_path / "a.pgm").write_bytes(header + x.astype(">u2").tobytes())
+    found = both_ways(tmp_path).images[0, ..., 0]
+    assert np.abs(found.astype(float) - x * (255 / 1000)).max() <= 1
+    (tmp_path / "a.pgm").unlink()
+    write(tmp_path, "a.jp2", x)
+    np.testing.assert_array_equal(both_ways(tmp_path).images[0, ..., 0], np.round(x / 257))
+
+
+def test_signed_bytes(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.new("L", (4, 4), 200).save(path, tiffinfo={339: 2})
+    with Image.open(path) as file:
+        assert file.tag_v2[339] == (2,)
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read as an image: .*signed bytes"):
+        train(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import jaxae
+from jaxae.data.pairs import read_pairs
 from tests.data.files import grey, write
 
 
@@ -79,3 +80,59 @@ def test_bad_pairs(targets, message, tmp_path):
         jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path / "x.npy", image_size=0)
     with pytest.raises(ValueError, match="is not an .npy or .npz file; pairs come from"):
         jaxae.data.load_pairs(tmp_path / "x.npy", tmp_path)
+
+
+def test_pairs_of_folders_with_splits(tmp_path):
+    for i, split in enumerate(3 * ["train"] + 2 * ["Val"] + 2 * ["testing"]):
+        write(tmp_path, f"night/{split}/{i}.png", grey(1, seed=i)[0] // 2)
+        write(tmp_path, f"day/{split}/{i}.png", grey(1, seed=i)[0])
+    pairs = jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+    assert [len(part.inputs) for part in pairs] == [3, 2, 2]
+    for inputs, targets in pairs:
+        np.testing.assert_array_equal(inputs, targets // 2)
+    np.testing.assert_array_equal(pairs.test.targets[0, ..., 0], grey(1, seed=5)[0])
+    (tmp_path / "day" / "Val").rename(tmp_path / "day" / "test")
+    with pytest.raises(
+        ValueError, match="night has the splits test, train, validation and .*day has"
+    ):
+        jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
+
+
+def test_pairs_have_one_range_and_are_in_natural_order(tmp_path):
+    for i in range(12):
+        write(tmp_path, f"night/{i}.png", np.full((4, 4), 10 * i, np.uint16))
+        write(tmp_path, f"day/{i}.tif", np.full((4, 4), 370 * i, np.uint16))
+    with pytest.warns(jaxae.data.messages.DataWarning, match="4,095"):
+        pairs = read_pairs(tmp_path / "night", tmp_path / "day", None)["train"]
+    for images, step in zip(pairs, (10, 370), strict=True):
+        expected = np.round(step * np.arange(12) * (255 / 4095))
+        np.testing.assert_array_equal(images[:, 0, 0, 0], expected)
+    pairs = read_pairs(tmp_path / "night", tmp_path / "day", None, levels=5000)["train"]
+    assert pairs.targets.max() == round(370 * 11 * 255 / 5000)
+
+
+def test_pairs_of_stacks(tmp_path):
+    def save(name, arrays):
+        first, *others = [Image.fromarray(array) for array in arrays]
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        first.save(tmp_path / name, save_all=True, append_images=others)
+
+    save("x/1.tif", grey(3))
+    save("y/1.tif", 255 - grey(3))
+    with pytest.warns(jaxae.data.messages.DataWarning, match="4 are left out; frames='all'"):
+        read_pairs(tmp_path / "x", tmp_path / "y", None)
+    pairs = read_pairs(tmp_path / "x", tmp_path / "y", None, frames="all")["train"]
+    np.testing.assert_array_equal(pairs.inputs, 255 - pairs.targets)
+    assert len(pairs.inputs) == 3
+    save("y/1.tif", grey(2))
+    with pytest.raises(ValueError, match=r"1\.tif holds 3 images and .*1\.tif holds 2"):
+        read_pairs(tmp_path / "x", tmp_path / "y", None, frames="all")
+
+
+def test_grey_inputs_have_coloured_targets(tmp_path):
+    write(tmp_path, "x/a.png", grey(1)[0])
+    write(tmp_path, "y/a.png", np.repeat(grey(1)[0][..., None], 3, -1))
+    (tmp_path / "x" / "b.heic").write_bytes(b"x")
+    with pytest.warns(jaxae.data.messages.DataWarning, match=r"1 \.heic files \(b\.heic\)"):
+        x, y = read_pairs(tmp_path / "x", tmp_path / "y", None)["train"]
+    assert (x.shape[-1], y.shape[-1]) == (1, 3)
