@@ -8,7 +8,7 @@ import numpy as np
 from jaxae.data.image_sets import FileSet, check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
 from jaxae.data.listing import Item, Listing, list_folder, natural_order, no_images
-from jaxae.data.messages import DataWarning
+from jaxae.data.messages import DataWarning, counted
 from jaxae.data.ranges import Ranges
 from jaxae.data.split_folders import Division, divide
 
@@ -115,15 +115,16 @@ def about_files(sets: list[FileSet], ranges: Ranges) -> list[str]:
     if stacks := [header for header in headers if header.frames > 1]:
         more = sum(header.frames - 1 for header in stacks)
         said.append(
-            f"{len(stacks):,} files hold several images ({stacks[0].path.name} {stacks[0].frames:,}), of "
-            f"which {more:,} are left out; frames='all' (--frames all in a command) takes them"
+            f"{counted(len(stacks), 'file')} with several images ({stacks[0].path.name}: "
+            f"{stacks[0].frames:,}): the first of each is read, and {more:,} are left out; frames='all' "
+            "(--frames all in a command) reads all"
         )
     for files in sets:
         if clear := [header for header in files.headers if header.transparent]:
             what = "an alpha channel" if files.contents is None else "transparent pixels"
             said.append(
-                f"{len(clear):,} files have {what} ({clear[0].path.name}); transparency is dropped, and "
-                "pixels that were transparent may have any colour"
+                f"{counted(len(clear), 'file')} with {what} ({clear[0].path.name}): transparency is "
+                "dropped, and pixels that were transparent may have any colour"
             )
     return said
 
@@ -154,9 +155,9 @@ def _counts(
     for split in splits:
         counts = sets[split].counts
         places = ", ".join(f"{place}/" for place in division.places[split])
-        total = f"{split}{f' ({places})' if places else ''}: {counts.sum():,} images"
+        total = f"{split}{f' ({places})' if places else ''}: {counted(int(counts.sum()), 'image')}"
         if len(splits[split]) != counts.sum():
-            total += f" in {len(splits[split]):,} files"
+            total += f" in {counted(len(splits[split]), 'file')}"
         number = dict.fromkeys(classes, 0)
         for item, count in zip(splits[split], counts, strict=True):
             if item.folders:
@@ -167,7 +168,7 @@ def _counts(
         parts.append(total + (f" of {', '.join(listed)}" if any(number.values()) else ""))
     left_out = [*listing.left_out, *division.left_out]
     ending = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
-    return f"{listing.files:,} files; {'; '.join(parts)}{ending}"
+    return f"{counted(listing.files, 'file')}; {'; '.join(parts)}{ending}"
 
 
 def about_left_out(listing: Listing, division: Division) -> list[str]:
@@ -177,7 +178,7 @@ def about_left_out(listing: Listing, division: Division) -> list[str]:
         return []
     read = sum(len(items) for items in division.splits.values())
     return [
-        f"{read:,} of {listing.files:,} files are read; left out are {', '.join(map(str, said))}"
+        f"{read:,} of {counted(listing.files, 'file')} were read; left out: {', '.join(map(str, said))}"
     ]
 
 
@@ -200,7 +201,7 @@ def _unseen(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
         others = natural_order({item.folders[0] for item in items if item.folders} - known)
         if len(classes) > 1 and known and others:
             said.append(
-                f"{len(others):,} classes of the {split} images have no training images "
+                f"{counted(len(others), 'class')} of the {split} images without training images "
                 f"({', '.join(others[:3])})"
             )
     return said

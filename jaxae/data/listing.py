@@ -9,23 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.data.image_files import is_image, suffixes
-from jaxae.data.messages import first_line
+from jaxae.data.messages import counted, first_line
 
-# Files that belong to data sets and are no images: they are counted, but no warning is given.
-_NO_IMAGES = {
-    ".cfg",
-    ".csv",
-    ".db",
-    ".html",
-    ".ini",
-    ".json",
-    ".jsonl",
-    ".log",
-    ".md",
-    ".py",
-    ".rst",
-}
-_NO_IMAGES |= {".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
+# Files of these kinds belong to many data sets and are no images: no warning is given for them.
+_HARMLESS = {"hidden", "hidden folder", ".cfg", ".csv", ".db", ".html", ".ini", ".json", ".jsonl"}
+_HARMLESS |= {".log", ".md", ".py", ".rst", ".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
 
 SYSTEM_FOLDERS = {"__MACOSX", "__pycache__", "@eaDir"}
 """Folders that other programs write; like hidden ones, they are not read."""
@@ -42,19 +30,21 @@ class LeftOut(NamedTuple):
     """Files or folders that are not read, for one reason.
 
     Attributes:
-      what: what they are.
-      number: how many.
+      noun: what one of them is.
+      which: what distinguishes them from those that are read; may be empty.
+      number: how many there are.
       example: the name of one.
       harmless: whether they are clearly no images.
     """
 
-    what: str
+    noun: str
+    which: str
     number: int
     example: str
-    harmless: bool
+    harmless: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,} {self.what} ({self.example})"
+        return f"{counted(self.number, self.noun)}{self.which} ({self.example})"
 
 
 class Listing(NamedTuple):
@@ -116,8 +106,12 @@ def list_folder(root: Path) -> Listing:
       ValueError: if the folder cannot be read.
     """
     images: list[Item] = []
-    left_out: dict[str, list[str]] = {}
-    counted = 0
+    left_out: dict[tuple[str, str], list[str]] = {}
+    files = 0
+
+    def leave_out(name: str, noun: str, which: str = "") -> None:
+        left_out.setdefault((noun, which), []).append(name)
+
     seen: set[tuple[int, int]] = set()
     folders: deque[tuple[str, tuple[str, ...]]] = deque([(str(root), ())])
     links: deque[tuple[str, tuple[str, ...]]] = deque()
@@ -127,13 +121,11 @@ def list_folder(root: Path) -> Listing:
         folder, parts = (links if is_link else folders).popleft()
         try:
             if is_link and _contains(folder, root):
-                left_out.setdefault("links to a folder around them", []).append("/".join(parts))
+                leave_out("/".join(parts), "link", " to a folder that it is in")
                 continue
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in seen:
-                left_out.setdefault("links to folders that are read already", []).append(
-                    "/".join(parts)
-                )
+                leave_out("/".join(parts), "link", " to a folder that is read already")
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as scan:
@@ -141,40 +133,38 @@ def list_folder(root: Path) -> Listing:
         except OSError as error:
             if not parts:
                 raise ValueError(f"{root} cannot be read: {first_line(error)}") from error
-            left_out.setdefault("folders that cannot be read", []).append("/".join(parts))
+            leave_out("/".join(parts), "folder", " without permission to read it")
             continue
         for entry in entries:
             name = entry.name
-            hidden = name.startswith(".") or name in SYSTEM_FOLDERS
+            is_hidden = name.startswith(".") or name in SYSTEM_FOLDERS
             if _holds(entry.is_dir):
-                if hidden:
-                    left_out.setdefault("hidden folders", []).append(name)
+                if is_hidden:
+                    leave_out(name, "hidden folder")
                 else:
-                    target = links if entry.is_symlink() else folders
-                    target.append((entry.path, (*parts, name)))
+                    (links if entry.is_symlink() else folders).append((entry.path, (*parts, name)))
                 continue
-            counted += 1
-            if hidden:
-                left_out.setdefault("hidden files", []).append(name)
+            files += 1
+            if is_hidden:
+                leave_out(name, "hidden file")
             elif not _holds(entry.is_file):
-                what = "broken links" if entry.is_symlink() else "special files"
-                left_out.setdefault(what, []).append(name)
+                leave_out(name, "broken link" if entry.is_symlink() else "pipe or device")
             elif is_image(path := Path(entry.path)):
                 images.append(Item(parts, path))
+            elif suffix := os.path.splitext(name)[1].lower():
+                leave_out(name, f"{suffix} file")
             else:
-                suffix = os.path.splitext(name)[1].lower()
-                what = f"{suffix} files" if suffix else "files without a suffix"
-                left_out.setdefault(what, []).append(name)
+                leave_out(name, "file", " without a suffix")
     keys: dict[tuple[str, ...], Any] = {}
     for item in images:
         if item.folders not in keys:
             keys[item.folders] = [natural_key(part) for part in item.folders]
     images.sort(key=lambda item: keys[item.folders])  # stable: files of a folder are in order
     summary = [
-        LeftOut(what, len(names), names[0], what.startswith("hidden") or _no_images(what))
-        for what, names in left_out.items()
+        LeftOut(noun, which, len(names), names[0], noun.removesuffix(" file") in _HARMLESS)
+        for (noun, which), names in left_out.items()
     ]
-    return Listing(images, summary, counted)
+    return Listing(images, summary, files)
 
 
 def _holds(check: Callable[[], bool]) -> bool:
@@ -182,10 +172,6 @@ def _holds(check: Callable[[], bool]) -> bool:
         return check()
     except OSError:  # a link to itself
         return False
-
-
-def _no_images(what: str) -> bool:
-    return what.removesuffix(" files") in _NO_IMAGES
 
 
 def _contains(folder: str, root: Path) -> bool:

@@ -20,6 +20,17 @@ def describe_shape(shape: Iterable[int]) -> str:
     return " x ".join(map(str, shape))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words.
+
+    Examples:
+      >>> counted(1, "file"), counted(1200, "file"), counted(2, "class")
+      ('1 file', '1,200 files', '2 classes')
+    """
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
 def first_line(error: BaseException) -> str:
     r"""The first line of an error's message, at most 200 characters; its type if it has no message.
 

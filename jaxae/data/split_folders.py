@@ -160,12 +160,12 @@ def _by_first_folder(
             inside = [item for item in rest if item.folders[:1] == (name,)]
             division.left_out.append(
                 LeftOut(
-                    f"images in {name}/, which is no split", len(inside), inside[0].path.name, False
+                    "image", f" in {name}/, which is no split", len(inside), inside[0].path.name
                 )
             )
         if loose := [item for item in rest if not item.folders]:
             division.left_out.append(
-                LeftOut("images in no split", len(loose), loose[0].path.name, False)
+                LeftOut("image", " in no split", len(loose), loose[0].path.name)
             )
     for item in items:
         if item.folders and (split := kinds.get(item.folders[0])):
@@ -196,7 +196,7 @@ def _below_classes(items: list[Item], division: Division) -> Division:
         division.places.setdefault(split, []).append(f"*/{name}")
     if rest:
         example = "/".join((*rest[0].folders, rest[0].path.name))
-        division.left_out.append(LeftOut("images in no split", len(rest), example, False))
+        division.left_out.append(LeftOut("image", " in no split", len(rest), example))
     return division
 
 

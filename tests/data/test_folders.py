@@ -116,7 +116,7 @@ def test_splits_below_classes(tmp_path):
     }
     assert found(from_folder(tmp_path, None), folders) == expected
     folders |= fill(tmp_path, {"a/masks": 2, "c": 2})
-    with pytest.warns(DataWarning, match=r"left out are 4 images in no split \(a/masks/0.png\)"):
+    with pytest.warns(DataWarning, match=r"left out: 4 images in no split \(a/masks/0.png\)"):
         splits = from_folder(tmp_path, None)
     assert [len(part.images) for part in splits.values()] == [6, 4]
 
@@ -178,9 +178,7 @@ def test_splits_in_the_names_of_files(tmp_path):
 
 def test_images_in_no_split(tmp_path):
     fill(tmp_path, {"train/a": 2, "test/a": 1, "extra": 3, ".": 1})
-    with pytest.warns(
-        DataWarning, match=r"left out are 3 images in extra/, .*1 images in no split"
-    ):
+    with pytest.warns(DataWarning, match=r"left out: 3 images in extra/, .*1 image in no split"):
         splits = from_folder(tmp_path, None)
     assert {name: len(part.images) for name, part in splits.items()} == {"train": 2, "test": 1}
 
@@ -191,7 +189,7 @@ def test_images_in_no_class(tmp_path):
         splits = from_folder(tmp_path, None)
     said = " ".join(str(warning.message) for warning in caught)
     assert "1 of 5 train images are in no folder of a class (0.png), so the train" in said
-    assert "no training images (z)" in said
+    assert "without training images (z)" in said
     assert splits["train"].labels is None
     assert splits["test"].labels.tolist() == [1, 2]
     assert splits["test"].notes == ()
@@ -216,7 +214,7 @@ def test_links_are_followed_once(tmp_path):
     (root / "bee2" / "x.png").symlink_to(tmp_path / "pool" / "a" / "0.png")
     assert len(from_folder(root, None)["train"].images) == 6
     (root / "again").symlink_to(tmp_path / "pool" / "a")  # after ant in no order but by name
-    with pytest.warns(DataWarning, match="1 links to folders that are read already"):
+    with pytest.warns(DataWarning, match="1 link to a folder that is read already"):
         assert len(from_folder(root, None)["train"].images) == 6
 
 
@@ -227,7 +225,7 @@ def test_links_in_a_loop(tmp_path, target):
     fill(tmp_path, {"elsewhere": 5})
     (tmp_path / "outside").symlink_to(root)
     (root / "a" / "loop").symlink_to(target)
-    with pytest.warns(DataWarning, match="left out are 1 links to .*a/loop"):
+    with pytest.warns(DataWarning, match="left out: 1 link to .*a/loop"):
         assert len(from_folder(root, None)["train"].images) == 5
 
 
@@ -237,7 +235,7 @@ def test_links_that_lead_nowhere(tmp_path):
     (tmp_path / "c.png").symlink_to("c.png")
     os.mkfifo(tmp_path / "d.png")
     with pytest.warns(
-        DataWarning, match=r"2 of 5 files are .*2 broken links \(b\), 1 special files"
+        DataWarning, match=r"2 of 5 files were .*2 broken links \(b\), 1 pipe or device"
     ):
         from_folder(tmp_path, None)
 
@@ -249,10 +247,10 @@ def test_every_file_is_counted(tmp_path):
     listing = list_folder(tmp_path)
     assert listing.files == 6
     assert sorted(map(str, listing.left_out)) == [
-        "1 .csv files (labels.csv)",
-        "1 .db files (Thumbs.db)",
-        "1 .txt files (notes.txt)",
-        "1 hidden files (.DS_Store)",
+        "1 .csv file (labels.csv)",
+        "1 .db file (Thumbs.db)",
+        "1 .txt file (notes.txt)",
+        "1 hidden file (.DS_Store)",
         "2 hidden folders (.hidden)",
     ]
     # Nothing of it could be an image, so there is no warning.

@@ -74,12 +74,12 @@ def test_formats_that_cannot_be_read_are_counted(tmp_path):
     with pytest.warns(DataWarning) as caught:
         notes = train(tmp_path).notes
     (said,) = (str(warning.message) for warning in caught)
-    assert said.startswith(f"{tmp_path}: 1 of 8 files are read")
-    for part in ("2 .heic files (1.heic)", "1 .cr2 files (3.cr2)", "1 .eps files", "1 .dcm files"):
+    assert said.startswith(f"{tmp_path}: 1 of 8 files were read")
+    for part in ("2 .heic files (1.heic)", "1 .cr2 file (3.cr2)", "1 .eps file", "1 .dcm file"):
         assert part in said
-    assert "1 files without a suffix (6)" in said
+    assert "1 file without a suffix (6)" in said
     assert ".csv" not in said
-    assert "1 .csv files (labels.csv)" in notes[0]
+    assert "1 .csv file (labels.csv)" in notes[0]
 
 
 def test_programs_are_not_run_for_files_of_another_format(tmp_path):
@@ -213,7 +213,7 @@ def test_files_with_several_images(tmp_path, suffix):
         save_stack(tmp_path / "ab"[i % 2] / f"{i}.{suffix}", x[3 * i : 3 * i + 3], **options)
     with pytest.warns(DataWarning) as caught:
         first = both_ways(tmp_path)
-    assert "4 files hold several images (0." in str(caught[0].message)
+    assert "4 files with several images (0." in str(caught[0].message)
     assert "8 are left out; frames='all' (--frames all" in str(caught[0].message)
     assert len(first.images) == 4
     with warnings.catch_warnings():

@@ -133,6 +133,6 @@ def test_grey_inputs_have_coloured_targets(tmp_path):
     write(tmp_path, "x/a.png", grey(1)[0])
     write(tmp_path, "y/a.png", np.repeat(grey(1)[0][..., None], 3, -1))
     (tmp_path / "x" / "b.heic").write_bytes(b"x")
-    with pytest.warns(jaxae.data.messages.DataWarning, match=r"1 \.heic files \(b\.heic\)"):
+    with pytest.warns(jaxae.data.messages.DataWarning, match=r"1 \.heic file \(b\.heic\)"):
         x, y = read_pairs(tmp_path / "x", tmp_path / "y", None)["train"]
     assert (x.shape[-1], y.shape[-1]) == (1, 3)

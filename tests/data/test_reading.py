@@ -54,7 +54,7 @@ def test_sixteen_bits_palettes_and_transparency(tmp_path):
     assert images_in(tmp_path / "palette")[0, 0, 0].tolist() == [255, 0, 0]
     (tmp_path / "alpha").mkdir()
     Image.new("RGBA", (4, 4), (0, 255, 0, 128)).save(tmp_path / "alpha" / "a.png")
-    with pytest.warns(DataWarning, match=r"1 files have transparent pixels \(a.png\)"):
+    with pytest.warns(DataWarning, match=r"1 file with transparent pixels \(a.png\)"):
         assert images_in(tmp_path / "alpha").shape == (1, 4, 4, 3)
     Image.new("RGBA", (4, 4), (0, 255, 0, 255)).save(tmp_path / "alpha" / "a.png")
     assert images_in(tmp_path / "alpha").shape == (1, 4, 4, 3)
