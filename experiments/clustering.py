@@ -35,6 +35,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples

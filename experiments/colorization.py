@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common

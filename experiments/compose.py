@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import figures, inference, pieces, recipes
@@ -32,6 +33,8 @@ from jaxae.runs.folder import Run
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(flags.ModelConfig):
     """Flags of the model, its penalties and its corruptions."""
+
+    can_go_on = True
 
     beta: float | None = None
     """Train a VAE, with this weight of the KL divergence."""

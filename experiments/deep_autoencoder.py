@@ -31,6 +31,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, running
 from jaxae.runs import figures, inference

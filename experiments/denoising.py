@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
@@ -50,6 +51,8 @@ SSIM_WINDOW = 11
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(flags.ModelConfig):
     """Flags of the denoising autoencoder."""
+
+    can_go_on = True
 
     noise: float | None = None
     """Standard deviation of the Gaussian noise; the noisy image is clipped to [0, 1]. The default is 0.5

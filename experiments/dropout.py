@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import curves, figures, inference, recipes
 from jaxae.runs.command import command

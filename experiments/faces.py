@@ -41,6 +41,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
 from experiments.shared.attributes import Method

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common

@@ -42,6 +42,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, latent_figures, optimizers, running
 from experiments.shared.judge import flat, train_judge

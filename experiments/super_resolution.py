@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common

@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.runs import figures, inference, pieces, recipes
@@ -32,6 +33,8 @@ from jaxae.runs.folder import Run
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(flags.ModelConfig):
     """Flags of the VAE."""
+
+    can_go_on = True
 
     beta: float = 1.0
     """Weight of the KL divergence in the loss."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 import tyro
 
@@ -18,6 +18,9 @@ LatentDim: TypeAlias = Annotated[int, tyro.conf.arg(aliases=["--latent-dim"])]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """The flags that all experiments have."""
+
+    can_go_on: ClassVar[bool] = False
+    """Whether the number of epochs has no other effect than the length of the training."""
 
     dataset: str = "mnist5k"
     """The data: mnist5k or digits (which need no download), the name of an image data set of

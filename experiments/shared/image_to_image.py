@@ -21,7 +21,8 @@ from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
-from jaxae.runs.folder import Run, fingerprint, write_json
+from jaxae.runs.folder import Run, write_json
+from jaxae.runs.identity import fingerprint
 from jaxae.runs.pictures import Painter
 
 
