@@ -29,8 +29,8 @@ class Config(flags.ModelConfig):
     can_go_on = True
 
     sweep_code: tuple[int, ...] = ()
-    """Train one autoencoder for each of these sizes of the code, and draw the error against the
-    size."""
+    """Train one autoencoder for each of these sizes of the code, and draw the reconstruction error
+    against the size."""
 
 
 def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:
