@@ -109,7 +109,9 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
         if not stop.code:
             raise
         # tyro prints a box, whose first lines say what is wrong.
-        lines = [re.sub(r"[│╭╮╰╯─|+]+", " ", line).strip() for line in errors.getvalue().splitlines()]
+        lines = [
+            re.sub(r"[│╭╮╰╯─|+]+", " ", line).strip() for line in errors.getvalue().splitlines()
+        ]
         kept = []
         for line in lines[1:]:
             if not line:

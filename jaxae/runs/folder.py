@@ -133,14 +133,18 @@ class Run:
                 )
             with exclusive(self.directory):
                 (self.directory / "results.json").unlink(missing_ok=True)
-                new = {"config": self._config} | ({} if recipe is None else {"recipe": dict(recipe)})
+                new = {"config": self._config} | (
+                    {} if recipe is None else {"recipe": dict(recipe)}
+                )
                 write_json(self.directory / "config.json", found | new)
             return
         if differences:
             first, *others = differences.values()
             first = " ".join(first.split())
             first = first if len(first) < 300 else f"{first[:300]} ..."
-            more = f" (and {len(others)} more, {', '.join(list(differences)[1:4])}" if others else ""
+            more = (
+                f" (and {len(others)} more, {', '.join(list(differences)[1:4])}" if others else ""
+            )
             more += (", ...)" if len(others) > 3 else ")") if others else ""
             raise ValueError(
                 f"{self.directory} belongs to another run: {first}{more}; take another --run-dir"

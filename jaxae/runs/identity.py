@@ -9,7 +9,7 @@ import numpy as np
 from jaxae.data.streams import Stream
 
 WHOLE_BYTES = 2**28
-"""Arrays up to this size are in the fingerprint as a whole; of larger ones and of streams, some images are."""
+"""Size up to which all of an array is in its fingerprint; of larger ones and of streams, some images are."""
 NAMES_OF_DATA = ("dataset", "image_size")
 """Flags that change nothing as long as the data are the same."""
 
@@ -84,7 +84,9 @@ def fingerprint(images: np.ndarray | Stream) -> str:
 def _compare_data(before: Any, now: Any) -> str:
     """Which of the data differ, in words; empty if none does."""
     # Older versions recorded the training images only.
-    then, now = (value if isinstance(value, dict) else {"training images": value} for value in (before, now))
+    then, now = (
+        value if isinstance(value, dict) else {"training images": value} for value in (before, now)
+    )
     words = []
     for name in then.keys() & now.keys():
         old, new = str(then[name]), str(now[name])

@@ -78,7 +78,9 @@ def help_text(config: type, doc: str | None, width: int | None = None) -> str:
     """
     width = min(100, (width or shutil.get_terminal_size().columns)) - 1
     lines = textwrap.wrap(f"usage: {_program()} [options]", width)
-    for paragraph in re.split(r"\n\s*\n", re.sub(r"\nMeasured.*?(?=\nLectures:|\Z)", "", doc or "", flags=re.S)):
+    for paragraph in re.split(
+        r"\n\s*\n", re.sub(r"\nMeasured.*?(?=\nLectures:|\Z)", "", doc or "", flags=re.S)
+    ):
         lines.append("")
         if paragraph.startswith("    "):
             lines += [part for line in paragraph.splitlines() for part in _command(line, width)]
@@ -100,10 +102,14 @@ def check_names(config: type, arguments: Iterable[str]) -> None:
     known = {name for option in options(config) for name in option.names} | {"--help"}
     for argument in arguments:
         if re.match(r"-[a-zA-Z]", argument) and argument != "-h":
-            raise ValueError(f"flags begin with two dashes: -{argument} and not {argument} (see --help)")
+            raise ValueError(
+                f"flags begin with two dashes: -{argument} and not {argument} (see --help)"
+            )
         name = argument.split("=")[0].replace("_", "-")
         if re.match(r"--[^-]", argument) and name not in known:
-            raise ValueError(f"there is no flag {argument.split('=')[0]}{_hint(name, known, config)}")
+            raise ValueError(
+                f"there is no flag {argument.split('=')[0]}{_hint(name, known, config)}"
+            )
 
 
 def explain(config: type, message: str) -> str:
@@ -212,7 +218,11 @@ def _default(option: Option) -> str:
         return ""
     if value is True:
         return f" The default is {option.names[0]}."
-    words = " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    words = (
+        " ".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+    )
     return f" (default: {words:g})" if isinstance(value, float) else f" (default: {words})"
 
 
