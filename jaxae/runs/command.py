@@ -108,10 +108,9 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
     except SystemExit as stop:
         if not stop.code:
             raise
-        # tyro prints a box, whose first lines say what is wrong.
-        lines = [
-            re.sub(r"[│╭╮╰╯─|+]+", " ", line).strip() for line in errors.getvalue().splitlines()
-        ]
+        # tyro prints a box, in ASCII where the console has nothing else; its first lines say what is wrong.
+        border = r"[│╭╮╰╯─]+|^[|+]|[|+]$|-{3,}"
+        lines = [re.sub(border, " ", line).strip() for line in errors.getvalue().splitlines()]
         kept = []
         for line in lines[1:]:
             if not line:

@@ -35,7 +35,13 @@ OTHER_NAMES = {
 }
 """What flags are called elsewhere, where the names are not similar."""
 
-WORDS = {"INT": "a whole number", "FLOAT": "a number", "TEXT": "a text"}
+WORDS = {
+    "INT": ("a whole number", "whole numbers"),
+    "FLOAT": ("a number", "numbers"),
+    "TEXT": ("a text", "texts"),
+}
+DATA_SETS = ("celeb_a", "cifar10", "digits", "fashion_mnist", "mnist", "mnist5k")
+DEVICES = ("cpu", "cuda", "device", "gpu", "tpu")
 
 
 class Option(NamedTuple):
@@ -91,7 +97,7 @@ def help_text(config: type, doc: str | None, width: int | None = None) -> str:
         if option.group != group:
             group = option.group
             lines += ["", f"{group}:"]
-        head = "  " + ", ".join(option.names) + (f" {option.value}" if option.value else "")
+        head = "  " + f"{', '.join(option.names)} {option.value}".strip()
         lines += _wrapped(head, width, "      ")
         lines += _wrapped(f"      {option.help}{_default(option)}", width, "      ")
     return "\n".join([*lines, "", "  -h, --help", "      Print this text and exit."])
@@ -99,8 +105,18 @@ def help_text(config: type, doc: str | None, width: int | None = None) -> str:
 
 def check_names(config: type, arguments: Iterable[str]) -> None:
     """Raises a `ValueError` with a suggestion if an argument is a flag that does not exist."""
-    known = {name for option in options(config) for name in option.names} | {"--help"}
+    found = options(config)
+    known = {name for option in found for name in option.names} | {"--help"}
+    switches = {name for option in found for name in option.names if not option.value}
+    before = ""
     for argument in arguments:
+        if (
+            before.replace("_", "-") in switches
+            and not argument.startswith("-")
+            and all(option.names for option in found)
+        ):
+            raise ValueError(f"{before} takes no value, got {argument!r} (see --help)")
+        before = argument
         if re.match(r"-[a-zA-Z]", argument) and argument != "-h":
             raise ValueError(
                 f"flags begin with two dashes: -{argument} and not {argument} (see --help)"
@@ -116,25 +132,26 @@ def explain(config: type, message: str) -> str:
     """What tyro says about a wrong value, in words, with a suggestion."""
     if unknown := re.search(r"[Uu]nrecognized options: ([^\s,]+)", message):
         word = unknown[1]
-        return f"{word!r} is not the value of a flag; did you mean --dataset {word}? (see --help)"
+        hint = f"; did you mean --dataset {word}?" if _close(word, DATA_SETS) else ""
+        return f"{word!r} is not the value of a flag{hint} (see --help)"
     named = {name: option for option in options(config) for name in option.names}
     flag = re.search(r"(--[a-z0-9-]+)", message)
     option = named.get(flag[1]) if flag else None
     if flag is None or option is None:
         return f"{message} (see --help)"
-    wanted = [WORDS[word] for word in WORDS if word in option.value]
-    if "..." in option.value:
-        wanted = [f"{word} or several" for word in wanted]
+    several = "..." in option.value
+    wanted = [WORDS[word][several] for word in WORDS if word in option.value]
     wanted += [f"one of {', '.join(option.choices)}"] if option.choices else []
     expected = " or ".join(wanted)
     if "issing value" in message:
         return f"{flag[1]} needs a value: {expected} (see --help)"
-    value = re.search(r"(?:choice |from \[|got )['\"](.*?)['\"]", message)
+    value = re.search(r"(?:choice '|from \['|arguments: \['|: ')(.*)'(?:\]| for|\.? *$)", message)
     if value is None:
         return f"{flag[1]}: {message} (see --help)"
-    close = _close(value[1], option.choices)
+    given = value[1].replace("', '", " ")
+    close = _close(given, option.choices)
     hint = f"; did you mean {close}?" if close else ""
-    return f"{flag[1]} must be {expected}, got {value[1]!r}{hint} (see --help)"
+    return f"{flag[1]} must be {expected}, got {given!r}{hint} (see --help)"
 
 
 def check_values(parsed: Any) -> None:
@@ -151,11 +168,17 @@ def check_values(parsed: Any) -> None:
 
 def _hint(name: str, known: set[str], config: type) -> str:
     wanted = name.removeprefix("--").lower()
+    if wanted in DEVICES:
+        return "; the environment variable JAX_PLATFORMS chooses between cpu, cuda and tpu"
+    if wanted.replace("-", "_") in DATA_SETS:
+        return f"; did you mean --dataset {wanted.replace('-', '_')}? (see --help)"
     if close := _close(f"--{OTHER_NAMES.get(wanted, wanted)}", known):
         return f"; did you mean {close}? (see --help)"
-    if others := _experiments_with(wanted.replace("-", "_"), config):
-        return f" in this experiment; it is one of {', '.join(others)} (see --help)"
-    return f"; if {wanted} is a data set, write --dataset {wanted} (see --help)"
+    if others := _experiments_with(wanted.removeprefix("no-").replace("-", "_"), config):
+        return (
+            f" in this experiment; {', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
+        )
+    return " (see --help)"
 
 
 def _close(word: str, known: Iterable[str]) -> str | None:
