@@ -47,6 +47,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
@@ -70,36 +71,38 @@ class Config(flags.ModelConfig):
     """Flags of the adversarial autoencoder."""
 
     code: flags.LatentDim = 2
-    """Number of latent dimensions."""
+    """Use codes with this number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
-    reverse order. The default is 1000 500 for mlp, 32 64 for conv and 32 64 128 for resnet."""
+    """Give the encoder hidden layers of these widths, or these channels at each depth; the decoder
+    has them in reverse. The default is 1000 500 for mlp, 32 64 for conv, and 32 64 128 for
+    resnet."""
     epochs: int | None = None
-    """Passes over the training set. By default as many as are needed to show 1.2 million images (20
-    epochs of MNIST), but at most 400."""
+    """Train for this number of passes over the training set. The default is as many as show 1.2
+    million images (20 epochs of MNIST), but at most 400."""
     batch_size: int | None = None
-    """Examples in a training step, over all devices. The default is 256, or the size of the training set
-    if that is smaller."""
+    """Compute each training step on this number of examples, over all devices. The default is 256,
+    or all examples if there are fewer."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam for encoder and decoder."""
+    """Start with this learning rate of Adam for the encoder and the decoder."""
     discriminator_rate: float = 1e-3
-    """Initial learning rate of Adam for the discriminator."""
+    """Start with this learning rate of Adam for the discriminator."""
     prior: Literal["normal", "petals", "swiss_roll"] = "normal"
-    """Prior of the codes: normal, N(0, I); petals, ten normal distributions around a circle; or
-    swiss_roll, a rolled-up band."""
+    """Let the codes follow this prior: N(0, I) (normal), ten normal distributions around a circle
+    (petals), or a rolled-up band (swiss_roll)."""
     labels: int = 0
-    """Number of training images whose class is known. Each class has its own part of the prior (petals
-    or swiss_roll)."""
+    """Tell the discriminator the class of this number of training images. Each class then has its
+    own part of the prior, which has to be petals or swiss_roll."""
     weight: float = 40.0
-    """Weight of the encoder's adversarial loss, relative to nats of reconstruction."""
+    """Multiply the encoder's adversarial loss by this weight; the reconstruction error is in nats
+    and has weight 1."""
     kernel: float = 1e5
-    """Final weight of the maximum mean discrepancy. It starts at a hundredth of this value. With 0 there
-    is adversarial training only."""
+    """Add the maximum mean discrepancy to the loss with this final weight, which is reached from a
+    hundredth of it. With 0 there is adversarial training only."""
     r1: float = 0.0
-    """Weight of the R1 gradient penalty of the discriminator at draws of the prior; the loss contains
-    half of it."""
+    """Penalise the squared gradient of the discriminator at draws of the prior (R1 penalty) with
+    this weight; the loss contains half of it."""
     ema: float = 0.999
-    """Decay of the exponential moving average of the parameters, which are evaluated."""
+    """Evaluate an exponential moving average of the parameters with this decay."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import curves, recipes
 from jaxae.runs.command import command, report, resumable
@@ -25,9 +26,11 @@ from jaxae.runs.folder import Run
 class Config(flags.ModelConfig):
     """Flags of the autoencoder."""
 
+    can_go_on = True
+
     sweep_code: tuple[int, ...] = ()
-    """Train one autoencoder for each of these sizes of the code, and draw the error against the
-    size."""
+    """Train one autoencoder for each of these sizes of the code, and draw the reconstruction error
+    against the size."""
 
 
 def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:

@@ -35,6 +35,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples
@@ -58,43 +59,44 @@ class Config(flags.Config):
     """Flags of the clustering experiment."""
 
     preset: Literal["plain", "best"] = "plain"
-    """plain: K-means on the codes. best: spectral clusters, followed by rounds of deep embedded
-    clustering."""
+    """Cluster the codes by K-means (plain), or by spectral clustering followed by rounds of deep
+    embedded clustering (best)."""
     clusters: int | None = None
-    """Number of clusters. The default is the number of classes."""
+    """Look for this number of clusters. The default is the number of classes."""
     seeds: int = 3
-    """Number of runs, with the seeds from --seed on. The results are their mean and standard
-    deviation."""
+    """Repeat the experiment this many times, with consecutive seeds from --seed. The results are
+    the mean and the standard deviation."""
 
     code: flags.LatentDim = 10
-    """Number of latent dimensions."""
+    """Use codes with this number of latent dimensions."""
     hidden: tuple[int, ...] = (500, 500, 2000)
-    """Widths of the encoder's hidden layers; the decoder has them in reverse order."""
+    """Give the encoder hidden layers of these widths; the decoder has them in reverse."""
     rotation: float = 11.5
-    """Training images are rotated at random by up to this number of degrees."""
+    """Rotate training images at random by up to this number of degrees."""
     stretch: float = 0.1
-    """Training images are stretched at random by up to this fraction."""
+    """Stretch training images at random by up to this fraction."""
     shear: float = 0.2
-    """Training images are sheared at random by up to this number of pixels per pixel of height."""
+    """Shear training images at random by up to this number of pixels per pixel of height."""
     shift: float = 0.07
-    """Training images are shifted at random by up to this fraction of their side."""
+    """Shift training images at random by up to this fraction of their side."""
 
     rounds: int = 10
-    """Number of rounds of --preset best; the assignments to clusters are computed before each."""
+    """Make this number of rounds of --preset best; the images are assigned to clusters anew before
+    each."""
     reconstruction: float = 0.02
-    """Weight of the autoencoder's own loss in these rounds."""
+    """Give the reconstruction error this weight in the rounds of --preset best."""
 
     epochs: int | None = None
-    """Passes over the training set for the autoencoder. By default as many as are needed to show 1.8
-    million images (30 epochs of MNIST), but at most 400."""
+    """Train the autoencoder for this number of passes over the training set. The default is as many
+    as show 1.8 million images (30 epochs of MNIST), but at most 400."""
     round_epochs: int | None = None
-    """Passes over the training set in each round. By default as many as are needed to show 60,000
-    images."""
+    """Train for this number of passes over the training set in each round. The default is as many
+    as show 60,000 images."""
     batch_size: int | None = None
-    """Examples in a training step, over all devices. The default is 128, or the size of the training set
-    if that is smaller."""
+    """Compute each training step on this number of examples, over all devices. The default is 128,
+    or all examples if there are fewer."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
 
 
 class Found(NamedTuple):

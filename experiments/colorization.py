@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common
@@ -50,13 +51,14 @@ class Config(common.Config):
     """Flags of colorization."""
 
     dataset: str = "cifar10"
-    """Any data set of images in colour."""
+    """Train on this data set of images in colour, given as in the other experiments: by a name of
+    tensorflow_datasets, a folder, or a file."""
     classes: int | None = None
-    """Predict probabilities of this number of colours instead of one colour. The images are more vivid,
-    and their squared error is larger."""
+    """Predict the probabilities of this number of colours. The images are more vivid than those of
+    the default, which is to predict one colour, and have a larger squared error."""
     temperature: float = 0.4
-    """Temperature of the mean over --classes: 1 gives the mean colour, values near 0 the most probable
-    one."""
+    """Average over the colours of --classes at this temperature: 1 gives the mean colour, values
+    near 0 the most probable one."""
 
 
 def task(config: Config, centres: np.ndarray | None) -> common.Task:

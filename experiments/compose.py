@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import figures, inference, pieces, recipes
@@ -33,24 +34,26 @@ from jaxae.runs.folder import Run
 class Config(flags.ModelConfig):
     """Flags of the model, its penalties and its corruptions."""
 
+    can_go_on = True
+
     beta: float | None = None
-    """Train a VAE, with this weight of the KL divergence."""
+    """Train a VAE whose KL divergence has this weight. The default is to train an autoencoder."""
     importance_weighted: int | None = None
     """Train the VAE on the importance-weighted bound with this number of samples."""
     tied: bool = False
-    """Use the transposed matrices of the encoder in the decoder. It goes with --network mlp, and the
+    """Use the transposed matrices of the encoder in the decoder. This needs --network mlp, and the
     default of --hidden is then no hidden layer."""
     corrupt: tuple[str, ...] = ()
-    """Corruptions of the encoder's input, one after another: gaussian:S, masking:P,
+    """Corrupt the input of the encoder in these ways, one after another: gaussian:S, masking:P,
     salt_and_pepper:P, erase:PART, downsample:FACTOR, grayscale."""
     contract: float | None = None
-    """Weight of the squared norm of the encoder's Jacobian."""
+    """Penalise the squared norm of the encoder's Jacobian with this weight."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] | None = None
-    """Computation of the norm: exact, with jax.jacfwd (forward), with jax.jacrev (reverse) or with the
-    cheaper of the two (auto, the default), or an unbiased estimate (hutchinson)."""
+    """Compute that norm exactly, with jax.jacfwd (forward), with jax.jacrev (reverse) or with the
+    cheaper of the two (auto, the default), or by an unbiased estimate (hutchinson)."""
     sparse: str | None = None
-    """Sparsity of the code: l1:WEIGHT for the absolute values, kl:WEIGHT:RATE for units with a sigmoid
-    and this mean activity, or top_k:K for the K largest values."""
+    """Make the code sparse: l1:WEIGHT penalises absolute values, kl:WEIGHT:RATE trains units with a
+    sigmoid towards this mean activity, and top_k:K keeps the K largest values."""
 
 
 def main(config: Config) -> dict[str, Any]:

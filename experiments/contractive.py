@@ -40,6 +40,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from jaxae.runs import curves, inference
@@ -61,31 +62,34 @@ class Config(flags.Config):
     """Flags of the comparison."""
 
     code: flags.LatentDim = 1000
-    """Number of hidden units, the size of the code."""
+    """Use this number of hidden units, which is the size of the code."""
     contract: float = 1.0
-    """Weight of the squared norm of the Jacobian in the loss of CAE."""
+    """Penalise the squared norm of the Jacobian with this weight in the loss of CAE."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
-    """Computation of the norm in training: exact, with jax.jacfwd (forward), jax.jacrev (reverse) or the
-    cheaper of the two (auto), or an unbiased estimate (hutchinson). The reported norm is exact."""
+    """Compute that norm in training exactly, with jax.jacfwd (forward), jax.jacrev (reverse) or the
+    cheaper of the two (auto), or by an unbiased estimate (hutchinson). The reported norm is
+    exact."""
     noise: float = 0.3
-    """Standard deviation of the noise of DAE-g."""
+    """Add noise with this standard deviation to the inputs of DAE-g."""
     mask: float = 0.3
-    """Probability that a pixel is set to zero, for DAE-b."""
+    """Set each pixel of the inputs of DAE-b to zero with this probability."""
     weight_decay: float = 0.3
-    """Decoupled weight decay of AE+wd."""
+    """Shrink the weights of AE+wd by this rate (decoupled weight decay, AdamW)."""
     seeds: int = 1
-    """Number of runs of each method, with consecutive seeds from --seed. The table has their means and
-    standard deviations."""
+    """Train each method this many times, with consecutive seeds from --seed. The table has means
+    and standard deviations."""
 
     epochs: int | None = None
-    """Number of passes over the training set as an autoencoder. The default is enough to train on 1.08
-    million images (20 epochs of MNIST), and at most 200."""
+    """Train the autoencoders for this number of passes over the training set. The default is as
+    many as show 1.08 million images (20 epochs of MNIST), but at most 200."""
     classifier_epochs: int | None = None
-    """Number of passes over the training set as a classifier. The default is that of --epochs."""
+    """Train the classifiers for this number of passes over the training set. The default is that of
+    --epochs."""
     classifier_noise: float = 0.0
-    """Standard deviation of noise on the images while the classifier is trained. The paper uses none."""
+    """Add noise with this standard deviation to the images while a classifier is trained. The paper
+    uses none."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam, as an autoencoder and as a classifier."""
+    """Start with this learning rate of Adam, for autoencoders and classifiers."""
 
 
 def methods(config: Config, shape: tuple[int, ...]) -> dict[str, jaxae.Autoencoder]:

@@ -31,6 +31,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, running
 from jaxae.runs import figures, inference
@@ -45,26 +46,28 @@ class Config(flags.Config):
     """Flags of the deep autoencoder."""
 
     code: flags.LatentDim = 30
-    """Number of latent dimensions, the size of the code, of all models."""
+    """Use codes with this number of latent dimensions in all models."""
     hidden: tuple[int, ...] = (1000, 500, 250)
-    """Widths of the encoder's hidden layers; the decoder has them in reverse."""
+    """Give the encoder hidden layers of these widths; the decoder has them in reverse."""
     noise: float = 0.0
-    """Standard deviation of noise on the inputs of the deep autoencoder in training."""
+    """Add noise with this standard deviation to the inputs of the deep autoencoder in training."""
     shift: int = 1
     """Shift each training image at random, by up to this many pixels in each direction."""
 
     epochs: int | None = 200
-    """Number of passes of the deep autoencoder over the training set."""
+    """Train the deep autoencoder for this number of passes over the training set."""
     linear_epochs: int | None = None
-    """Number of passes of logistic PCA over the training set. The model with a linear encoder makes six
-    times as many. The default is enough to train on 600,000 images."""
+    """Train logistic PCA for this number of passes over the training set, and the model with a
+    linear encoder for six times as many. The default is as many as show 600,000 images."""
     batch_size: int | None = None
-    """Number of examples in a step, over all devices. The default is 256, or all examples if there are
-    fewer."""
+    """Compute each training step on this number of examples, over all devices. The default is 256,
+    or all examples if there are fewer."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam for the deep autoencoder. It is 0.01 for the linear models."""
+    """Start with this learning rate of Adam for the deep autoencoder. It is 0.01 for the linear
+    models."""
     weight_decay: float = 0.01
-    """Decoupled weight decay of the deep autoencoder. It applies to matrices, not to biases."""
+    """Shrink the weights of the deep autoencoder by this rate (decoupled weight decay, AdamW). It
+    applies to matrices, and not to biases."""
 
 
 def deep(config: Config, shape: tuple[int, ...]) -> jaxae.Autoencoder:

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
@@ -51,29 +52,32 @@ SSIM_WINDOW = 11
 class Config(flags.ModelConfig):
     """Flags of the denoising autoencoder."""
 
+    can_go_on = True
+
     noise: float | None = None
-    """Standard deviation of the Gaussian noise; the noisy image is clipped to [0, 1]. The default is 0.5
-    unless --corrupt is given."""
+    """Add Gaussian noise with this standard deviation, and clip the noisy image to [0, 1]. The
+    default is 0.5 unless --corrupt is given."""
     corrupt: tuple[str, ...] = ()
-    """Corruptions to apply in this order instead of --noise: gaussian:S, masking:P, salt_and_pepper:P,
-    erase:PART, downsample:FACTOR, grayscale."""
+    """Corrupt images in these ways instead of --noise, one after another: gaussian:S, masking:P,
+    salt_and_pepper:P, erase:PART, downsample:FACTOR, grayscale."""
     network: flags.NetworkName = "unet"
-    """Architecture: unet, or one with a bottleneck: mlp (fully connected), conv (strided convolutions)
-    or resnet (residual blocks)."""
+    """Use this architecture for the encoder and the decoder: a U-Net (unet), or one with a
+    bottleneck: fully connected layers (mlp), strided convolutions (conv) or residual blocks
+    (resnet)."""
     code: flags.LatentDim = 64
-    """Number of latent dimensions, for architectures with a bottleneck."""
+    """Use codes with this number of latent dimensions, if the architecture has a bottleneck."""
 
     epochs: int | None = None
-    """Passes over the training set. By default as many as are needed to show 490,000 images, but at most
-    40."""
+    """Train for this number of passes over the training set. The default is as many as show 490,000
+    images, but at most 40."""
     batch_size: int | None = None
-    """Examples in a training step, over all devices. The default is 64, or the size of the training set
-    if that is smaller."""
+    """Compute each training step on this number of examples, over all devices. The default is 64,
+    or all examples if there are fewer."""
     learning_rate: float = 2e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
     warmup_steps: int = 200
-    """Initial steps in which the learning rate rises from zero. Without them all pixels of dark images
-    may turn black and stay so."""
+    """Raise the learning rate linearly from zero during this number of training steps. Without them
+    all pixels of dark images may turn black and stay so."""
 
 
 def corruption(config: Config) -> Corruption:

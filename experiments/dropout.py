@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
 from jaxae.runs import curves, figures, inference, recipes
 from jaxae.runs.command import command
@@ -30,12 +31,13 @@ class Config(flags.ModelConfig):
     """Flags of the sweep over rates."""
 
     rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-    """The dropout rates, each in [0, 1)."""
+    """Train one model with each of these dropout rates, which are in [0, 1)."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
-    reverse. The default is 1000 500 for mlp, 32 64 for conv, and 32 64 128 for resnet."""
+    """Give the encoder hidden layers of these widths, or these channels at each depth; the decoder
+    has them in reverse. The default is 1000 500 for mlp, 32 64 for conv, and 32 64 128 for
+    resnet."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -41,6 +41,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
 from experiments.shared.attributes import Method
@@ -63,37 +64,42 @@ class Config(flags.ModelConfig):
     """Flags of the experiment on faces."""
 
     dataset: str = "celeb_a"
-    """The name of any image data set. Directions need a data set with attributes."""
+    """Train on this image data set, given by a name of tensorflow_datasets, a folder, or a file.
+    Directions need a data set with attributes."""
     image_size: int | None = 64
-    """Crop images to the central square and resize them to this number of pixels on each side."""
+    """Crop each image to the square in its middle, and resize the square to this many pixels."""
     code: flags.LatentDim = 50
-    """Number of latent dimensions."""
+    """Use codes with this number of latent dimensions."""
     network: flags.NetworkName = "conv"
-    """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
+    """Use this architecture for the encoder and the decoder: strided convolutions (conv), fully
+    connected layers (mlp) or residual blocks (resnet)."""
     hidden: tuple[int, ...] | None = None
-    """Channels at each depth, or widths of the encoder's hidden layers; the decoder has them in reverse
-    order. The default is 32 64 128 256 for conv, 1000 for mlp and 32 64 128 for resnet."""
+    """Give the encoder hidden layers of these widths, or these channels at each depth; the decoder
+    has them in reverse. The default is 32 64 128 256 for conv, 1000 for mlp, and 32 64 128 for
+    resnet."""
     likelihood: flags.LikelihoodName | None = None
-    """Likelihood of the pixels. The default is gaussian (squared error)."""
+    """Describe pixels by this distribution, given the outputs of the decoder. The default is
+    gaussian (squared error)."""
     scale: float | pieces.ScaleName | None = 0.2
-    """Standard deviation of the pixels around the decoded image: a number, "learned" or "shared"."""
+    """Set the standard deviation of the pixels around the decoded image: a number, "learned" or
+    "shared"."""
     beta: float = 1.0
-    """Weight of the KL divergence."""
+    """Give the KL divergence (called rate in tables) this weight in the loss."""
     attributes: tuple[str, ...] = ()
-    """Directions to follow: names of attributes, or differences of two, such as A-B. The default is
-    Eyeglasses and Blond_Hair-Black_Hair, if the data set has these attributes."""
+    """Follow these directions: names of attributes, or differences of two, such as A-B. The default
+    is Eyeglasses and Blond_Hair-Black_Hair, if the data set has these attributes."""
     direction: Method = "partial"
-    """How directions are computed."""
+    """Compute directions by this method."""
     flip: bool = True
     """Mirror training images at random."""
     epochs: int | None = None
-    """Passes over the training set. By default as many as are needed to show 216,000 images, but at most
-    400."""
+    """Train for this number of passes over the training set. The default is as many as show 216,000
+    images, but at most 400."""
     batch_size: int | None = None
-    """Examples in a training step, over all devices. The default is 32, or the size of the training set
-    if that is smaller."""
+    """Compute each training step on this number of examples, over all devices. The default is 32,
+    or all examples if there are fewer."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -44,6 +44,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.judge import train_judge
@@ -70,38 +71,41 @@ class Config(flags.ModelConfig):
     """Flags of the comparison of generative models."""
 
     network: flags.NetworkName = "conv"
-    """Architecture of encoders, decoder and discriminators: conv (strided convolutions), mlp (fully
-    connected) or resnet (residual blocks)."""
+    """Use this architecture for encoders, decoder and discriminators: strided convolutions (conv),
+    fully connected layers (mlp) or residual blocks (resnet)."""
     code: flags.LatentDim = 16
-    """Number of latent dimensions."""
+    """Use codes with this number of latent dimensions."""
     epochs: int | None = None
-    """Passes over the training set. By default as many as are needed to show 780,000 images to each model
-    (13 epochs of MNIST), but at most 400."""
+    """Train each model for this number of passes over the training set. The default is as many as
+    show 780,000 images (13 epochs of MNIST), but at most 400."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam for VAE, WAE and AE."""
+    """Start with this learning rate of Adam for VAE, WAE and AE."""
     game_rate: float = 5e-4
-    """Initial learning rate of Adam for generator and discriminator of GAN and VAE-GAN."""
+    """Start with this learning rate of Adam for the generator and the discriminator of GAN and
+    VAE-GAN."""
     critic_steps: int = 1
-    """Number of discriminator steps for each step of the other networks of GAN and VAE-GAN."""
+    """Update the discriminator this many times for each update of the other networks of GAN and
+    VAE-GAN."""
     r1: float = 1.0
-    """Weight of the R1 gradient penalty of the discriminator at real images; the loss contains half of
-    it."""
+    """Penalise the squared gradient of the discriminator at real images (R1 penalty) with this
+    weight; the loss contains half of it."""
     ema: float = 0.999
-    """Decay of the exponential moving average of the parameters of GAN and VAE-GAN."""
+    """Evaluate an exponential moving average of the parameters of GAN and VAE-GAN with this
+    decay."""
     beta: float = 1.0
-    """Weight of the KL divergence of the VAE-GAN."""
+    """Give the KL divergence this weight in the loss of the VAE-GAN."""
     adversarial: float = 300.0
-    """Weight of the adversarial loss of the VAE-GAN's decoder."""
+    """Give the adversarial loss this weight for the decoder of the VAE-GAN."""
     feature_scale: float = 0.15
-    """Standard deviation of the features of the VAE-GAN. A smaller one gives more accurate
+    """Set the standard deviation of the features of the VAE-GAN. A smaller one gives more accurate
     reconstructions."""
     mmd: float = 1000.0
-    """Weight of the maximum mean discrepancy of the WAE."""
+    """Give the maximum mean discrepancy this weight in the loss of the WAE."""
     components: int = 20
-    """Number of normal distributions in the mixture that is fitted to the codes of the AE."""
+    """Fit a mixture of this number of normal distributions to the codes of the AE."""
     inception: str | None = None
-    """An .npz file with the weights of the Inception network, for the FID of the literature (takes hours
-    on a CPU)."""
+    """Compute the FID of the literature with the weights of the Inception network in this .npz
+    file. This takes hours on a CPU."""
 
 
 class Recipe(NamedTuple):

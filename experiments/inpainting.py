@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
@@ -49,12 +50,13 @@ class Config(common.Config):
     """Flags of inpainting."""
 
     dataset: str = "celeb_a"
-    """The name of any image data set."""
+    """Train on this image data set, given by a name of tensorflow_datasets, a folder, or a file."""
     image_size: int | None = 64
-    """Crop images to the central square and resize them to this number of pixels on each side."""
+    """Crop each image to the square in its middle, and resize the square to this many pixels."""
     hole: str = "block:0.5"
-    """The missing part: block:SIDE (a block at a random place; SIDE is relative to the sides of the
-    image), half or half:left (right, top, bottom), pixels:RATE, or torn:PART (beyond a torn edge)."""
+    """Leave out this part: block:SIDE (a block at a random place; SIDE is relative to the sides of
+    the image), half or half:left (right, top, bottom), pixels:RATE, or torn:PART (beyond a torn
+    edge)."""
 
 
 def hole(flag: str) -> masks.Mask:

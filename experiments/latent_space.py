@@ -42,6 +42,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, latent_figures, optimizers, running
 from experiments.shared.judge import flat, train_judge
@@ -69,26 +70,28 @@ class Config(flags.ModelConfig):
     """Flags of the latent space experiment."""
 
     code: flags.LatentDim = 2
-    """Number of latent dimensions."""
+    """Use codes with this number of latent dimensions."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
-    reverse order. The default is 400 400 for mlp, 32 64 for conv and 32 64 128 for resnet."""
+    """Give the encoder hidden layers of these widths, or these channels at each depth; the decoder
+    has them in reverse. The default is 400 400 for mlp, 32 64 for conv, and 32 64 128 for
+    resnet."""
     epochs: int | None = None
-    """Passes over the training set. By default as many as are needed to show 1.08 million images (20
-    epochs of MNIST), but at most 200."""
+    """Train for this number of passes over the training set. The default is as many as show 1.08
+    million images (20 epochs of MNIST), but at most 200."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
     likelihood: flags.LikelihoodName | None = None
-    """Likelihood of the pixels. The default is bernoulli (cross-entropy) for one channel and gaussian
-    (half the squared error) for more, for all models."""
+    """Describe pixels by this distribution, given the outputs of the decoder. The default is
+    bernoulli (cross-entropy) for one channel and gaussian (half the squared error) for more, for
+    all models."""
     noise: float = 0.3
-    """Standard deviation of the noise that the DAE is trained with."""
+    """Train the DAE with noise of this standard deviation."""
     contract: float = 0.3
-    """Weight of the squared Jacobian norm of the CAE."""
+    """Penalise the squared Jacobian norm with this weight in the loss of the CAE."""
     beta: float = 1.0
-    """Weight of the KL divergence of the VAE."""
+    """Give the KL divergence this weight in the loss of the VAE."""
     grid: int = 20
-    """Number of images on each side of the decoded plane."""
+    """Show this number of images on each side of the decoded plane."""
     projector: bool = False
     """Write the codes of test images as files for the embedding projector of TensorBoard and
     projector.tensorflow.org."""

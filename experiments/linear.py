@@ -27,6 +27,7 @@ import scipy.linalg
 from rich.console import Console
 from rich.table import Table
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from jaxae.runs import curves, figures, inference, scatters
@@ -50,15 +51,15 @@ class Config(flags.Config):
     """Flags of PCA and the linear autoencoders."""
 
     code: flags.LatentDim = 30
-    """Number of components of PCA and of latent dimensions of the autoencoders."""
+    """Use this number of components of PCA, and of latent dimensions of the autoencoders."""
     epochs: int | None = None
-    """Number of passes of the autoencoders over the training set. The default is enough to train on 3.6
-    million images."""
+    """Train the autoencoders for this number of passes over the training set. The default is as
+    many as show 3.6 million images."""
     batch_size: int | None = None
-    """Number of examples in a step, over all devices. The default is 256, or all examples if there are
-    fewer."""
+    """Compute each training step on this number of examples, over all devices. The default is 256,
+    or all examples if there are fewer."""
     learning_rate: float = 1e-2
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.runs import figures, inference
@@ -48,30 +49,32 @@ class Config(flags.ModelConfig):
     """Flags of the semi-supervised autoencoder."""
 
     labels: int = 1000
-    """Number of training images whose class is known, the same number for each class."""
+    """Use the classes of this number of training images, the same number for each class."""
     code: flags.LatentDim = 10
-    """Number of latent dimensions of the style."""
+    """Use this number of latent dimensions for the style."""
     network: flags.NetworkName = "conv"
-    """Architecture: conv (strided convolutions), mlp (fully connected) or resnet (residual blocks)."""
+    """Use this architecture for the encoder and the decoder: strided convolutions (conv), fully
+    connected layers (mlp) or residual blocks (resnet)."""
     epochs: int | None = None
-    """Passes over the training set, in which labelled images are repeated. By default as many as are
-    needed to show 1.8 million images, but at most 400."""
+    """Train for this number of passes over the training set, in which labelled images are repeated.
+    The default is as many as show 1.8 million images, but at most 400."""
     learning_rate: float = 1e-3
-    """Initial learning rate of Adam for encoder and decoder."""
+    """Start with this learning rate of Adam for the encoder and the decoder."""
     discriminator_rate: float = 1e-3
-    """Initial learning rate of Adam for both discriminators."""
+    """Start with this learning rate of Adam for both discriminators."""
     labelled_part: float = 0.25
-    """Fraction of labelled images in each pass."""
+    """Let labelled images be this fraction of each pass."""
     class_weight: float = 10.0
-    """Weight of the encoder's adversarial loss for classes, relative to nats of reconstruction."""
+    """Multiply the encoder's adversarial loss for classes by this weight; the reconstruction error
+    is in nats and has weight 1."""
     style_weight: float = 10.0
-    """Weight of the encoder's adversarial loss for styles."""
+    """Multiply the encoder's adversarial loss for styles by this weight."""
     supervised: float = 100.0
-    """Weight of the cross-entropy of labels."""
+    """Multiply the cross-entropy of labels by this weight."""
     shift: int = 2
-    """Number of pixels by which training images are shifted at random, at most."""
+    """Shift training images at random by up to this number of pixels."""
     ema: float = 0.999
-    """Decay of the exponential moving average of the parameters, which are evaluated."""
+    """Evaluate an exponential moving average of the parameters with this decay."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common
@@ -35,9 +36,9 @@ class Config(common.Config):
     """Flags of super-resolution."""
 
     dataset: str = "cifar10"
-    """The name of any image data set."""
+    """Train on this image data set, given by a name of tensorflow_datasets, a folder, or a file."""
     factor: int = 2
-    """The factor between the sides of the large and of the small images."""
+    """Enlarge the sides of images by this factor."""
 
 
 def task(config: Config) -> common.Task:

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets, flags
 from experiments.shared import image_to_image as common
@@ -46,14 +47,14 @@ class Config(common.Config):
     """Flags of translation."""
 
     inputs: str | None = None
-    """A folder or a file of input images."""
+    """Read the input images from this folder or file."""
     targets: str | None = None
-    """A folder or a file with the target of each input."""
+    """Read the target of each input from this folder or file."""
     make: str | None = None
     """Compute the pairs from --dataset: shift:DOWN:RIGHT or night. The default is shift:4:2, unless
     --inputs and --targets are given."""
     symmetries: int | None = 1
-    """The only value is 1: pairs are not transformed."""
+    """Leave this at 1, the only possible value: pairs are not transformed."""
 
 
 def main(config: Config) -> dict[str, Any]:

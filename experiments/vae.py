@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.runs import figures, inference, pieces, recipes
@@ -33,22 +34,25 @@ from jaxae.runs.folder import Run
 class Config(flags.ModelConfig):
     """Flags of the VAE."""
 
+    can_go_on = True
+
     beta: float = 1.0
-    """Weight of the KL divergence in the loss."""
+    """Give the KL divergence (called rate in tables and figures) this weight in the loss. The
+    reconstruction error (called distortion) has weight 1."""
     beta_warmup: float = 0.0
-    """Fraction of the run in which beta rises linearly from 0. With several cycles, it is the
+    """Raise beta linearly from 0 during this fraction of the run. With several cycles, it is the
     fraction of each cycle."""
     cycles: int = 1
-    """Number of times that beta rises from 0 in the run."""
+    """Raise beta from 0 this number of times in the run."""
     free_bits: float = 0.0
-    """Nats that each latent dimension may carry, on average over a batch, before the KL divergence
-    is penalised."""
+    """Penalise the KL divergence only beyond this number of nats for each latent dimension, on
+    average over a batch."""
     samples: int = 1
-    """Number of codes drawn for each image in training."""
+    """Draw this number of codes for each image in training."""
     importance_weighted: bool = False
     """Train on the importance-weighted bound with these samples, instead of the ELBO."""
     nll_samples: int = 200
-    """Number of importance samples for each test image in the estimate of log p(x)."""
+    """Estimate log p(x) with this number of importance samples for each test image."""
 
 
 def recipe(config: Config, images: np.ndarray, steps: int) -> recipes.Recipe:

@@ -39,6 +39,7 @@ from jaxae.models import (
     vae,
     vae_gan,
 )
+from jaxae.runtime import devices as _devices
 from jaxae.training import (
     Checkpoints,
     Fit,
@@ -61,6 +62,8 @@ from jaxae.wrappers import (
 )
 
 __version__ = "0.2.0"
+
+_devices.check_platforms()
 
 __all__ = [
     "Autoencoder",

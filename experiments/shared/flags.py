@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 import tyro
 
@@ -16,94 +16,147 @@ LatentDim: TypeAlias = Annotated[int, tyro.conf.arg(aliases=["--latent-dim"])]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """The flags that all experiments have."""
+class Data:
+    """Flags of the data."""
+
+    title: ClassVar[str] = "Data"
 
     dataset: str = "mnist5k"
-    """The data: mnist5k or digits (which need no download), the name of an image data set of
-    tensorflow_datasets, a folder of images, or an .npy or .npz file."""
+    """Train on this data set: mnist5k or digits (which need no download), the name of an image data set
+    of tensorflow_datasets, a folder of images, or an .npy or .npz file."""
     data_dir: str | None = None
-    """The folder in which data sets of tensorflow_datasets are prepared. The default is
-    TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Read data sets of tensorflow_datasets from this folder. The default is TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
     image_size: int | None = None
     """Crop each image to the square in its middle, and resize the square to this many pixels."""
 
-    epochs: int | None = 100
-    """Number of passes over the training set."""
-    batch_size: int | None = None
-    """Number of examples in a step, over all devices. The default is 128, or all examples if there
-    are fewer."""
-    learning_rate: float = 3e-3
-    """Initial learning rate of Adam."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Schedule of the learning rate: cosine decay to zero over the run, or constant."""
-    warmup_steps: int = 0
-    """Number of steps in which the learning rate rises linearly from zero."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay. It applies to matrices and kernels, not to biases."""
-    clip_norm: float | None = None
-    """Clip the gradient to this global norm."""
-    accumulate: int = 1
-    """Compute the gradient of each batch in this many parts, one after another, to save memory."""
-    on_nonfinite: Literal["stop", "skip"] = "stop"
-    """What happens when a loss or a gradient is not finite: stop and write the batch to a file, or
-    skip the update and count it."""
-    placement: Literal["auto", "device", "host", "stream"] = "auto"
-    """Where the training images are kept: on the device, in the memory of the host, or on disk,
-    from which every batch is read and decoded. The default is the first of these with enough room."""
-    workers: int = 0
-    """Number of processes that read and decode a stream. With 0, threads of this process do."""
-    shard_params: bool = False
-    """Divide the parameters and the optimizer over the devices, for models that do not fit one."""
-    distributed: bool = False
-    """Train together with processes on other hosts; see README."""
-    checkpoint_every: int | None = None
-    """Number of steps between checkpoints. The default is one checkpoint about every 20 seconds."""
-    seed: int = 0
-    """Seed of all random numbers. The same flags with the same seed give the same results."""
-    run_dir: str | None = None
-    """The run folder. If it contains an unfinished run with the same flags, that run is resumed. The
-    default is a new folder in runs/."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig(Config):
-    """The flags of an experiment whose networks and likelihood can be chosen."""
+class Binarization:
+    """Flags of data that are made black and white."""
+
+    title: ClassVar[str] = "Data"
 
     binarize: bool = False
     """Make each pixel black or white at random, with its grey level as the probability of white.
     Training batches are binarised anew each time; validation and test images only once."""
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """Flags of the training."""
+
+    title: ClassVar[str] = "Training"
+
+    epochs: int | None = 100
+    """Train for this number of passes over the training set."""
+    batch_size: int | None = None
+    """Compute each training step on this number of examples, over all devices. The default is 128, or
+    all examples if there are fewer."""
+    learning_rate: float = 3e-3
+    """Start with this learning rate of the optimizer Adam."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Change the learning rate during the run: it decays to zero along a cosine, or it stays constant.
+    A run with a constant rate can be trained longer, by the same command with more --epochs."""
+    warmup_steps: int = 0
+    """Raise the learning rate linearly from zero during this number of training steps."""
+    weight_decay: float = 0.0
+    """Shrink the weights by this rate (decoupled weight decay, AdamW). It applies to matrices and
+    kernels, and not to biases."""
+    clip_norm: float | None = None
+    """Scale a gradient down whose norm over all parameters is larger than this. The default is to leave
+    gradients as they are."""
+    accumulate: int = 1
+    """Compute the gradient of each batch in this many parts, one after another, to save memory."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """When a loss or a gradient is infinite or not a number, stop and write the batch to a file, or skip
+    the update and count it."""
+    seed: int = 0
+    """Draw all random numbers from this seed. The same flags with the same seed give the same results."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Flags of the end of the training."""
+
+    title: ClassVar[str] = "Training"
+
+    patience: int | None = None
+    """Stop training after this many epochs without a better validation loss. The default is to train for
+    all epochs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Flags of the machine and of files."""
+
+    title: ClassVar[str] = "Machine and files"
+
+    run_dir: str | None = None
+    """Write the run to this folder. If it contains an unfinished run with the same flags, that run is
+    resumed. The default is a new folder in runs/."""
+    checkpoint_every: int | None = None
+    """Save a checkpoint after this number of training steps. The default is a checkpoint about every 20
+    seconds."""
+    placement: Literal["auto", "device", "host", "stream"] = "auto"
+    """Keep the training images on the device, in the memory of the host, or on disk, from which every
+    batch is read and decoded (stream). The default, auto, is the first of these with enough room."""
+    workers: int = 0
+    """Read and decode a stream in this number of processes. With 0, threads of this process do."""
+    shard_params: bool = False
+    """Divide the parameters and the optimizer over the devices, for models that do not fit one."""
+    distributed: bool = False
+    """Train together with processes on other hosts, as README explains."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Training, Data, Machine):
+    """The flags that all experiments have."""
+
+    can_go_on: ClassVar[bool] = False
+    """Whether the number of epochs has no other effect than the length of the training."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """Flags of the networks and the likelihood."""
+
+    title: ClassVar[str] = "Model"
+
     network: NetworkName = "mlp"
-    """Architecture of the encoder and the decoder: fully connected layers, strided convolutions,
-    residual blocks, or a U-Net. A U-Net has no bottleneck, so it is only for making one image from
-    another."""
+    """Use this architecture for the encoder and the decoder: fully connected layers (mlp), strided
+    convolutions (conv), residual blocks (resnet), or a U-Net (unet). A U-Net has no bottleneck, so it is
+    only for making one image from another."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the encoder's hidden layers, or its channels at each depth; the decoder has them in
-    reverse. The default is 400 for mlp, 32 64 for conv, 32 64 128 for resnet, and 48 96 192 for
+    """Give the encoder hidden layers of these widths, or these channels at each depth; the decoder has
+    them in reverse. The default is 400 for mlp, 32 64 for conv, 32 64 128 for resnet, and 48 96 192 for
     unet."""
     gated: bool = False
     """Multiply each hidden unit of an mlp by a second, linear unit."""
     code: LatentDim = 20
-    """Number of latent dimensions, the size of the code."""
+    """Use codes with this number of latent dimensions."""
     dropout: float = 0.0
-    """Probability that a hidden unit is dropped in training."""
+    """Drop each hidden unit with this probability in training."""
     likelihood: LikelihoodName | None = None
-    """Distribution of the data given the decoder's outputs. For images with one channel the default
-    is bernoulli (cross-entropy). For others it is gaussian (squared error) for an autoencoder, and
-    for a VAE discretized_logistic (for bytes) or gaussian with a learned scale (for floats)."""
+    """Describe pixels by this distribution, given the outputs of the decoder. It defines the
+    reconstruction error, which tables and figures call distortion. For images with one channel the
+    default is bernoulli (cross-entropy). For others it is gaussian (squared error) for an autoencoder,
+    and for a VAE discretized_logistic (for bytes) or gaussian with a learned scale (for floats)."""
     scale: float | ScaleName | None = None
-    """Standard deviation of gaussian, or scale of laplace: a number, "learned" (an output of the decoder
-    for each value) or "shared" (one parameter). The default is 1, with which the negative log-likelihood
-    of gaussian is half the squared error plus a constant."""
-
-    patience: int | None = None
-    """Stop training after this many epochs without a better validation loss."""
+    """Set the standard deviation of gaussian or the scale of laplace: a number, "learned" (an output of
+    the decoder for each value) or "shared" (one parameter). The default is 1, with which the negative
+    log-likelihood of gaussian is half the squared error plus a constant."""
     remat: bool = False
     """Compute the inside of residual blocks again for the gradients instead of storing it, to save
     memory."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the networks' inner layers. Parameters and losses are always float32."""
+    """Compute the inner layers of the networks in this precision. Parameters and losses are always
+    float32."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig(Model, EarlyStopping, Binarization, Config):
+    """The flags of an experiment whose networks and likelihood can be chosen."""
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

@@ -21,7 +21,8 @@ from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
-from jaxae.runs.folder import Run, fingerprint, write_json
+from jaxae.runs.folder import Run, write_json
+from jaxae.runs.identity import fingerprint
 from jaxae.runs.pictures import Painter
 
 
@@ -30,40 +31,41 @@ class Config(flags.ModelConfig):
     """Flags of the image-to-image experiments."""
 
     network: flags.NetworkName = "unet"
-    """Architecture: unet, or one with a bottleneck: resnet (residual blocks), conv (strided
-    convolutions) or mlp (fully connected)."""
+    """Use this architecture for the encoder and the decoder: a U-Net (unet), or one with a
+    bottleneck: residual blocks (resnet), strided convolutions (conv) or fully connected layers
+    (mlp)."""
     hidden: tuple[int, ...] | None = None
-    """Channels at each depth of the U-Net, from half the image size downwards, or the widths of the
-    other architectures."""
+    """Use these numbers of channels at each depth of the U-Net, from half the image size downwards,
+    or these widths in the other architectures. The default depends on the architecture."""
     blocks: int | None = None
-    """Number of residual blocks at each depth of the U-Net."""
+    """Use this number of residual blocks at each depth of the U-Net. The default is 2."""
     residual: bool = True
     """Let the network predict a correction of its input, and keep what is known of the result. With
     --no-residual it predicts the whole image."""
     code: flags.LatentDim = 64
-    """Number of latent dimensions, for architectures with a bottleneck."""
+    """Use codes with this number of latent dimensions, if the architecture has a bottleneck."""
     symmetries: int | None = None
-    """Number of symmetries by which training images are transformed at random, and over which the
-    results are averaged: 2 (mirrored), 4 (also upside down), 8 (also turned by 90 degrees) or 1
-    (none)."""
+    """Transform training images at random by this number of symmetries, and average the results
+    over them: 2 (mirrored), 4 (also upside down), 8 (also turned by 90 degrees) or 1 (none). The
+    default depends on the task."""
 
     epochs: int | None = None
-    """Passes over the training set. The default depends on the experiment and on the size of the
-    training set."""
+    """Train for this number of passes over the training set. The default depends on the experiment
+    and on the size of the training set."""
     batch_size: int | None = None
-    """Examples in a training step, over all devices. The default is 16, or the size of the training set
-    if that is smaller."""
+    """Compute each training step on this number of examples, over all devices. The default is 16,
+    or all examples if there are fewer."""
     learning_rate: float = 2e-3
-    """Initial learning rate of Adam."""
+    """Start with this learning rate of the optimizer Adam."""
     warmup_steps: int = 200
-    """Initial steps in which the learning rate rises from zero."""
+    """Raise the learning rate linearly from zero during this number of training steps."""
 
     apply: str | None = None
-    """The folder of a trained run to apply to IMAGES; nothing is trained."""
+    """Apply the trained run in this folder to IMAGES instead of training."""
     images: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Image files of any size, for --apply."""
+    """Read these image files, of any size, for --apply."""
     out: str | None = None
-    """The folder that --apply writes its results to."""
+    """Write the results of --apply to this folder."""
 
 
 class Task(NamedTuple):

@@ -16,9 +16,10 @@ import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, choose
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import curves, figures, inference
+from jaxae.runs import curves, figures, inference, pieces
 from jaxae.runs.command import report, resumable, temporary_directory
-from jaxae.runs.folder import Run, fingerprint, new_directory
+from jaxae.runs.folder import Run, new_directory
+from jaxae.runs.identity import fingerprint
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import atomic_write
 from jaxae.training.evaluation import Score
@@ -43,13 +44,72 @@ def open_run(
     values = {"experiment": experiment} | {
         name: value for name, value in flags.items() if name not in WITHOUT_EFFECT
     }
-    values |= {"data": fingerprint(data.train)} | dict(more or {})
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(config)
+        if field.name not in WITHOUT_EFFECT
+    }
+    # Values are recorded in place of the defaults that depend on the data and on other flags.
+    for name, value in resolved(data, recipe).items():
+        if name in values and values[name] is None:
+            values[name] = defaults[name] = value
+    values |= {"data": fingerprints(data)} | dict(more or {})
     processes.check_same([values, flags, data.placement])
+    options: dict[str, Any] = {
+        "recipe": recipe,
+        "defaults": defaults,
+        "not_longer": lambda epochs: why_not_longer(config, data, epochs),
+    }
     if not processes.is_first():
         # Only the first process reports; what the others write is removed at the end.
         aside = temporary_directory()
-        return processes.raise_together(lambda: Run(aside, values, recipe=recipe, shared=directory))
-    return processes.raise_together(lambda: Run(directory, values, recipe=recipe))
+        return processes.raise_together(lambda: Run(aside, values, shared=directory, **options))
+    run = processes.raise_together(lambda: Run(directory, values, **options))
+    for note in run.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return run
+
+
+def resolved(data: Data, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is taken for flags that are None, by their names."""
+    values: dict[str, Any] = {"batch_size": data.batch_size}
+    if recipe is not None:
+        values |= {"likelihood": recipe["likelihood"], "scale": recipe["scale"]}
+        if recipe["likelihood"] in ("gaussian", "laplace") and recipe["scale"] is None:
+            values["scale"] = 1.0
+        if recipe["model"] != "tied_autoencoder":
+            values["hidden"] = pieces.WIDTHS.get(recipe["network"])
+    return values
+
+
+def fingerprints(data: Data) -> dict[str, str]:
+    """The fingerprints of the images and the labels of the three splits."""
+    splits = ("training", "validation", "test")
+    arrays = dict(zip(splits, (data.train, data.validation, data.test), strict=True))
+    named = {f"{name} images": array for name, array in arrays.items()}
+    named |= {f"{name} labels": array for name, array in zip(splits, data.labels, strict=True)}
+    return {name: fingerprint(array) for name, array in named.items() if array is not None}
+
+
+def why_not_longer(config: Config, data: Data, epochs: int) -> str | None:
+    """Why a run of so many epochs cannot be trained for more; None if it can, with the same result.
+
+    It has to be the same as training for all epochs at once.
+    """
+    if not config.can_go_on:
+        return "in this experiment other parts depend on the number of epochs"
+    if config.schedule != "constant":
+        return (
+            "the cosine schedule has already lowered the learning rate to zero; only a run with "
+            "--schedule constant can be trained longer"
+        )
+    if getattr(config, "beta_warmup", 0) > 0:
+        return "--beta-warmup is a fraction of the whole run"
+    if getattr(config, "patience", None) is not None:
+        return "--patience has decided on the end of the run"
+    if config.warmup_steps > epochs * (len(data.train) // data.batch_size) // 2:
+        return "--warmup-steps was cut to half of the run"
+    return None
 
 
 def conduct(

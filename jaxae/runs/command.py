@@ -20,8 +20,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from jaxae.runs import usage
 from jaxae.runs.folder import Run
-from jaxae.runtime import processes
+from jaxae.runtime import devices, processes
 from jaxae.runtime import supervisor as watched
 from jaxae.runtime.files import exclusive
 from jaxae.training.loop import Interrupted
@@ -45,12 +46,20 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
       doc: the description that `--help` prints.
     """
     parsed = None
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console may lack letters of a name
+            stream.reconfigure(errors="replace")
     try:
         parsed = _parse(config, doc)
         if parsed.distributed:
             watched.watch()
             processes.connect()
-        main(parsed)
+        devices.check_available()
+        with _announced(parsed.dataset):
+            main(parsed)
+    except BrokenPipeError:  # whoever reads the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except (
         ValueError,
         OSError,
@@ -88,21 +97,45 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
 
 
 def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(usage.help_text(config, doc))
+        raise SystemExit(0)
+    usage.check_names(config, sys.argv[1:])
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(config, description=doc, config=(tyro.conf.AvoidSubcommands,))
+            parsed = tyro.cli(config, description=doc, config=(tyro.conf.AvoidSubcommands,))
     except SystemExit as stop:
         if not stop.code:
             raise
-        # tyro prints a box, whose first lines say what is wrong.
-        lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in errors.getvalue().splitlines()]
+        # tyro prints a box, in ASCII where the console has nothing else; its first lines say what is wrong.
+        border = r"[│╭╮╰╯─]+|^[|+]|[|+]$|-{3,}"
+        lines = [re.sub(border, " ", line).strip() for line in errors.getvalue().splitlines()]
         kept = []
         for line in lines[1:]:
             if not line:
                 break
             kept.append(line)
-        raise ValueError(f"{' '.join(kept) or ' '.join(lines)} (see --help)") from None
+        raise ValueError(usage.explain(config, " ".join(kept) or " ".join(lines))) from None
+    usage.check_values(parsed)
+    return parsed
+
+
+@contextlib.contextmanager
+def _announced(dataset: str) -> Iterator[None]:
+    """A context that says what is going on if it takes longer than a second."""
+
+    def say() -> None:
+        if processes.is_first():
+            print(f"reading {dataset} and compiling ...", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(1.0, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

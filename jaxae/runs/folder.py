@@ -14,18 +14,16 @@ import math
 import platform
 import subprocess
 import time
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxae import __version__
-from jaxae.data.streams import Stream
-from jaxae.runtime.files import atomic_write
+from jaxae.runs.identity import compare
+from jaxae.runtime.files import atomic_write, exclusive
 from jaxae.training.checkpoints import Checkpoints
 
 LAYOUT = 2
@@ -40,10 +38,17 @@ class Run:
     Args:
       directory: the folder; it is created if it does not exist.
       config: everything the results depend on, as plain values. A folder that was created with another
-        configuration is refused.
+        configuration is refused, see :func:`jaxae.runs.identity.compare`.
       recipe: what the model is built from, as plain values, see :mod:`jaxae.runs.recipes`.
       shared: the folder of the checkpoints and results, if it is another one: of several processes
         that train together only the first writes there, and the others write to a temporary folder.
+      defaults: the values of names of `config` that an older version of jaxae did not record.
+      not_longer: from the recorded number of epochs to the reason why training for more epochs is not the
+        same as training for all of them at once; None if it is the same, and the run can go on. By
+        default there is a reason.
+
+    Attributes:
+      notes: lines for the user on what the folder and `config` do not have in common.
 
     Raises:
       ValueError: if the folder belongs to another configuration (the message says what differs) or to
@@ -64,16 +69,20 @@ class Run:
         *,
         recipe: Mapping[str, Any] | None = None,
         shared: str | Path | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        not_longer: Callable[[int], str | None] = lambda epochs: "its results depend on the epochs",
     ):
         self.directory = Path(directory).expanduser()
         self.shared = self.directory if shared is None else Path(shared).expanduser()
         self._lines: list[bytes] | None = None
+        self.notes: tuple[str, ...] = ()
         self._config = plain = json.loads(json.dumps(config))
+        self._defaults = json.loads(json.dumps({} if defaults is None else defaults))
         path = self.directory / "config.json"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                _check_same(self.directory, read_config(self.directory)["config"], plain)
+                self._join(read_config(self.directory), recipe, not_longer)
             elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
                 raise ValueError(
                     f"{self.directory} has files in it but no config.json, so it is not a run folder; "
@@ -92,7 +101,54 @@ class Run:
     def part(self, name: str, recipe: Mapping[str, Any] | None = None) -> "Run":
         """The folder of one of several models that are trained in this run."""
         config = self._config | {"part": name}
-        return Run(self.directory / name, config, recipe=recipe, shared=self.shared / name)
+        return Run(
+            self.directory / name,
+            config,
+            recipe=recipe,
+            shared=self.shared / name,
+            defaults=self._defaults,
+        )
+
+    def _join(
+        self,
+        found: dict[str, Any],
+        recipe: Mapping[str, Any] | None,
+        not_longer: Callable[[int], str | None],
+    ) -> None:
+        """Checks that the folder is of this run, which may train for more epochs than before."""
+        before = found["config"]
+        differences, ignored = compare(before, self._config, self._defaults)
+        if ignored:
+            version = (found.get("versions") or {}).get("jaxae", "unknown")
+            self.notes = (
+                f"{self.directory} was written by jaxae {version} and this is {__version__}; only one "
+                f"of the two has {', '.join(ignored)}, and nothing else than the default is assumed",
+            )
+        epochs = before.get("epochs"), self._config.get("epochs")
+        if list(differences) == ["epochs"] and None not in epochs and epochs[1] > epochs[0]:
+            if (reason := not_longer(epochs[0])) is not None:
+                raise ValueError(
+                    f"{self.directory} cannot be trained longer: {differences['epochs']}, and {reason}; "
+                    "take another --run-dir"
+                )
+            with exclusive(self.directory):
+                (self.directory / "results.json").unlink(missing_ok=True)
+                new = {"config": self._config} | (
+                    {} if recipe is None else {"recipe": dict(recipe)}
+                )
+                write_json(self.directory / "config.json", found | new)
+            return
+        if differences:
+            first, *others = differences.values()
+            first = " ".join(first.split())
+            first = first if len(first) < 300 else f"{first[:300]} ..."
+            more = (
+                f" (and {len(others)} more, {', '.join(list(differences)[1:4])}" if others else ""
+            )
+            more += (", ...)" if len(others) > 3 else ")") if others else ""
+            raise ValueError(
+                f"{self.directory} belongs to another run: {first}{more}; take another --run-dir"
+            )
 
     @property
     def figures(self) -> Path:
@@ -171,12 +227,6 @@ def new_directory(experiment: str, dataset: str) -> Path:
     return path
 
 
-def fingerprint(images: np.ndarray | Stream) -> str:
-    """Shape and checksum (of about 64 images), by which a change of the data is noticed."""
-    some = np.ascontiguousarray(images[:: max(1, len(images) // 64)])
-    return f"{'x'.join(map(str, images.shape))}-{zlib.crc32(some.tobytes()):08x}"
-
-
 def environment() -> dict[str, Any]:
     """Versions, device and commit, for the record."""
     device = jax.devices()[0]
@@ -200,19 +250,6 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as partial:
         partial.write_text(text)
-
-
-def _check_same(directory: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
-    names = [*before, *(name for name in config if name not in before)]
-    differences = [
-        f"{name} was {before.get(name)!r} and is {config.get(name)!r}"
-        for name in names
-        if before.get(name) != config.get(name)
-    ]
-    if differences:
-        said = " ".join("; ".join(differences).split())
-        said = said if len(said) < 300 else f"{said[:300]} ..."
-        raise ValueError(f"{directory} belongs to another run: {said}; take another --run-dir")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

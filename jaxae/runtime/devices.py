@@ -1,9 +1,41 @@
-"""Options of the XLA compiler for each kind of device."""
+"""The devices: whether there are any, and the options of the XLA compiler for each kind."""
 
 import functools
+import importlib.metadata
+import importlib.util
 from typing import Any
 
 import jax
+
+
+def check_platforms() -> None:
+    """Raises a `ValueError` if JAX_PLATFORMS names only GPUs, and the plugin of JAX for them is missing.
+
+    JAX itself would fail with an empty message at its first use. No device is opened here, because
+    processes that train together have to be connected first.
+    """
+    named = set((jax.config.jax_platforms or "").split(","))
+    if not named <= {"cuda", "gpu", "rocm"}:
+        return
+    installed = importlib.metadata.entry_points(group="jax_plugins")
+    if not installed and importlib.util.find_spec("jax_plugins") is None:
+        raise ValueError(_advice("JAX was installed without its GPU plugin"))
+
+
+def check_available() -> None:
+    """Raises a `ValueError` if JAX has no device, usually because of JAX_PLATFORMS."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).splitlines() or ["there is none"])[0].split(" (set JAX_PLATFORMS")[0]
+        raise ValueError(_advice(reason[:200])) from error
+
+
+def _advice(reason: str) -> str:
+    return (
+        f"JAX finds no device for JAX_PLATFORMS={jax.config.jax_platforms or ''} ({reason}); unset that "
+        "variable, or set JAX_PLATFORMS=cpu"
+    )
 
 
 @functools.cache

@@ -2,8 +2,11 @@
 
 import json
 import os
+import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import jax
@@ -53,6 +56,27 @@ def connect() -> None:
             f"--distributed cannot find or reach the other processes ({reason}); under no scheduler that "
             f"JAX knows, set {', '.join(names)}"
         ) from error
+
+
+_MAIN = threading.RLock()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """A context in which new processes do not run the script of this one.
+
+    :mod:`multiprocessing` imports the main module in every process that it spawns. A script without
+    `if __name__ == "__main__":` would train there again. The processes that read data get all that
+    they need from cloudpickle, also functions of the script.
+    """
+    main = sys.modules["__main__"]
+    with _MAIN:
+        file = None if getattr(main, "__spec__", None) else vars(main).pop("__file__", None)
+        try:
+            yield
+        finally:
+            if file is not None:
+                main.__file__ = file
 
 
 class GoneError(RuntimeError):

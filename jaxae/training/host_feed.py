@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.data.streams import Stream
-from jaxae.runtime import sharding
+from jaxae.runtime import processes, sharding
 from jaxae.training.batches import Data, batches_of, count, host_examples
 from jaxae.training.programs import Loop, Metrics, StepProgram
 from jaxae.training.step import StepFunction, TrainState
@@ -150,8 +150,12 @@ class HostFeed:
             if not flags.FLAGS.is_parsed():  # grain reads flags of absl in its processes
                 flags.FLAGS.mark_as_parsed()
             dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=self._workers))
-        batches = iter(dataset)
+        with processes.without_main() if self._workers else nullcontext():
+            batches = iter(dataset)
+            first = next(batches, None)  # starts the processes
         try:
+            if first is not None:
+                yield first
             yield from batches
         finally:
             if hasattr(batches, "close"):  # otherwise its processes end by themselves

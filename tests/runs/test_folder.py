@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxae.runs.folder import LAYOUT, Run, fingerprint, new_directory, read_config, write_json
+from jaxae.runs.folder import LAYOUT, Run, new_directory, read_config, write_json
 from jaxae.training.progress import EpochProgress
 
 CONFIG = {"epochs": 2, "hidden": (3, 4), "seed": 0}
@@ -24,12 +24,44 @@ def test_a_new_run(tmp_path):
 def test_another_configuration_is_refused(tmp_path):
     Run(tmp_path, CONFIG)
     Run(tmp_path, CONFIG)
-    with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 3; take another"):
-        Run(tmp_path, CONFIG | {"epochs": 3})
+    with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 1; take another"):
+        Run(tmp_path, CONFIG | {"epochs": 1})
     with pytest.raises(ValueError, match="extra was None and is 1"):
         Run(tmp_path, CONFIG | {"extra": 1})
-    with pytest.raises(ValueError, match="seed was 0 and is None"):
-        Run(tmp_path, {k: v for k, v in CONFIG.items() if k != "seed"})
+    many = {"seed": 1, "hidden": (5,), "epochs": 4, "a": 1, "b": 2}
+    with pytest.raises(
+        ValueError, match=r"epochs was 2 and is 4 \(and 4 more, hidden, seed, a, \.\.\.\)"
+    ):
+        Run(tmp_path, CONFIG | many)
+
+
+def test_flags_that_one_version_does_not_have_are_said(tmp_path):
+    Run(tmp_path, CONFIG | {"old": 3})
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["versions"]["jaxae"] = "0.0.7"
+    write_json(tmp_path / "config.json", config)
+    run = Run(tmp_path, CONFIG | {"new": (1,)}, defaults={"new": (1,)})
+    (note,) = run.notes
+    assert "0.0.7" in note
+    assert "--new, --old" in note
+    with pytest.raises(
+        ValueError, match=r"new is \[2\], and the version that made the run had \[1\]"
+    ):
+        Run(tmp_path, CONFIG | {"new": (2,)}, defaults={"new": (1,)})
+
+
+def test_a_run_is_trained_longer_only_where_that_is_exact(tmp_path):
+    Run(tmp_path, CONFIG).finish({"test/loss": 1.0})
+    more = CONFIG | {"epochs": 3}
+    with pytest.raises(
+        ValueError, match="cannot be trained longer: epochs was 2 and is 3, and no rea"
+    ):
+        Run(tmp_path, more, not_longer=lambda epochs: f"no reason for {epochs}")
+    assert Run(tmp_path, CONFIG).results == {"test/loss": 1.0}
+    assert Run(tmp_path, more, not_longer=lambda epochs: None).results is None
+    assert read_config(tmp_path)["config"]["epochs"] == 3
+    with pytest.raises(ValueError, match="epochs was 3 and is 2"):
+        Run(tmp_path, CONFIG, not_longer=lambda epochs: None)
 
 
 def test_hidden_files_are_ignored(tmp_path):
@@ -140,14 +172,6 @@ def test_new_folders_have_different_names(tmp_path, monkeypatch):
     assert all(path.parent.name == "runs" and "vae-images-" in path.name for path in paths)
 
 
-def test_the_fingerprint_depends_on_the_data():
-    images = np.arange(300, dtype=np.uint8).reshape(100, 3, 1, 1)
-    other = images.copy()
-    other[0] += 1
-    assert fingerprint(images) == fingerprint(images.copy())
-    assert len({fingerprint(images), fingerprint(other), fingerprint(images[:99])}) == 3
-
-
 def test_progress_in_a_log_has_about_ten_lines(capsys):
     with EpochProgress(epochs=100) as progress:
         for epoch in range(1, 101):
@@ -166,5 +190,5 @@ def test_a_part_has_its_own_folder(tmp_path):
     assert run.results is None
     assert Run(tmp_path, CONFIG).part("tied").results == {"error": 2.0}
     assert Run(tmp_path, CONFIG).part("untied").results is None
-    with pytest.raises(ValueError, match="epochs was 2 and is 3"):
+    with pytest.raises(ValueError, match="epochs was 2 and is 3, and its results"):
         Run(tmp_path / "tied", CONFIG | {"epochs": 3, "part": "tied"})

@@ -1,0 +1,281 @@
+"""The text of `--help`, and messages about wrong arguments that say what is right."""
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import math
+import re
+import shutil
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+OTHER_NAMES = {
+    "batch": "batch-size",
+    "bs": "batch-size",
+    "data": "dataset",
+    "dim": "latent-dim",
+    "bottleneck": "latent-dim",
+    "early-stopping": "patience",
+    "iterations": "epochs",
+    "kl-weight": "beta",
+    "layers": "hidden",
+    "lr": "learning-rate",
+    "out-dir": "run-dir",
+    "output": "run-dir",
+    "resume": "run-dir",
+    "size": "image-size",
+    "wd": "weight-decay",
+    "z-dim": "latent-dim",
+}
+"""What flags are called elsewhere, where the names are not similar."""
+
+WORDS = {
+    "INT": ("a whole number", "whole numbers"),
+    "FLOAT": ("a number", "numbers"),
+    "TEXT": ("a text", "texts"),
+}
+DATA_SETS = ("celeb_a", "cifar10", "digits", "fashion_mnist", "mnist", "mnist5k")
+DEVICES = ("cpu", "cuda", "device", "gpu", "tpu")
+
+
+class Option(NamedTuple):
+    """A flag: its names, what its value looks like, its help, its default, and its group."""
+
+    names: tuple[str, ...]
+    value: str
+    choices: tuple[str, ...]
+    help: str
+    default: Any
+    group: str
+
+
+def options(config: type) -> list[Option]:
+    """The options of a dataclass, by groups: its own first, then those of its bases in order.
+
+    The group of an option is the class that first has it. The title of a class is its attribute `title`,
+    or else `Options of this experiment`.
+    """
+    hints = typing.get_type_hints(config, include_extras=True)
+    texts: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    titles = []
+    for cls in config.__mro__[:-1]:
+        title = vars(cls).get("title", "Options of this experiment")
+        titles += [title] if title not in titles else []
+        texts = _docstrings(cls) | texts
+        groups |= dict.fromkeys(vars(cls).get("__annotations__", {}), title)
+    found = [
+        _option(field, hints[field.name], texts.get(field.name, ""), groups[field.name])
+        for field in dataclasses.fields(config)
+    ]
+    return sorted(found, key=lambda option: titles.index(option.group))
+
+
+def help_text(config: type, doc: str | None, width: int | None = None) -> str:
+    """What `--help` prints, in lines of at most `width`, or of the terminal.
+
+    The docstring is printed up to its measurements, and its last paragraphs after them.
+    """
+    width = min(100, (width or shutil.get_terminal_size().columns)) - 1
+    lines = textwrap.wrap(f"usage: {_program()} [options]", width)
+    for paragraph in re.split(
+        r"\n\s*\n", re.sub(r"\nMeasured.*?(?=\nLectures:|\Z)", "", doc or "", flags=re.S)
+    ):
+        lines.append("")
+        if paragraph.startswith("    "):
+            lines += [part for line in paragraph.splitlines() for part in _command(line, width)]
+        else:
+            lines += textwrap.wrap(" ".join(paragraph.split()), width)
+    group = ""
+    for option in options(config):
+        if option.group != group:
+            group = option.group
+            lines += ["", f"{group}:"]
+        head = "  " + f"{', '.join(option.names)} {option.value}".strip()
+        lines += _wrapped(head, width, "      ")
+        lines += _wrapped(f"      {option.help}{_default(option)}", width, "      ")
+    return "\n".join([*lines, "", "  -h, --help", "      Print this text and exit."])
+
+
+def check_names(config: type, arguments: Iterable[str]) -> None:
+    """Raises a `ValueError` with a suggestion if an argument is a flag that does not exist."""
+    found = options(config)
+    known = {name for option in found for name in option.names} | {"--help"}
+    switches = {name for option in found for name in option.names if not option.value}
+    before = ""
+    for argument in arguments:
+        if (
+            before.replace("_", "-") in switches
+            and not argument.startswith("-")
+            and all(option.names for option in found)
+        ):
+            raise ValueError(f"{before} takes no value, got {argument!r} (see --help)")
+        before = argument
+        if re.match(r"-[a-zA-Z]", argument) and argument != "-h":
+            raise ValueError(
+                f"flags begin with two dashes: -{argument} and not {argument} (see --help)"
+            )
+        name = argument.split("=")[0].replace("_", "-")
+        if re.match(r"--[^-]", argument) and name not in known:
+            raise ValueError(
+                f"there is no flag {argument.split('=')[0]}{_hint(name, known, config)}"
+            )
+
+
+def explain(config: type, message: str) -> str:
+    """What tyro says about a wrong value, in words, with a suggestion."""
+    if unknown := re.search(r"[Uu]nrecognized options: ([^\s,]+)", message):
+        word = unknown[1]
+        hint = f"; did you mean --dataset {word}?" if _close(word, DATA_SETS) else ""
+        return f"{word!r} is not the value of a flag{hint} (see --help)"
+    named = {name: option for option in options(config) for name in option.names}
+    flag = re.search(r"(--[a-z0-9-]+)", message)
+    option = named.get(flag[1]) if flag else None
+    if flag is None or option is None:
+        return f"{message} (see --help)"
+    several = "..." in option.value
+    wanted = [WORDS[word][several] for word in WORDS if word in option.value]
+    wanted += [f"one of {', '.join(option.choices)}"] if option.choices else []
+    expected = " or ".join(wanted)
+    if "issing value" in message:
+        return f"{flag[1]} needs a value: {expected} (see --help)"
+    value = re.search(r"(?:choice '|from \['|arguments: \['|: ')(.*)'(?:\]| for|\.? *$)", message)
+    if value is None:
+        return f"{flag[1]}: {message} (see --help)"
+    given = value[1].replace("', '", " ")
+    close = _close(given, option.choices)
+    hint = f"; did you mean {close}?" if close else ""
+    return f"{flag[1]} must be {expected}, got {given!r}{hint} (see --help)"
+
+
+def check_values(parsed: Any) -> None:
+    """Raises a `ValueError` if a text is empty, or a number is infinite or not a number."""
+    for field in dataclasses.fields(parsed):
+        given = getattr(parsed, field.name)
+        for value in given if isinstance(given, tuple) else (given,):
+            flag = f"--{field.name.replace('_', '-')}"
+            if isinstance(value, str) and not value.strip():
+                raise ValueError(f"{flag} must not be empty; leave it out for the default")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{flag} must be a finite number, got {value}")
+
+
+def _hint(name: str, known: set[str], config: type) -> str:
+    wanted = name.removeprefix("--").lower()
+    if wanted in DEVICES:
+        return "; the environment variable JAX_PLATFORMS chooses between cpu, cuda and tpu"
+    if wanted.replace("-", "_") in DATA_SETS:
+        return f"; did you mean --dataset {wanted.replace('-', '_')}? (see --help)"
+    if close := _close(f"--{OTHER_NAMES.get(wanted, wanted)}", known):
+        return f"; did you mean {close}? (see --help)"
+    if others := _experiments_with(wanted.removeprefix("no-").replace("-", "_"), config):
+        return (
+            f" in this experiment; {', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
+        )
+    return " (see --help)"
+
+
+def _close(word: str, known: Iterable[str]) -> str | None:
+    lower = {name.lower(): name for name in known}
+    word = word.lower()
+    starts = [name for name in lower if len(word) > 3 and name.startswith(word)]
+    found = [word] if word in lower else starts or difflib.get_close_matches(word, lower, 1, 0.7)
+    return lower[found[0]] if found else None
+
+
+def _experiments_with(name: str, config: type) -> list[str]:
+    """The modules beside that of a dataclass with a flag of this name."""
+    pattern = re.compile(rf"^    {re.escape(name)}: .* = ", re.M)
+    try:
+        files = sorted(Path(inspect.getfile(config)).parent.glob("*.py"))
+        return [file.stem for file in files if pattern.search(file.read_text("utf-8"))]
+    except (OSError, TypeError, UnicodeDecodeError):
+        return []
+
+
+def _option(field: Any, hint: Any, text: str, group: str) -> Option:
+    extras = getattr(hint, "__metadata__", ())
+    hint = typing.get_args(hint)[0] if extras else hint
+    flag = f"--{field.name.replace('_', '-')}"
+    aliases = [alias for extra in extras for alias in getattr(extra, "aliases", None) or ()]
+    names: tuple[str, ...] = (flag, *aliases)
+    choices = tuple(_choices(hint))
+    value = _value(hint)
+    if hint is bool:
+        names, value = (flag, f"--no-{flag[2:]}"), ""
+    elif any("Positional" in str(extra) or "POSITIONAL" in str(extra) for extra in extras):
+        names, value = (), f"{field.name.upper()} ..."
+    return Option(names, value, choices, text, field.default, group)
+
+
+def _value(hint: Any) -> str:
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        listed = "{" + ",".join(map(str, arguments)) + "}"
+        return listed if len(listed) < 60 else listed.replace(",", ", ")
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return "|".join(_value(a) for a in arguments if a is not type(None))
+    if typing.get_origin(hint) is tuple:
+        return f"{_value(arguments[0])} ..."
+    return {int: "INT", float: "FLOAT"}.get(hint, "TEXT")
+
+
+def _choices(hint: Any) -> list[str]:
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return [str(argument) for argument in arguments]
+    return [choice for argument in arguments for choice in _choices(argument)]
+
+
+def _default(option: Option) -> str:
+    value = option.default
+    if value in (None, (), False) and not (value == 0 and value is not False):
+        return ""
+    if re.search(r"\bdefault\b", option.help):  # the text says it
+        return ""
+    if value is True:
+        return f" The default is {option.names[0]}."
+    words = (
+        " ".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+    )
+    return f" (default: {words:g})" if isinstance(value, float) else f" (default: {words})"
+
+
+def _docstrings(cls: type) -> dict[str, str]:
+    """The strings below the fields of a class, by field."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
+    return {
+        one.target.id: " ".join(two.value.value.split())
+        for one, two in zip(body, body[1:], strict=False)
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(two, ast.Expr)
+        and isinstance(two.value, ast.Constant)
+    }
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _command(line: str, width: int) -> list[str]:
+    """A line of an example, continued where it is too long."""
+    if len(line) <= width or "python" not in line:
+        return [line]
+    first, *rest = _wrapped(line, width - 2, "        ")
+    parts = [first, *rest]
+    return [f"{part} \\" for part in parts[:-1]] + parts[-1:]
+
+
+def _program() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec is not None else f"python {sys.argv[0]}"
