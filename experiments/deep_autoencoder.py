@@ -33,11 +33,18 @@ import numpy as np
 
 import jaxae
 from experiments.shared import datasets, flags, running
+from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
 LINEAR_IMAGES = 600_000
+NAMES = {
+    "deep": "deep autoencoder",
+    "logistic_pca": "logistic PCA",
+    "logistic_pca_linear_encoder": "logistic PCA, linear encoder",
+    "pca": "PCA",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,10 +100,12 @@ def main(config: Config) -> dict[str, Any]:
 
         def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
             error, clipped = inference.squared_errors(model, params, data.test)
-            results.update({f"{name}/error": error, f"{name}/error_clipped": clipped})
+            results.update(
+                {f"{name}/squared_error": clipped, f"{name}/squared_error_unclipped": error}
+            )
             decoded[name] = inference.reconstruct(model, params, datasets.choose(data))
 
-        fitted = running.fit(config, run.part("deep"), model, data)
+        fitted = running.fit(config, run.part("deep"), model, data, name="deep autoencoder")
         measure("deep", model, fitted.params)
         results |= {f"deep/{k}": v for k, v in running.training_figures(data, fitted).items()}
         epochs = config.linear_epochs or max(1, round(LINEAR_IMAGES / len(data.train)))
@@ -113,10 +122,19 @@ def main(config: Config) -> dict[str, Any]:
             settings = dataclasses.replace(
                 config, epochs=passes, learning_rate=1e-2, weight_decay=0.0
             )
-            fitted = running.fit(settings, run.part(name), linear, data._replace(transform=None))
+            fitted = running.fit(
+                settings,
+                run.part(name),
+                linear,
+                data._replace(transform=None),
+                name=NAMES[name],
+            )
             measure(name, linear, fitted.params)
-        pca = jaxae.pca(config.code)
-        measure("pca", pca, jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train)))
+        with running.stage(f"PCA of {len(data.train):,} training images"):
+            pca = jaxae.pca(config.code)
+            params = jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train))
+        measure("pca", pca, params)
+        results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         results["protocol"] = (
             f"{data.protocol}; the deep autoencoder trained on images shifted by up to {config.shift} "
             f"pixel(s), with noise of {config.noise:g}; squared error summed over an image, mean over "
@@ -132,7 +150,12 @@ def main(config: Config) -> dict[str, Any]:
         figures.rows(rows, run.figures / "reconstructions.png", title=title)
         return results
 
-    return running.conduct("deep_autoencoder", config, data, work, started=started)
+    def show(results: dict[str, Any]) -> None:
+        title = f"{Path(config.dataset).name}, code {config.code}: test images"
+        measures = ("squared_error", "squared_error_unclipped")
+        print_results(title, results, measures, NAMES, across=False)
+
+    return running.conduct("deep_autoencoder", config, data, work, show=show, started=started)
 
 
 def check(config: Config, data: datasets.Data) -> None:

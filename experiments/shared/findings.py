@@ -59,7 +59,7 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     better = {
         name: results[f"{name}/psnr"]
         for name in BASELINES
-        if "test/psnr" in results and results.get(f"{name}/psnr", 0) > results["test/psnr"]
+        if "test/psnr" in results and (results.get(f"{name}/psnr") or 0) > results["test/psnr"]
     }
     if better:
         name = max(better, key=lambda name: better[name])

@@ -35,7 +35,9 @@ def print_results(
     if not processes.is_first():
         return
     models = {"test": ""} if models is None else models
-    models = {m: words for m, words in models.items() if any(f"{m}/{k}" in results for k in measures)}
+    models = {
+        m: words for m, words in models.items() if any(f"{m}/{k}" in results for k in measures)
+    }
     shown = [k for k in measures if any(f"{model}/{k}" in results for model in models)]
 
     def cell(model: str, measure: str) -> str:

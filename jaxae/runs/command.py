@@ -156,8 +156,9 @@ def report(run: Run, results: Mapping[str, Any], notes: Sequence[str] = ()) -> N
         done.append(f"in all {results['seconds']:,.0f} s")
     lines += ["; ".join(done)] if done else []
     lines += [f"protocol: {results['protocol']}"] if "protocol" in results else []
-    lines.append(f"all {len(results)} results: {run.directory / 'results.json'}")
-    lines.append(f"run folder: {run.directory}")
+    lines.append(
+        f"run folder: {run.directory} (results.json has all {len(results)} results; figures/)"
+    )
     console = Console(markup=False)
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
