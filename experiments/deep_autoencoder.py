@@ -6,7 +6,7 @@
 The task of Hinton and Salakhutdinov (Science 2006): 784-1000-500-250-30 and its mirror. Errors are
 squared errors of a test image, summed over its pixels. No training images are held out for validation,
 and the last parameters are kept. Reconstructions by PCA may have values outside [0, 1], and its published
-error, 13.87, is that of unclipped images; `error_clipped` is the error of clipped reconstructions.
+error, 13.87, is `squared_error_unclipped`; `squared_error` is that of reconstructions clipped to [0, 1].
 
 Logistic PCA is exact: each code is the optimum for its image. The 8.01 of the paper is close to the
 error with a linear encoder instead, which is `logistic_pca_linear_encoder`.

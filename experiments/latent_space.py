@@ -47,7 +47,7 @@ from experiments.shared.judge import flat, train_judge
 from experiments.shared.latent_figures import Trained, decode_images
 from experiments.shared.tables import print_results
 from jaxae.analysis.generation_report import ImageClassifier, certainty
-from jaxae.analysis.latent_report import completeness, continuity
+from jaxae.analysis.latent_report import Continuity, completeness, continuity
 from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -189,18 +189,21 @@ def main(config: Config) -> dict[str, Any]:
 
 def measure_regularity(
     one: Trained, judge: ImageClassifier | None, data: datasets.Data
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Reconstruction error, continuity and completeness of a model."""
     _, error = inference.squared_errors(one.model, one.params, data.test)
-    smooth = continuity(
-        partial(decode_images, one.model),
-        one.params,
-        one.codes,
-        key=jax.random.key(datasets.TEST_SEED),
-        lines=LINES,
-        steps=STEPS,
-    )
-    results = {"squared_error": error, **smooth._asdict()}
+    results: dict[str, float | None] = dict.fromkeys(Continuity._fields)
+    if jnp.any(one.codes != one.codes[0]):  # there is no line between equal codes
+        smooth = continuity(
+            partial(decode_images, one.model),
+            one.params,
+            one.codes,
+            key=jax.random.key(datasets.TEST_SEED),
+            lines=LINES,
+            steps=STEPS,
+        )
+        results |= smooth._asdict()
+    results["squared_error"] = error
     n = min(JUDGED, len(data.test) // 2)
     chosen = np.random.default_rng(datasets.TEST_SEED).permutation(len(data.test))
     # Equally many images on both sides of each comparison: distances depend on their number.

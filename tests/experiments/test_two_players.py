@@ -126,8 +126,8 @@ def test_semi_supervised(tmp_path, monkeypatch):
     command(semi_supervised.main, semi_supervised.Config, semi_supervised.__doc__)
     assert (tmp_path / "run" / "results.json").stat() == before
     assert "styles.png" in figures
-    assert 0 <= results["test/error"] <= 1
-    assert 0 <= results["supervised/error"] <= 1
+    assert 0 <= results["test/error_rate"] <= 1
+    assert 0 <= results["supervised/error_rate"] <= 1
 
 
 def test_the_fraction_of_labelled_images():
