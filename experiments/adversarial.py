@@ -171,6 +171,7 @@ def main(config: Config) -> dict[str, Any]:
                 results[f"{name}/neighbour_probe_error_rate"] = jaxae.analysis.neighbour_probe(
                     voting, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
                 )
+        results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         draw(config, run, {k: model for k, (model, _) in built.items()}, params, codes, prior, data)
         results["protocol"] = (
             f"{data.protocol}; squared_error summed over an image; mmd: squared, unbiased, inverse "
