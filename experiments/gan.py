@@ -35,6 +35,7 @@ Lectures: VAE compared with GAN: the same decoder, samples side by side, sharpne
 
 import dataclasses
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from sklearn.exceptions import ConvergenceWarning
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
@@ -207,9 +209,10 @@ def main(config: Config) -> dict[str, Any]:
             )
             model = recipe.model
             if model.model.prior is None:
-                with running.stage(
-                    f"{name}: fitting a mixture of {config.components} to its codes"
-                ):
+                said = f"{name}: fitting a mixture of {config.components} normal distributions to its codes"
+                with running.stage(said), warnings.catch_warnings():
+                    # Of collapsed codes there are fewer different ones than components.
+                    warnings.simplefilter("ignore", ConvergenceWarning)
                     codes = inference.encode(model, fitted.params, data.train)
                     prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)

@@ -38,7 +38,6 @@ IMAGES = {latent_space: 300, adversarial: 300, gan: 700}
 
 DATA = {
     "black": lambda shape: np.zeros(shape, np.uint8),
-    "white": lambda shape: np.full(shape, 255, np.uint8),
     "grey": lambda shape: np.full(shape, 77, np.uint8),
     "one image": lambda shape: np.repeat(noise((1, *shape[1:])), shape[0], axis=0),
     "two images": lambda shape: noise((2, *shape[1:]))[np.arange(shape[0]) % 2],
@@ -71,7 +70,7 @@ def refuse(token):
 @pytest.mark.parametrize(
     ("module", "data"),
     [
-        *((linear, data) for data in DATA),
+        *((linear, data) for data in ("black", "grey", "two images")),
         (autoencoder, "one image"),
         *(
             pytest.param(module, "black", marks=pytest.mark.slow)
@@ -176,6 +175,8 @@ def test_readme_lists_every_quantity():
     documented = {"squared_error", "squared_error_unclipped", "mse", "psnr", "nll", "error_rate"}
     documented |= {"loss", "distortion", "rate", "negative_elbo", "bits_per_dimension"}
     assert documented <= QUANTITIES.keys()
+    words = [found.words for found in QUANTITIES.values()]
+    assert len(set(words)) == len(words)  # rows of a table are told apart by their words
     for measure in documented:
         assert f"`{measure}`" in readme
         assert quantity(measure).words
