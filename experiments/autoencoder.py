@@ -17,6 +17,8 @@ from typing import Any
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
+from experiments.shared.findings import findings
+from experiments.shared.tables import print_results
 from jaxae.runs import curves, recipes
 from jaxae.runs.command import command, report, resumable
 from jaxae.runs.folder import Run
@@ -62,7 +64,14 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    return running.conduct("autoencoder", config, data, work, started=started, recipe=plan.values)
+    def show(results: dict[str, Any]) -> None:
+        title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}: test images"
+        measures = ("loss", "squared_error", "mse", "psnr")
+        print_results(title, results, measures)
+
+    return running.conduct(
+        "autoencoder", config, data, work, show=show, started=started, recipe=plan.values
+    )
 
 
 def sweep(config: Config) -> dict[str, Any]:
@@ -94,8 +103,14 @@ def sweep(config: Config) -> dict[str, Any]:
     )
     results["protocol"] = data.protocol
     run.finish(results)
-    shown = {f"code {c}: test/squared_error": e for c, e in zip(codes, errors, strict=True)}
-    report(run, shown | {"protocol": data.protocol})
+    print_results(
+        f"Autoencoders on {Path(config.dataset).name}: test images",
+        results,
+        ("squared_error", "mse", "psnr"),
+        {f"code_{code}/test": f"code {code}" for code in codes},
+        across=False,
+    )
+    report(run, results, findings(results))
     return results
 
 

@@ -29,22 +29,26 @@ Lectures: the self-supervised classifier and its "best performing solution".
 """
 
 import dataclasses
+import sys
 import time
+import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples
 from experiments.shared.judge import flat
-from experiments.shared.tables import print_rows
+from experiments.shared.tables import number, print_rows
 from jaxae.analysis.cluster_refinement import refine_clusters
 from jaxae.runs import inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
+from jaxae.runtime import processes
 
 IMAGES, ROUND_IMAGES = 1_800_000, 60_000
 """Training images shown by default, to the autoencoder and in each round."""
@@ -132,12 +136,14 @@ def main(config: Config) -> dict[str, Any]:
         for seed in range(config.seed, config.seed + config.seeds):
             settings = dataclasses.replace(config, seed=seed)
             part = run.part(f"seed-{seed}")
-            params = running.fit(settings, part, model, data).params
+            params = running.fit(settings, part, model, data, name=f"seed {seed}").params
             train, test = (inference.encode(model, params, x) for x in (data.train, data.test))
-            found = k_means(train, test, clusters, seed)
+            with running.stage(f"seed {seed}: K-means of {len(train) + len(test):,} codes"):
+                found = k_means(train, test, clusters, seed)
             scores.setdefault("plain/", []).append(score(found, data))
             if config.preset == "best":
-                start = jaxae.analysis.spectral_clusters(train, clusters, seed=seed)
+                with running.stage(f"seed {seed}: spectral clusters of {len(train):,} codes"):
+                    start = jaxae.analysis.spectral_clusters(train, clusters, seed=seed)
                 agreement = jaxae.analysis.cluster_scores(start, np.asarray(data.labels[0], int))
                 scores.setdefault("spectral/", []).append({"train/accuracy": agreement.accuracy})
                 found = refine(settings, part, model, params, start, data)
@@ -148,7 +154,8 @@ def main(config: Config) -> dict[str, Any]:
                 )
                 draw_confusion(config, run, found.test, classes_found, data)
                 draw_examples(config, run, found.test, found.typical, classes_found, data)
-        pixels = k_means(flat(data.train), flat(data.test), clusters, config.seed)
+        with running.stage(f"K-means of the pixels of {len(data.train):,} images"):
+            pixels = k_means(flat(data.train), flat(data.test), clusters, config.seed)
         scores["pixels/"] = [score(pixels, data)]
         results = gather(scores, config)
         everything = (
@@ -165,9 +172,7 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = running.conduct("clustering", config, data, work, started=started)
-    print_table(results)
-    return results
+    return running.conduct("clustering", config, data, work, show=print_table, started=started)
 
 
 def check(config: Config, clusters: int, images: int) -> None:
@@ -213,12 +218,21 @@ def build(config: Config, data: datasets.Data) -> jaxae.Autoencoder:
 
 def k_means(train: np.ndarray, test: np.ndarray, clusters: int, seed: int) -> Found:
     """K-means on training codes, and on all codes."""
-    means = KMeans(clusters, n_init=STARTS, random_state=seed).fit(train)
-    everything = KMeans(clusters, n_init=STARTS, random_state=seed)
+    with warnings.catch_warnings():
+        # Fewer distinct codes than clusters: said below, once.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        means = KMeans(clusters, n_init=STARTS, random_state=seed).fit(train)
+        everything = KMeans(clusters, n_init=STARTS, random_state=seed)
+        together = everything.fit_predict(np.concatenate([train, test])).astype(int)
+    if (count := len(np.unique(means.labels_))) < clusters and processes.is_first():
+        print(
+            f"note: K-means finds only {count} of {clusters} clusters, because no other codes differ",
+            file=sys.stderr,
+        )
     return Found(
         means.labels_.astype(int),
         means.predict(test).astype(int),
-        everything.fit_predict(np.concatenate([train, test])).astype(int),
+        together,
         -means.transform(test).min(axis=1),
     )
 
@@ -238,7 +252,9 @@ def refine(
 
     def train(clustered: jaxae.Autoencoder, batch: jaxae.Batch, number: int) -> Any:
         part = run.part(f"round-{number}")
-        return running.fit(settings, part, clustered, data, train=batch, stream=number).params
+        name = f"seed {config.seed}, round {number} of {config.rounds}"
+        fitted = running.fit(settings, part, clustered, data, name=name, train=batch, stream=number)
+        return fitted.params
 
     def encode(params: Any, images: np.ndarray) -> np.ndarray:
         return inference.encode(model, params, images)
@@ -298,18 +314,21 @@ def gather(scores: dict[str, list[dict[str, float]]], config: Config) -> dict[st
 
 def print_table(results: dict[str, Any]) -> None:
     """Prints the scores, one row for each method."""
-    kinds = ("test/accuracy", "all/accuracy", "all/nmi", "all/ari")
+    kinds = {
+        "test/accuracy": "accuracy, test images",
+        "all/accuracy": "accuracy, all images",
+        "all/nmi": "NMI, all images",
+        "all/ari": "ARI, all images",
+    }
     methods = {"": "this preset", "plain/": "K-means on codes", "pixels/": "K-means on pixels"}
-    rows: dict[str, list[str]] = {}
-    for prefix, name in methods.items():
-        if f"{prefix}test/accuracy" not in results:
-            continue
-        rows[name] = []
-        for kind in kinds:
-            sd = results.get(f"{prefix}{kind}_sd")
-            spread = "" if sd is None else f" ({sd:.4f})"
-            rows[name].append(f"{results[prefix + kind]:.4f}{spread}")
-    print_rows("Clusters and classes", ("test accuracy", "all accuracy", "nmi", "ari"), rows)
+    rows = {
+        name: [
+            number(results[f"{prefix}{kind}"], results.get(f"{prefix}{kind}_sd")) for kind in kinds
+        ]
+        for prefix, name in methods.items()
+        if f"{prefix}test/accuracy" in results
+    }
+    print_rows("Clusters compared with classes", list(kinds.values()), rows)
 
 
 if __name__ == "__main__":

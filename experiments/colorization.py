@@ -98,8 +98,12 @@ def baselines(targets: np.ndarray) -> dict[str, common.Painter]:
     """The grey image, and the best affine function of its levels for each channel."""
     images = jaxae.as_float(targets[datasets.spread(len(targets), FITTED)])
     grey = np.asarray(colors.luma(images), np.float64).ravel()
-    fitted = np.polyfit(grey, np.asarray(images, np.float64).reshape(-1, 3), 1)
-    slope, offset = (jnp.asarray(part, jnp.float32) for part in fitted)
+    colours = np.asarray(images, np.float64).reshape(-1, 3)
+    centred = grey - grey.mean()
+    variance = centred @ centred
+    fitted = centred @ (colours - colours.mean(axis=0)) / variance if variance > 0 else np.zeros(3)
+    slope = jnp.asarray(fitted, jnp.float32)
+    offset = jnp.asarray(colours.mean(axis=0) - fitted * grey.mean(), jnp.float32)
     return {"grey": lambda x: x, "affine": lambda x: x * slope + offset}
 
 

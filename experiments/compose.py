@@ -25,6 +25,7 @@ import numpy as np
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
+from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference, pieces, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -79,7 +80,19 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, model, fitted.params, data)
         return results
 
-    return running.conduct("compose", config, data, work, started=started, recipe=plan.values)
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"{Path(config.dataset).name}, {describe(config)}: test images",
+            results,
+            (
+                *("loss", "distortion", "rate", "negative_elbo", "negative_iwae"),
+                *("contraction", "sparsity", "squared_error", "psnr"),
+            ),
+        )
+
+    return running.conduct(
+        "compose", config, data, work, show=show, started=started, recipe=plan.values
+    )
 
 
 def check(config: Config) -> None:

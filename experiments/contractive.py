@@ -37,12 +37,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
+from experiments.shared.tables import print_results
 from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -128,20 +127,24 @@ def main(config: Config) -> dict[str, Any]:
                 decay = config.weight_decay if name == "AE+wd" else 0.0
                 settings = dataclasses.replace(config, seed=seed, weight_decay=decay)
                 part = run.part(f"{name}-{seed}")
-                fitted = running.fit(settings, part, model, data)
-                scores = describe(model, fitted.params, data)
-                if seed == config.seed:
-                    scores |= frozen(model, fitted.params, data)
-                    profiles[name] = profile(model, fitted.params, data)
-                scores["error"] = fine_tune(settings, part, model, fitted.params, data)
+                named = f"{name}, seed {seed}" if config.seeds > 1 else name
+                fitted = running.fit(settings, part, model, data, name=named)
+                with running.stage(f"{named}: measuring the codes"):
+                    scores = describe(model, fitted.params, data)
+                    if seed == config.seed:
+                        scores |= frozen(model, fitted.params, data)
+                        profiles[name] = profile(model, fitted.params, data)
+                scores["error_rate"] = fine_tune(
+                    settings, part, model, fitted.params, data, name=f"{named}, classifier"
+                )
                 found[name].append(scores)
         results = gather(found)
         for name, (noise, shifts, _) in profiles.items():
             results[f"{name}/movement_noise_0.1"] = noise[NOISES.index(0.1)]
             results[f"{name}/movement_shift_1"] = shifts[0]
         results["protocol"] = (
-            f"{data.protocol}; error in percent after fine-tuning (noise on the images: "
-            f"{config.classifier_noise:g}), the epoch selected by validation, "
+            f"{data.protocol}; error_rate: the fraction of test images after fine-tuning (noise on the "
+            f"images: {config.classifier_noise:g}), the epoch selected by validation, "
             f"mean and sd over {config.seeds} seed(s); jacobian is the mean Frobenius norm and "
             f"saturation the fraction of the units, over {DESCRIBED} test images; frozen probes are "
             f"trained on {min(PROBED, len(data.train))} codes; movements are relative to the mean "
@@ -150,15 +153,18 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, profiles)
         return results
 
-    results = running.conduct("contractive", config, data, work, started=started)
-    print_table(results)
-    return results
+    return running.conduct("contractive", config, data, work, show=print_table, started=started)
 
 
 def fine_tune(
-    config: Config, run: Run, model: jaxae.Autoencoder, params: Any, data: datasets.Data
+    config: Config,
+    run: Run,
+    model: jaxae.Autoencoder,
+    params: Any,
+    data: datasets.Data,
+    name: str,
 ) -> float:
-    """The test error in percent of the encoder trained as a classifier."""
+    """The error rate on the test images of the encoder trained as a classifier."""
     labels = [np.asarray(part, np.int32) for part in data.labels]
     classes = 1 + max(int(part.max()) for part in labels)
     classifier = jaxae.classifier(model.encode, params, classes)
@@ -168,7 +174,13 @@ def fine_tune(
     epochs = config.classifier_epochs or config.epochs
     settings = dataclasses.replace(config, epochs=epochs, weight_decay=0.0)
     fitted = running.fit(
-        settings, run.part("classifier"), classifier, data, monitor="error", supervised=True
+        settings,
+        run.part("classifier"),
+        classifier,
+        data,
+        name=name,
+        monitor="error_rate",
+        supervised=True,
     )
     evaluate = jaxae.training.make_evaluate(jaxae.training.loss_scores(classifier))
     scores = evaluate(
@@ -176,7 +188,7 @@ def fine_tune(
         jax.random.key(datasets.TEST_SEED),
         jaxae.Batch(data.test, label=jnp.asarray(labels[2])),
     )
-    return 100 * float(scores["error"].mean(dtype=np.float64))
+    return float(scores["error_rate"].mean(dtype=np.float64))
 
 
 def describe(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
@@ -201,14 +213,14 @@ def describe(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict
 
 
 def frozen(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> dict[str, float]:
-    """Test errors in percent of classifiers trained on the codes, with the encoder frozen."""
+    """Error rates on the test images of classifiers trained on the codes, with the encoder frozen."""
     labels = [np.asarray(part, np.int32) for part in data.labels]
     some = datasets.spread(len(data.train), PROBED)
     train = inference.encode(model, params, data.train[some]), labels[0][some]
     test = inference.encode(model, params, data.test), labels[2]
     linear = jaxae.analysis.linear_probe(train, test, regularization=(0.001, 0.01, 0.1))
     nearest = jaxae.analysis.neighbour_probe(train, test)
-    return {"linear_probe_error": 100 * linear, "neighbour_probe_error": 100 * nearest}
+    return {"linear_probe_error_rate": linear, "neighbour_probe_error_rate": nearest}
 
 
 class Profile(NamedTuple):
@@ -245,14 +257,15 @@ def profile(model: jaxae.Autoencoder, params: Any, data: datasets.Data) -> Profi
 
 
 def gather(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Means over the seeds, and standard deviations of the error."""
+    """Means over the seeds, and standard deviations of the error rate."""
     results: dict[str, Any] = {}
     for name, runs in found.items():
         for key in runs[0]:
             values = [run[key] for run in runs if key in run]
             results[f"{name}/{key}"] = float(np.mean(values))
         if len(runs) > 1:
-            results[f"{name}/error_sd"] = float(np.std([run["error"] for run in runs], ddof=1))
+            errors = [run["error_rate"] for run in runs]
+            results[f"{name}/error_rate_sd"] = float(np.std(errors, ddof=1))
     return results
 
 
@@ -289,17 +302,14 @@ def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
 
 def print_table(results: dict[str, Any]) -> None:
     """Prints the table of Rifai et al., with the best method first."""
-    table = Table("method", "error %", "sd", "||J||", "saturation", title="Fine-tuned classifiers")
-    for name in sorted(METHODS, key=lambda name: results[f"{name}/error"]):
-        spread = results.get(f"{name}/error_sd")
-        table.add_row(
-            name,
-            f"{results[f'{name}/error']:.2f}",
-            "-" if spread is None else f"{spread:.2f}",
-            f"{results[f'{name}/jacobian']:.3g}",
-            f"{100 * results[f'{name}/saturation']:.0f} %",
-        )
-    Console().print(table)
+    methods = sorted(METHODS, key=lambda name: results[f"{name}/error_rate"])
+    print_results(
+        "Fine-tuned classifiers: error rates of test images, and the encoders before",
+        results,
+        ("error_rate", "jacobian", "saturation", "movement_noise_0.1"),
+        {name: name for name in methods},
+        across=False,
+    )
 
 
 if __name__ == "__main__":

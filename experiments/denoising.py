@@ -31,8 +31,9 @@ import scipy.ndimage
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.tables import print_results
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import figures, pieces
+from jaxae.runs import figures, inference, pieces
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -46,6 +47,13 @@ LINEAR_IMAGES, LINEAR_SEED = 50_000, 577_215_664
 LINEAR_VALUES = 4096
 """The best linear denoiser is left out for images with more values: its matrix would be too large."""
 SSIM_WINDOW = 11
+NAMES = {
+    "denoised": "denoised",
+    "corrupted": "corrupted",
+    "median_filter": "median filter",
+    "linear": "best linear",
+}
+"""Methods in words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,7 +137,10 @@ def main(config: Config) -> dict[str, Any]:
         methods = baselines(data, corrupt) | {"denoised": denoise}
         results: dict[str, Any] = {}
         for method, function in methods.items():
-            results |= {f"{method}/{k}": v for k, v in measure(data, corrupt, function).items()}
+            with running.stage(f"{NAMES[method]}: {len(data.test):,} test images"):
+                found = measure(data, corrupt, function)
+            key = "test" if method == "denoised" else method
+            results |= {f"{key}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
@@ -138,7 +149,12 @@ def main(config: Config) -> dict[str, Any]:
         draw(config, run, data, corrupt, methods)
         return results
 
-    return running.conduct("denoising", config, data, work, started=started)
+    def show(results: dict[str, Any]) -> None:
+        names = {"test" if key == "denoised" else key: words for key, words in NAMES.items()}
+        title = f"Denoising {Path(config.dataset).name}: test images"
+        print_results(title, results, ("mse", "psnr", "ssim"), names)
+
+    return running.conduct("denoising", config, data, work, show=show, started=started)
 
 
 def baselines(data: datasets.Data, corrupt: Corruption) -> dict[str, Denoiser]:
@@ -155,7 +171,10 @@ def baselines(data: datasets.Data, corrupt: Corruption) -> dict[str, Denoiser]:
         images = data.train
         if data.placement == "stream":
             images = data.train[datasets.spread(len(data.train), LINEAR_IMAGES)]
-        found["linear"] = fit(jax.random.key(LINEAR_SEED), datasets.as_trained(data, images))
+        with running.stage("fitting the best linear denoiser"):
+            found["linear"] = jax.block_until_ready(
+                fit(jax.random.key(LINEAR_SEED), datasets.as_trained(data, images))
+            )
     return found
 
 
@@ -172,7 +191,7 @@ def measure(data: datasets.Data, corrupt: Corruption, denoise: Denoiser) -> dict
         if fits:
             similarity.append(np.asarray(jaxae.analysis.ssim(x, y)))
     mse = float(np.concatenate(squared).mean(dtype=np.float64)) / math.prod(data.test.shape[1:])
-    found = {"mse": mse, "psnr": jaxae.analysis.psnr(mse)}
+    found = {"mse": mse, "psnr": inference.decibels(mse)}
     return found | ({"ssim": float(np.concatenate(similarity).mean())} if fits else {})
 
 
@@ -186,9 +205,8 @@ def draw(
     """Draws original and corrupted test images, and the results of every method."""
     x = datasets.choose(data)
     noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
-    names = {"corrupted": "corrupted", "median_filter": "median filter", "linear": "best linear"}
     rows = {"original": np.asarray(x)} | {
-        names.get(name, name): np.clip(methods[name](noisy), 0, 1)
+        NAMES[name]: np.clip(methods[name](noisy), 0, 1)
         for name in ("corrupted", "denoised", "linear", "median_filter")
         if name in methods
     }

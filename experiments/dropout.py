@@ -21,6 +21,7 @@ import numpy as np
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
+from experiments.shared.tables import print_results
 from jaxae.runs import curves, figures, inference, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -64,19 +65,24 @@ def main(config: Config) -> dict[str, Any]:
         decoded = {"image": np.asarray(datasets.choose(data))}
         for rate, model in models.items():
             fitted = running.fit(
-                config, run.part(f"rate-{rate:g}", plans[rate].values), model, data
+                config,
+                run.part(f"rate-{rate:g}", plans[rate].values),
+                model,
+                data,
+                name=f"rate {rate:g}",
             )
             found = running.evaluate(model, fitted, data)
-            results[f"rate_{rate:g}/test_error"] = found["test/squared_error"]
+            results[f"rate_{rate:g}/squared_error"] = found["test/squared_error"]
+            results["mean_image/squared_error"] = found["mean_image/squared_error"]
             some = data.train[datasets.spread(len(data.train), len(data.test))]
             seen = data._replace(test=np.asarray(datasets.as_trained(data, some)))
             found = running.evaluate(model, fitted, seen)
-            results[f"rate_{rate:g}/train_error"] = found["test/squared_error"]
+            results[f"rate_{rate:g}/train_squared_error"] = found["test/squared_error"]
             for key in ("validation/loss", "best_epoch", "images_per_second"):
                 results[f"rate_{rate:g}/{key}"] = running.training_figures(data, fitted)[key]
             shown = datasets.choose(data)
             decoded[f"rate {rate:g}"] = inference.reconstruct(model, fitted.params, shown)
-        test_errors = [results[f"rate_{rate:g}/test_error"] for rate in rates]
+        test_errors = [results[f"rate_{rate:g}/squared_error"] for rate in rates]
         results["protocol"] = (
             f"{data.protocol}; squared error summed over an image, without dropout; for each rate the "
             "epoch with the best validation loss"
@@ -84,7 +90,7 @@ def main(config: Config) -> dict[str, Any]:
         name = Path(config.dataset).name
         errors = {
             "test": test_errors,
-            "training": [results[f"rate_{rate:g}/train_error"] for rate in rates],
+            "training": [results[f"rate_{rate:g}/train_squared_error"] for rate in rates],
         }
         curves.lines(
             rates,
@@ -98,7 +104,16 @@ def main(config: Config) -> dict[str, Any]:
         figures.rows(decoded, run.figures / "reconstructions.png", title=title)
         return results
 
-    return running.conduct("dropout", config, data, work, started=started)
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"Dropout autoencoders on {Path(config.dataset).name}: squared error of an image",
+            results,
+            ("squared_error", "train_squared_error"),
+            {f"rate_{rate:g}": f"rate {rate:g}" for rate in rates},
+            across=False,
+        )
+
+    return running.conduct("dropout", config, data, work, show=show, started=started)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
 from experiments.shared.attributes import Method
-from experiments.shared.tables import print_rows
+from experiments.shared.tables import print_results
 from jaxae.data.augmentations import Transform
 from jaxae.runs import figures, inference, pieces
 from jaxae.runs.command import command
@@ -118,7 +118,8 @@ def main(config: Config) -> dict[str, Any]:
         results |= running.training_figures(data, fitted)
         draw(config, run, model, fitted.params, data)
         if wanted:
-            results |= follow(config, run, model, fitted.params, data, wanted)
+            with running.stage("following and judging directions of attributes"):
+                results |= follow(config, run, model, fitted.params, data, wanted)
         results["protocol"] = (
             f"{data.protocol}; nats per image, mse per pixel; training images "
             f"{'mirrored at random' if config.flip else 'not mirrored'}; attributes: "
@@ -133,9 +134,13 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = running.conduct("faces", config, data, work, started=started)
-    print_table(results)
-    return results
+    def show(results: dict[str, Any]) -> None:
+        title = f"VAE on {Path(config.dataset).name}, code {config.code}: test images"
+        measures = ("distortion", "rate", "negative_elbo", "squared_error", "psnr")
+        print_results(title, results, measures)
+        print_table(results)
+
+    return running.conduct("faces", config, data, work, show=show, started=started)
 
 
 def flipped(transform: Transform | None) -> Transform:
@@ -257,16 +262,17 @@ def draw(
 
 def print_table(results: dict[str, Any]) -> None:
     """Prints what each direction changes."""
-    kinds = ("probability_before", "probability_after", "others", "judge_auc")
-    rows = {}
-    for key in results:
-        name, _, kind = key.rpartition("/")
-        if kind == "judge_auc":
-            values = [results.get(f"{name}/{kind}") for kind in kinds]
-            rows[name] = ["-" if value is None else f"{value:.2f}" for value in values]
-    if rows:
-        columns = ("probability before", "after", "change of the others", "AUC of the judge")
-        print_rows("Directions of attributes", columns, rows)
+    print_results(
+        f"Directions of attributes, at strength {JUDGED_AT:g}",
+        results,
+        ("probability_before", "probability_after", "others", "judge_auc"),
+        {
+            name: name
+            for name, _, kind in (key.rpartition("/") for key in results)
+            if kind == "judge_auc"
+        },
+        across=False,
+    )
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ Lectures: VAE compared with GAN: the same decoder, samples side by side, sharpne
 
 import dataclasses
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,13 +44,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from sklearn.exceptions import ConvergenceWarning
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.judge import train_judge
 from experiments.shared.sample_figures import draw_samples
-from experiments.shared.tables import print_models
+from experiments.shared.tables import print_results
 from jaxae.analysis import inception
 from jaxae.analysis.generation_report import make_generation_report
 from jaxae.runs import inference
@@ -207,15 +209,22 @@ def main(config: Config) -> dict[str, Any]:
                 data,
                 optimizer=recipe.optimizer,
                 ema=recipe.ema,
+                name=name,
             )
             model = recipe.model
             if model.model.prior is None:
-                codes = inference.encode(model, fitted.params, data.train)
-                prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
+                said = f"{name}: fitting a mixture of {config.components} normal distributions to its codes"
+                with running.stage(said), warnings.catch_warnings():
+                    # Of collapsed codes there are fewer different ones than components.
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    codes = inference.encode(model, fitted.params, data.train)
+                    prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
             trained[name] = model, fitted.params
-            samples[name] = draw(model, fitted.params, len(real))
-            results |= {f"{name}/{key}": value for key, value in report(samples[name]).items()}
+            with running.stage(f"{name}: judging {len(real):,} samples"):
+                samples[name] = draw(model, fitted.params, len(real))
+                found = report(samples[name])
+            results |= {f"{name}/{key}": value for key, value in found.items()}
             if name != "GAN":
                 _, error = inference.squared_errors(model, fitted.params, data.test)
                 results[f"{name}/squared_error"] = error
@@ -223,11 +232,13 @@ def main(config: Config) -> dict[str, Any]:
             results[f"{name}/images_per_second"] = speed
         # Training images are compared with test images; they are their own nearest training images.
         images = data.train[datasets.spread(len(data.train), len(real))]
-        found = report(np.asarray(jaxae.as_float(images)), copies=False)
+        with running.stage(f"judging {len(images):,} training images"):
+            found = report(np.asarray(jaxae.as_float(images)), copies=False)
+        results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         results |= {f"data/{key}": value for key, value in found.items()}
         if judge is not None:
             wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
-            results["judge/test_error"] = float(wrong.mean())
+            results["judge/error_rate"] = float(wrong.mean())
         draw_samples(config, run, trained, samples, data)
         results["protocol"] = (
             f"{data.protocol}; {len(real)} samples of each model compared with as many test images; "
@@ -236,9 +247,19 @@ def main(config: Config) -> dict[str, Any]:
         )
         return results
 
-    results = running.conduct("gan", config, data, work, started=started)
-    print_models("Samples", results, [*built, "data"])
-    return results
+    def show(results: dict[str, Any]) -> None:
+        distances = [k.partition("/")[2] for k in results if k.startswith("data/fid")]
+        print_results(
+            f"{Path(config.dataset).name}: samples of each model, and training images (data)",
+            results,
+            (
+                *("sharpness", *distances, "precision", "recall"),
+                *("confidence", "classes", "nearest_training_image", "squared_error"),
+            ),
+            {name: name for name in (*built, "data")},
+        )
+
+    return running.conduct("gan", config, data, work, show=show, started=started)
 
 
 def check(config: Config) -> None:

@@ -40,20 +40,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, latent_figures, optimizers, running
 from experiments.shared.judge import flat, train_judge
 from experiments.shared.latent_figures import Trained, decode_images
-from experiments.shared.tables import print_models
+from experiments.shared.tables import print_results
 from jaxae.analysis.generation_report import ImageClassifier, certainty
-from jaxae.analysis.latent_report import completeness, continuity
+from jaxae.analysis.latent_report import Continuity, completeness, continuity
 from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.runs.projector import write_projector
+from jaxae.runtime import processes
 
 IMAGES = 1_080_000
 """Training images shown by default."""
@@ -139,7 +139,8 @@ def main(config: Config) -> dict[str, Any]:
     def work(run: Run) -> dict[str, Any]:
         trained = {}
         for name, model in built.items():
-            params = running.fit(config, run.part(name.replace(" ", "-")), model, data).params
+            part = run.part(name.replace(" ", "-"))
+            params = running.fit(config, part, model, data, name=name).params
             codes = jnp.asarray(inference.encode(model, params, data.test))
             trained[name] = Trained(model, params, codes)
         results: dict[str, Any] = {}
@@ -148,47 +149,64 @@ def main(config: Config) -> dict[str, Any]:
             judge = train_judge(config, run, data, jaxae.networks.mlp_encoder(256))
             chosen = datasets.spread(len(data.test), 2 * JUDGED)
             predicted = judge.probabilities(data.test[chosen])
-            results |= {f"judge/test_{key}": value for key, value in certainty(predicted).items()}
+            results |= {f"judge/{key}": value for key, value in certainty(predicted).items()}
             wrong = np.argmax(predicted, axis=1) != np.asarray(data.labels[2])[chosen]
-            results["judge/test_error"] = float(wrong.mean())
+            results["judge/error_rate"] = float(wrong.mean())
         for name, one in trained.items():
-            found = measure_regularity(one, judge, data)
+            with running.stage(f"{name}: measuring continuity and completeness"):
+                found = measure_regularity(one, judge, data)
             results |= {f"{name}/{key}": value for key, value in found.items()}
         results |= divergences(config, run, trained["VAE"], data)
-        results |= probes(config, run, trained, data)
-        draw(config, run, trained, data)
+        with running.stage("training classifiers of codes"):
+            results |= probes(config, run, trained, data)
+        with running.stage("drawing"):
+            draw(config, run, trained, data)
+        results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         if config.projector:
             project(run, trained, data)
         results["protocol"] = (
             f"{data.protocol}; squared_error summed over an image; lipschitz and jump as in --help, over "
             f"{min(LINES, len(data.test))} codes and as many lines; drawn images: "
             f"{min(JUDGED, len(data.test) // 2)}, in pixels, precision and recall with 3 neighbours; probe "
-            "errors in percent; active units and KL in nats of test images; moment_matched_kl: the KL "
-            "divergence from the prior of the normal distribution with the mean and covariance of codes "
-            "drawn from q(z | x)"
+            "error rates are fractions of test images; active units, and the rate in nats, of test images; "
+            "moment_matched_kl: the KL divergence from the prior of the normal distribution with the mean "
+            "and covariance of codes drawn from q(z | x)"
         )
         return results
 
-    results = running.conduct("latent_space", config, data, work, started=started)
-    print_models("Continuity and completeness", results, list(built))
-    Console().print(f"VAE: {results['VAE/collapse']}", highlight=False)
-    return results
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"{Path(config.dataset).name}, code {config.code}: continuity and completeness",
+            results,
+            (
+                *("squared_error", "lipschitz_on", "lipschitz_off", "jump", "prior_precision"),
+                *("prior_recall", "prior_confidence", "fitted_precision", "fitted_recall"),
+            ),
+            {name: name for name in built},
+        )
+        if processes.is_first():
+            print(f"VAE: {results['VAE/collapse']}")
+
+    return running.conduct("latent_space", config, data, work, show=show, started=started)
 
 
 def measure_regularity(
     one: Trained, judge: ImageClassifier | None, data: datasets.Data
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Reconstruction error, continuity and completeness of a model."""
     _, error = inference.squared_errors(one.model, one.params, data.test)
-    smooth = continuity(
-        partial(decode_images, one.model),
-        one.params,
-        one.codes,
-        key=jax.random.key(datasets.TEST_SEED),
-        lines=LINES,
-        steps=STEPS,
-    )
-    results = {"squared_error": error, **smooth._asdict()}
+    results: dict[str, float | None] = dict.fromkeys(Continuity._fields)
+    if jnp.any(one.codes != one.codes[0]):  # there is no line between equal codes
+        smooth = continuity(
+            partial(decode_images, one.model),
+            one.params,
+            one.codes,
+            key=jax.random.key(datasets.TEST_SEED),
+            lines=LINES,
+            steps=STEPS,
+        )
+        results |= smooth._asdict()
+    results["squared_error"] = error
     n = min(JUDGED, len(data.test) // 2)
     chosen = np.random.default_rng(datasets.TEST_SEED).permutation(len(data.test))
     # Equally many images on both sides of each comparison: distances depend on their number.
@@ -225,7 +243,7 @@ def divergences(config: Config, run: Run, vae: Trained, data: datasets.Data) -> 
     latent_figures.draw_divergences(config, run, kl, z)
     d = z.shape[1]
     results: dict[str, Any] = {
-        "VAE/kl": float(kl.sum()),
+        "VAE/rate": float(kl.sum()),
         "VAE/active_units": int(active.sum()),
         "VAE/collapse": jaxae.analysis.collapse_report(kl),
     }
@@ -269,7 +287,7 @@ def probes(
             )
             percent[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
             for count, error in zip(counts, percent[f"{name}, {kind}"], strict=True):
-                results[f"{name}/{kind}_probe_error_{count}"] = error
+                results[f"{name}/{kind}_probe_error_rate_{count}"] = error / 100
     curves.lines(
         counts,
         percent,

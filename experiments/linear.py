@@ -30,6 +30,7 @@ from rich.table import Table
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
+from experiments.shared.tables import print_results
 from jaxae.runs import curves, figures, inference, scatters
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -68,9 +69,21 @@ def main(config: Config) -> dict[str, Any]:
     data = datasets.load(config, hold_out=False, default=256)
     config = optimizers.with_epochs(config, data, IMAGES)
     datasets.check_components(config.code, data)
-    print_lecture_table()
+
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"PCA and linear autoencoders on {Path(config.dataset).name}, code {config.code}",
+            results,
+            (
+                *("squared_error_unclipped", "squared_error", "error_over_pca"),
+                *("explained_variance", "largest_angle", "basis_cosine"),
+            ),
+            {"pca": "PCA", "untied": "untied", "tied": "tied"},
+        )
+        print_lecture_table()
+
     return running.conduct(
-        "linear", config, data, lambda run: compare(config, run, data), started=started
+        "linear", config, data, lambda run: compare(config, run, data), show=show, started=started
     )
 
 
@@ -78,9 +91,12 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
     """Errors on the test images, and angles between the subspaces and between the bases."""
     shape = data.train.shape[1:]
     most = min(math.prod(shape), len(data.train), max(config.code, 100))
-    found = jax.jit(jaxae.models.principal_components, static_argnums=1)(
-        jaxae.as_float(data.train), most
-    )
+    with running.stage(f"PCA of {len(data.train):,} training images"):
+        found = jax.device_get(
+            jax.jit(jaxae.models.principal_components, static_argnums=1)(
+                jaxae.as_float(data.train), most
+            )
+        )
     components = np.asarray(found.components[: config.code])
     params = found._asdict() | {"components": found.components[: config.code]}
     decoded = {}
@@ -88,33 +104,41 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
 
     def measure(name: str, model: jaxae.Autoencoder, params: Any) -> None:
         error, clipped = inference.squared_errors(model, params, data.test)
-        results.update({f"{name}/mse_per_image": error, f"{name}/mse_per_image_clipped": clipped})
+        results.update({f"{name}/squared_error": clipped, f"{name}/squared_error_unclipped": error})
         decoded[name] = inference.reconstruct(model, params, datasets.choose(data))
 
     measure("pca", jaxae.pca(config.code), params)
-    results["pca/explained_variance"] = float(
-        found.explained_variance[: config.code].sum() / found.total_variance
+    # What rounding leaves of a variance or an error of zero; ratios of it are undefined.
+    nothing = math.prod(shape) * inference.LEAST_MSE
+    explained = float(found.explained_variance[: config.code].sum())
+    results["pca/explained_variance"] = (
+        explained / float(found.total_variance) if found.total_variance > nothing else None
     )
+    # With fewer directions of variance than components, the subspace of PCA is not unique.
+    unique = found.explained_variance[config.code - 1] > nothing
+    pca_error = results["pca/squared_error_unclipped"]
     for name, tied in (("untied", False), ("tied", True)):
         model = jaxae.linear_autoencoder(shape, config.code, tied=tied)
-        fitted = running.fit(config, run.part(name), model, data)
+        fitted = running.fit(config, run.part(name), model, data, name=f"{name} autoencoder")
         measure(name, model, fitted.params)
         # Row j is the derivative of the image with respect to value j of the code.
         at = jnp.zeros((1, config.code))
         jacobian = jax.jacfwd(lambda z, m=model, p=fitted.params: m.decode(p, z).ravel())(at)
         basis = np.asarray(jacobian).reshape(-1, config.code).T
         angles = np.degrees(scipy.linalg.subspace_angles(basis.T, components.T))
-        directions = basis / np.linalg.norm(basis, axis=1, keepdims=True)
+        lengths = np.linalg.norm(basis, axis=1, keepdims=True)
+        directions = basis / np.maximum(lengths, np.finfo(np.float32).tiny)
         cosines = np.abs(components @ directions.T)
+        error = results[f"{name}/squared_error_unclipped"]
         results |= {
-            f"{name}/error_over_pca": results[f"{name}/mse_per_image"]
-            / results["pca/mse_per_image"],
-            f"{name}/largest_angle": float(angles.max()),
-            f"{name}/basis_cosine": float(cosines.max(axis=1).mean()),
+            f"{name}/error_over_pca": error / pca_error if pca_error > nothing else None,
+            f"{name}/largest_angle": float(angles.max()) if unique else None,
+            f"{name}/basis_cosine": float(cosines.max(axis=1).mean()) if unique else None,
             f"{name}/images_per_second": running.training_figures(data, fitted)[
                 "images_per_second"
             ],
         }
+    results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
     results["protocol"] = (
         f"{data.protocol}; squared error summed over an image, mean over images; angles in degrees "
         "between the decoder's subspace and that of PCA; basis_cosine is the mean over components of "
@@ -141,7 +165,7 @@ def draw(
     }
     title = f"PCA and linear autoencoders on {name}, code {config.code}: test images"
     figures.rows(rows, run.figures / "reconstructions.png", title=title)
-    part = np.cumsum(found.explained_variance) / found.total_variance
+    part = np.cumsum(found.explained_variance) / np.maximum(found.total_variance, 1e-30)
     curves.lines(
         range(1, len(part) + 1),
         {"explained": part.tolist()},

@@ -31,6 +31,7 @@ import numpy as np
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -105,6 +106,7 @@ def main(config: Config) -> dict[str, Any]:
                 config, data, classes=config.discriminator_rate, styles=config.discriminator_rate
             ),
             ema=config.ema,
+            name="semi-supervised",
         )
         settings = dataclasses.replace(config, epochs=None, batch_size=None)
         few = labelled._replace(batch_size=datasets.batch_size(settings, len(labelled.train), 128))
@@ -116,6 +118,7 @@ def main(config: Config) -> dict[str, Any]:
             few,
             train=jaxae.Batch(few.train, label=jnp.asarray(known[known >= 0])),
             ema=config.ema,
+            name="classifier of the labels alone",
         )
         codes = inference.encode(model, fitted.params, data.test)
         predicted = codes[:, :classes].argmax(axis=1)
@@ -125,19 +128,28 @@ def main(config: Config) -> dict[str, Any]:
         _, error = inference.squared_errors(model, fitted.params, data.test)
         draw(config, run, model, fitted.params, codes, classes, data)
         return {
-            "test/error": float((predicted != truth).mean()),
-            "supervised/error": float((by_baseline != truth).mean()),
+            "test/error_rate": float((predicted != truth).mean()),
+            "supervised/error_rate": float((by_baseline != truth).mean()),
             "labelled_part": float(np.mean(labels >= 0)),
             "test/squared_error": error,
+            "mean_image/squared_error": running.error_of_the_mean_image(data.test),
             **running.training_figures(data, fitted),
             "protocol": (
                 f"{data.protocol}; {config.labels} of the training images have a label, "
-                f"the same for both models; error: fraction of the test images; training images shifted "
+                f"the same for both models; error_rate: fraction of the test images; training images shifted "
                 f"by up to {config.shift} pixels"
             ),
         }
 
-    return running.conduct("semi_supervised", config, data, work, started=started)
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"{Path(config.dataset).name}, {config.labels} labels: test images",
+            results,
+            ("error_rate", "squared_error"),
+            {"test": "semi-supervised", "supervised": "labels alone"},
+        )
+
+    return running.conduct("semi_supervised", config, data, work, show=show, started=started)
 
 
 def check(config: Config) -> None:

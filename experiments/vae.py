@@ -25,6 +25,7 @@ import numpy as np
 import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
+from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference, pieces, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
@@ -99,7 +100,19 @@ def main(config: Config) -> dict[str, Any]:
         results = evaluate(config, plan, model, fitted, data)
         return results | running.training_figures(data, fitted)
 
-    return running.conduct("vae", config, data, work, started=started, recipe=plan.values)
+    def show(results: dict[str, Any]) -> None:
+        print_results(
+            f"VAE on {Path(config.dataset).name}, code {config.code}: test images",
+            results,
+            (
+                *("distortion", "rate", "negative_elbo", "negative_iwae", "nll"),
+                *("bits_per_dimension", "squared_error", "psnr"),
+            ),
+        )
+
+    return running.conduct(
+        "vae", config, data, work, show=show, started=started, recipe=plan.values
+    )
 
 
 def evaluate(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.arrays import Step, as_float, fold_in_name, merge
+from jaxae.arrays import Step, as_float, fold_in_name, merge, sum_values
 from jaxae.base import (
     Batch,
     Context,
@@ -22,6 +22,7 @@ from jaxae.base import (
     Output,
     Params,
     Penalty,
+    Term,
     Tree,
 )
 
@@ -103,7 +104,9 @@ class Autoencoder(NamedTuple):
           train: whether dropout is on. The corruption is applied in either case.
 
         Returns:
-          an :class:`Output`, per example: the objective in nats, plus weighted penalties.
+          an :class:`Output`, per example: the objective in nats, plus weighted penalties. With a Gaussian
+          or a Laplace likelihood, `squared_error` is among its metrics: that of the mean of p(x | z) at
+          the first draw of z, summed over the (known) values of an example.
         """
         batch = self._batch(batch)
         if self.corruption is not None:
@@ -114,6 +117,9 @@ class Autoencoder(NamedTuple):
             own = fold_in_name(key, penalty.name)
             context = Context(self.model, params, own, batch, draws, step, train)
             out = out.add(*penalty.apply(context))
+        error = _squared_error(draws, batch)
+        if error is not None and not {"squared_error"} & {*out.terms, *out.metrics}:
+            out = out.add(Term("squared_error", error, None))
         return out
 
     def draws(
@@ -288,6 +294,16 @@ def draw(
         prior,
         likelihood,
     )
+
+
+def _squared_error(draws: Draws, batch: Batch) -> Float[Array, " b"] | None:
+    """The squared error of the mean of p(x | z), for likelihoods whose mean costs nothing."""
+    if draws.log_likelihood is None or draws.likelihood.family not in ("gaussian", "laplace"):
+        return None
+    difference = batch.x - draws.likelihood.mean[: len(batch.x)]
+    if batch.observed is not None:
+        difference = jnp.where(batch.observed > 0, difference, 0)
+    return sum_values(jnp.square(jax.lax.stop_gradient(difference)))
 
 
 def _check_codes(z: Tree, prior: Distribution) -> None:

@@ -248,7 +248,7 @@ def test_overfits_eight_examples(name):
         if not {"distortion", "negative_iwae", "cross_entropy"} & metrics.keys():
             break  # what a GAN learns is tested by what it generates, in models/test_gan.py
         if not c.case.decodes:
-            done = metrics["error"] == 0
+            done = metrics["error_rate"] == 0
         else:
             decoded = c.derived(state.params, KEY, c.batch)["decoded"]
             if c.batch.observed is not None:

@@ -17,6 +17,7 @@ import tyro
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.measuring import Scores, corrupted, measure, painter
+from experiments.shared.tables import print_results
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
@@ -216,7 +217,8 @@ def train(
         methods = {"test": averaged} | ({"once": once} if count > 1 else {}) | baselines
         results: dict[str, Any] = {}
         for method, function in methods.items():
-            found = measure(test, function, task.scores)
+            with running.stage(f"{_words(method, task)}: {len(test[0]):,} test images"):
+                found = measure(test, function, task.scores)
             results |= {f"{method}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = protocol(task, data.protocol, name, count)
@@ -225,7 +227,26 @@ def train(
 
     # The inputs of pairs are the images of `data`; the run depends on their targets as well.
     more = None if pairs is None else {"targets_data": fingerprint(pairs.train.targets)}
-    return running.conduct(task.name, config, data, work, started=started, more=more)
+
+    def show(results: dict[str, Any]) -> None:
+        methods = dict.fromkeys(name.partition("/")[0] for name in results if "/mse" in name)
+        print_results(
+            f"{Path(config.dataset).name}, {task.description}: test images",
+            results,
+            (
+                *("mse", "psnr", "ssim", "hole_mse", "hole_psnr"),
+                *("chroma_error", "colorfulness"),
+            ),
+            {method: _words(method, task) for method in methods},
+        )
+
+    return running.conduct(task.name, config, data, work, show=show, started=started, more=more)
+
+
+def _words(method: str, task: Task) -> str:
+    """The name of a method in a table."""
+    names = {"test": task.result, "once": f"{task.result}, once"}
+    return names.get(method, method.replace("_", " "))
 
 
 def protocol(task: Task, about: str, name: str, count: int) -> str:

@@ -51,7 +51,14 @@ def train_judge(
     data = data._replace(batch_size=size)
     settings = optimizers.with_epochs(settings, data, IMAGES, most=50)
     # The epoch is selected by the cross-entropy and not by the error: its certainty is what is used.
-    fitted = running.fit(settings, run.part("judge"), model, data, supervised=True)
+    fitted = running.fit(
+        settings,
+        run.part("judge"),
+        model,
+        data,
+        name="classifier that judges samples",
+        supervised=True,
+    )
     return ImageClassifier(
         partial(jax.jit(model.encode), fitted.params), partial(jax.jit(model.decode), fitted.params)
     )

@@ -12,6 +12,7 @@ import numpy as np
 import jaxae
 from experiments.shared.datasets import TEST_SEED
 from jaxae.data.corruptions import Corruption
+from jaxae.runs.inference import LEAST_MSE, decibels
 from jaxae.runs.pictures import Painter
 
 Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
@@ -20,8 +21,6 @@ Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
 SSIM_WINDOW = 11
 BATCH, PAINTED = 250, 50
 """The number of images that are corrupted and scored together, and that a network is applied to."""
-LEAST_ERROR = 1e-10
-"""The smallest mean squared error of a single image, so that its PSNR is at most 100 dB."""
 
 
 def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
@@ -64,13 +63,13 @@ def measure(
             parts.setdefault(name, []).append(np.asarray(score))
     every = {name: np.concatenate(part) for name, part in parts.items()}
     results = jaxae.training.means(every)
-    results["psnr"] = jaxae.analysis.psnr(results["mse"])
-    own = -10 * np.log10(np.maximum(every["mse"], LEAST_ERROR))
+    results["psnr"] = decibels(results["mse"])
+    own = -10 * np.log10(np.maximum(every["mse"], LEAST_MSE))
     results["image_psnr"] = float(own.mean(dtype=np.float64))
     if "hole_values" in every:
         # Holes differ in size, so this is the error of all missing values together.
         error = float(every["hole_error"].sum(dtype=np.float64))
         results["hole_mse"] = error / float(every["hole_values"].sum(dtype=np.float64))
-        results["hole_psnr"] = jaxae.analysis.psnr(results["hole_mse"])
+        results["hole_psnr"] = decibels(results["hole_mse"])
         del results["hole_error"], results["hole_values"]
     return results

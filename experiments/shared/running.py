@@ -1,6 +1,8 @@
 """The steps of every experiment: open the run folder, train, evaluate on the test set, report."""
 
+import contextlib
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +15,8 @@ import numpy as np
 import optax
 
 import jaxae
-from experiments.shared.datasets import TEST_SEED, Data, choose
+from experiments.shared.datasets import TEST_SEED, Data, choose, spread
+from experiments.shared.findings import findings
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import make_optimizer
 from jaxae.runs import curves, figures, inference, pieces
@@ -22,6 +25,7 @@ from jaxae.runs.folder import Run, new_directory
 from jaxae.runs.identity import fingerprint
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import atomic_write
+from jaxae.training import progress
 from jaxae.training.evaluation import Score
 
 # Flags that say where things are, or what is done with a run later, do not change its results.
@@ -29,6 +33,10 @@ WITHOUT_EFFECT = (
     *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
     *("distributed", "checkpoint_every", "on_nonfinite"),
 )
+
+
+MEAN_IMAGES = 5000
+"""Test images from which the error of the mean image is computed, at most."""
 
 
 def open_run(
@@ -118,6 +126,7 @@ def conduct(
     data: Data,
     work: Callable[[Run], dict[str, Any]],
     *,
+    show: Callable[[dict[str, Any]], None],
     started: float,
     more: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
@@ -129,6 +138,7 @@ def conduct(
       config: the flags, as they are recorded.
       data: what `datasets.load` returned.
       work: from the run to its results.
+      show: prints the results that a reader needs first, in words.
       started: `time.perf_counter()` at the beginning.
       more: other values that the results depend on.
       recipe: the values that the model is built from, see :mod:`jaxae.runs.recipes`.
@@ -141,9 +151,22 @@ def conduct(
                 print(data.placed, file=sys.stderr)
             results = work(run)
             results["seconds"] = time.perf_counter() - started
+            if classes := getattr(data, "classes", ()):
+                results["classes"] = list(classes)
+            # JSON has neither infinity nor nan; a resumed run reports the same as the run itself.
+            results = {
+                k: None if isinstance(v, float) and not math.isfinite(v) else v
+                for k, v in results.items()
+            }
             run.finish(results)
-        report(run, results)
+        show(results)
+        report(run, results, findings(results))
         return results
+
+
+def stage(text: str) -> contextlib.AbstractContextManager[None]:
+    """Says on standard error what is being computed, in the first process only."""
+    return progress.stage(text, shown=processes.is_first())
 
 
 def fit(
@@ -152,6 +175,7 @@ def fit(
     model: jaxae.Autoencoder,
     data: Data,
     *,
+    name: str = "",
     monitor: str | None = None,
     supervised: bool = False,
     train: jaxae.Batch | None = None,
@@ -169,6 +193,7 @@ def fit(
       run: the run folder.
       model: any autoencoder.
       data: what `datasets.load` returned.
+      name: of the model, in the lines of the log, if the run trains several.
       monitor: the validation score by which the epoch is selected; the model's own when None.
       supervised: whether the batches have labels.
       train: training data other than the images of `data`; `validation` then replaces its validation
@@ -199,7 +224,7 @@ def fit(
         run.log(record if note is None else {**record, "note": note})
         if note is not None and not printed:
             printed = True
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {name}: {note}" if name else f"note: {note}", file=sys.stderr)
 
     try:
         fitted = jaxae.fit(
@@ -222,6 +247,7 @@ def fit(
             checkpoints=run.checkpoints,
             checkpoint_every=config.checkpoint_every,
             on_epoch=log,
+            progress=name or True,
         )
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}{keep_batch(run, error)}") from error
@@ -229,7 +255,7 @@ def fit(
         # From here on each process evaluates on its own.
         fitted = fitted._replace(params=sharding.gather(fitted.params))
     path = run.figures / "learning_curves.png"
-    title = f"Learning curves on {Path(config.dataset).name}"
+    title = f"Learning curves{f' of {name}' if name else ''} on {Path(config.dataset).name}"
     curves.learning_curves(
         fitted.history,
         path,
@@ -273,16 +299,30 @@ def evaluate(
     """
     if model.coupled:
         batch_size = min(batch_size, data.batch_size)
-    found = inference.evaluate(
-        model,
-        fitted.params,
-        jax.random.key(TEST_SEED),
-        data.test,
-        step=int(fitted.state.step),
-        score=score,
-        batch_size=batch_size,
-    )
-    return {f"test/{name}": value for name, value in found.items()}
+    with stage(f"evaluating {len(data.test):,} test images"):
+        found = inference.evaluate(
+            model,
+            fitted.params,
+            jax.random.key(TEST_SEED),
+            data.test,
+            step=int(fitted.state.step),
+            score=score,
+            batch_size=batch_size,
+        )
+    results = {f"test/{name}": value for name, value in found.items()}
+    return results | {"mean_image/squared_error": error_of_the_mean_image(data.test)}
+
+
+def error_of_the_mean_image(images: Any) -> float:
+    """The squared error of the mean of some images, which a model that has learned anything is below."""
+    chosen = spread(len(images), MEAN_IMAGES)
+    batches = [chosen[i : i + 500] for i in range(0, len(chosen), 500)]
+
+    def floats(index: np.ndarray) -> np.ndarray:
+        return np.asarray(jaxae.as_float(images[index]), np.float64)
+
+    mean = sum(floats(index).sum(axis=0) for index in batches) / len(chosen)
+    return sum(float(np.square(floats(index) - mean).sum()) for index in batches) / len(chosen)
 
 
 def training_figures(data: Data, fitted: jaxae.Fit) -> dict[str, float]:

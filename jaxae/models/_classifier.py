@@ -31,7 +31,7 @@ def classifier(
         nan.
 
     Returns:
-      an :class:`Autoencoder` whose loss is the `cross_entropy`, in nats; it has the metric `error`, 1
+      an :class:`Autoencoder` whose loss is the `cross_entropy`, in nats; it has the metric `error_rate`, 1
       if the most probable class is not the label.
 
     Raises:
@@ -100,7 +100,7 @@ def classifier(
         described = likelihood(params, q.mean)
         cross_entropy = -described.log_prob_of(label)
         error = (jnp.argmax(described.mean, axis=-1) != label).astype(jnp.float32)
-        out = Output(cross_entropy, {"cross_entropy": cross_entropy}, {"error": error}, q.mean)
+        out = Output(cross_entropy, {"cross_entropy": cross_entropy}, {"error_rate": error}, q.mean)
         one = jax.tree.map(lambda leaf: leaf[None], q.mean)
         return out, Draws(one, -cross_entropy[None], None, None, q, None, described)
 

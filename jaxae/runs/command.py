@@ -12,13 +12,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from jaxae.runs import usage
 from jaxae.runs.folder import Run
@@ -170,21 +169,29 @@ def temporary_directory() -> str:
     return _TEMPORARY.enter_context(tempfile.TemporaryDirectory(prefix="jaxae-"))
 
 
-def report(run: Run, results: Mapping[str, Any]) -> None:
-    """Prints the results as a table, then their protocol and the run folder."""
+def report(run: Run, results: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+    """Prints what follows the table of the results: notes, the training, the protocol, the run folder.
+
+    Args:
+      run: the run folder.
+      results: all results, which are not printed but named.
+      notes: what the results show that a reader should know.
+    """
     if not processes.is_first():
         return
-    table = Table(show_header=False)
-    for name, value in results.items():
-        if name != "protocol":
-            table.add_row(name, _number(value))
-    console = Console()
-    console.print(table)
-    console.print(str(results.get("protocol", "")), soft_wrap=True, highlight=False)
-    console.print(f"run folder: {run.directory}", soft_wrap=True, highlight=False)
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
-    return str(value)
+    lines = [f"note: {note}" for note in notes]
+    done = []
+    if "best_epoch" in results:
+        done.append(f"selected epoch: {results['best_epoch']} of {results['epochs']}")
+    if "images_per_second" in results:
+        done.append(f"training: {results['images_per_second']:,.0f} images/s")
+    if "seconds" in results:
+        done.append(f"in all {results['seconds']:,.0f} s")
+    lines += ["; ".join(done)] if done else []
+    lines += [f"protocol: {results['protocol']}"] if "protocol" in results else []
+    lines.append(
+        f"run folder: {run.directory} (results.json has all {len(results)} results; figures/)"
+    )
+    console = Console(markup=False)
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)

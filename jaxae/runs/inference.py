@@ -17,6 +17,8 @@ from jaxae.runtime import sharding
 from jaxae.training.evaluation import Score, make_evaluate, means
 
 BATCH_SIZE = 500
+LEAST_MSE = 1e-10
+"""A mean squared error of single precision that counts as zero: 100 dB."""
 
 
 def encode(
@@ -152,7 +154,7 @@ def evaluate(
     Returns:
       the means over all examples: `loss`, the terms and metrics of the loss, the measures of `score`,
       `squared_error` (of clipped reconstructions, summed over an image), `mse` (per value) and
-      `psnr` (of the mean squared error, in dB).
+      `psnr` (of the mean squared error, in dB, see :func:`decibels`).
     """
 
     def scores(params: Params, key: PRNGKeyArray, x: Batch | Tree) -> dict[str, Array]:
@@ -167,8 +169,18 @@ def evaluate(
     results = means(evaluator(params, key, x))
     target = x.x if isinstance(x, Batch) else x
     results["mse"] = results["squared_error"] / math.prod(target.shape[1:])
-    results["psnr"] = psnr(results["mse"])
+    results["psnr"] = decibels(results["mse"])
     return results
+
+
+def decibels(mse: float) -> float:
+    """The PSNR of images in [0, 1], at most 100 dB, so that an error of zero has one.
+
+    Examples:
+      >>> decibels(0.01), decibels(0.0)
+      (20.0, 100.0)
+    """
+    return psnr(max(mse, LEAST_MSE))
 
 
 def in_batches(

@@ -92,7 +92,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     checkpoint_every: int | None = None,
     on_epoch: OnEpoch | None = None,
-    progress: bool = True,
+    progress: bool | str = True,
 ) -> Fit:
     """Trains a model.
 
@@ -146,7 +146,8 @@ def fit(
         stops if it returns True. If it raises, the state is saved first, where there are checkpoints. When
         a run goes on, it is called again with the records of earlier epochs, and None in place of
         their states, which are gone.
-      progress: whether to show the progress, on standard error.
+      progress: whether to show the progress, on standard error. A string is shown too, as the name of
+        the model at the beginning of each line.
 
     Returns:
       a :class:`Fit`.
@@ -289,8 +290,9 @@ def fit(
             stop = stack.enter_context(stop_requests(enabled=checkpoints is not None))
             if checkpoints is not None:
                 training.save = stack.enter_context(checkpoints.writer())
-            shown = progress and processes.is_first()
-            bar = stack.enter_context(EpochProgress(epochs, shown=shown))
+            name = progress if isinstance(progress, str) else ""
+            shown = (bool(name) or progress is True) and processes.is_first()
+            bar = stack.enter_context(EpochProgress(epochs, name, shown=shown))
             compile_seconds = feed.compile(training.state)
             training.run(stop, bar)
     return Fit(

@@ -21,7 +21,7 @@ def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Auto
 
     Returns:
       an :class:`Autoencoder` to be trained on `Batch(images, label=labels)`, -1 where there is none. It
-      has the term `cross_entropy` and the metric `error`, both zero for examples without a label.
+      has the term `cross_entropy` and the metric `error_rate`, both zero for examples without a label.
 
     Raises:
       ValueError: if there are fewer than two classes or the weight is out of range.
@@ -56,7 +56,7 @@ def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Auto
         cost = jnp.where(label < classes, jnp.where(known, cost, 0.0), jnp.nan)
         return (
             Term("cross_entropy", cost, at_step(weight, context.step)),
-            Term("error", wrong.astype(jnp.float32), None),
+            Term("error_rate", wrong.astype(jnp.float32), None),
         )
 
     return base.add(Penalty("supervised", apply, (("classes", classes), ("weight", weight))))

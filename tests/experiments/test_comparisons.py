@@ -27,7 +27,7 @@ def test_linear(tmp_path, capsys):
     pca = PCA(4).fit(np.asarray(x).reshape(len(x), -1))
     flat = np.asarray(test).reshape(len(test), -1)
     error = ((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).sum(1).mean()
-    assert results["pca/mse_per_image"] == pytest.approx(error, rel=1e-4)
+    assert results["pca/squared_error_unclipped"] == pytest.approx(error, rel=1e-4)
     assert results["pca/explained_variance"] == pytest.approx(
         pca.explained_variance_ratio_.sum(), rel=1e-4
     )
@@ -54,14 +54,14 @@ def test_deep_autoencoder(tmp_path, optimised):
     x, mean = (jaxae.as_float(part.images) for part in (digits.test, digits.train))
     trivial = float(jaxae.analysis.squared_error(x, jnp.broadcast_to(mean.mean(0), x.shape)).mean())
     for name in names:  # all are far better than the mean image
-        assert 0 < results[f"{name}/error"] < 0.6 * trivial
+        assert 0 < results[f"{name}/squared_error_unclipped"] < 0.6 * trivial
     errors = set()
     for i, options in enumerate(({"shift": 0}, {"shift": 1}, {"shift": 0, "noise": 0.1})):
         small = {"code": 1, "hidden": (16,), "epochs": 1, "linear_epochs": 1} | options
-        errors.add(finished(deep_autoencoder, tmp_path / str(i), **small)[0]["deep/error"])
+        errors.add(finished(deep_autoencoder, tmp_path / str(i), **small)[0]["deep/squared_error"])
     assert len(errors) == 3
-    assert results["pca/error_clipped"] < results["pca/error"]
-    assert results["deep/error_clipped"] == pytest.approx(results["deep/error"])
+    assert results["pca/squared_error"] < results["pca/squared_error_unclipped"]
+    assert results["deep/squared_error"] == pytest.approx(results["deep/squared_error_unclipped"])
 
 
 @pytest.mark.slow
@@ -72,9 +72,9 @@ def test_contractive(tmp_path, capsys):
     assert drawn == {"movement_noise.png", "movement_shift.png", "spectrum.png"}
     for name in contractive.METHODS:
         assert 0 <= results[f"{name}/saturation"] <= 1
-        assert 0 < results[f"{name}/error"] < 100
-        assert results[f"{name}/error_sd"] >= 0
-        assert results[f"{name}/linear_probe_error"] < 30
+        assert 0 < results[f"{name}/error_rate"] < 1
+        assert results[f"{name}/error_rate_sd"] >= 0
+        assert results[f"{name}/linear_probe_error_rate"] < 0.3
         assert results[f"{name}/movement_noise_0.1"] > 0
     assert results["CAE/jacobian"] < results["AE/jacobian"]
     printed = capsys.readouterr().out
@@ -84,5 +84,5 @@ def test_contractive(tmp_path, capsys):
 def test_dropout(tmp_path):
     results, drawn = finished(dropout, tmp_path, rates=(0.0, 0.5), hidden=(32,), code=8, epochs=20)
     assert drawn == {"error_against_rate.png", "reconstructions.png"}
-    assert results["rate_0/test_error"] != results["rate_0.5/test_error"]
-    assert results["rate_0.5/train_error"] > 0
+    assert results["rate_0/squared_error"] != results["rate_0.5/squared_error"]
+    assert results["rate_0.5/train_squared_error"] > 0

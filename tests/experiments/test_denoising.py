@@ -16,9 +16,9 @@ def test_denoising(tmp_path):
         denoising, tmp_path, network="mlp", hidden=(64,), epochs=60, noise=0.4, batch_size=32
     )
     assert drawn == {"denoised.png", "learning_curves.png"}
-    assert results["corrupted/psnr"] < results["linear/psnr"] < results["denoised/psnr"]
+    assert results["corrupted/psnr"] < results["linear/psnr"] < results["test/psnr"]
     assert results["corrupted/psnr"] < results["median_filter/psnr"]
-    for name in ("corrupted", "linear", "median_filter", "denoised"):
+    for name in ("corrupted", "linear", "median_filter", "test"):
         assert results[f"{name}/psnr"] == pytest.approx(-10 * np.log10(results[f"{name}/mse"]))
     # The test images have clipped Gaussian noise with this standard deviation.
     x = np.asarray(jaxae.as_float(jaxae.load("digits").test.images), np.float64)
@@ -41,7 +41,7 @@ def test_denoising(tmp_path):
 def test_denoising_of_other_corruptions(tmp_path, options):
     results, _ = finished(denoising, tmp_path, epochs=1, **options)
     assert options["corrupt"][0] in results["protocol"]
-    assert 0 < results["denoised/mse"] < 0.5
+    assert 0 < results["test/mse"] < 0.5
 
 
 @pytest.mark.slow
@@ -60,4 +60,4 @@ def test_denoising_in_colour_and_large(tmp_path):
     assert (
         "linear/psnr" not in results
     )  # the matrix of linear regression would have 33 million entries
-    assert {"corrupted/ssim", "denoised/ssim"} <= results.keys()
+    assert {"corrupted/ssim", "test/ssim"} <= results.keys()

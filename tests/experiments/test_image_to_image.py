@@ -117,6 +117,7 @@ def test_measures_are_scikit_images():
     same = measuring.measure((image, image), lambda seen: seen, lambda *_: {})
     assert same["mse"] == 0
     assert same["image_psnr"] == pytest.approx(100)
+    assert same["psnr"] == 100
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_a_report_in_two_dimensions(tmp_path):
         assert 1 <= results[f"{name}/jump"] <= latent_space.STEPS
         largest = max(results[f"{name}/lipschitz_{where}"] for where in ("on", "off"))
         assert results[f"{name}/lipschitz_largest"] >= largest > 0
-    assert results["VAE/kl"] >= 0
+    assert results["VAE/rate"] >= 0
     assert "dimensions" in results["VAE/collapse"]
-    assert 0 < results["AE/linear_probe_error_100"] < 100
+    assert 0 < results["AE/linear_probe_error_rate_100"] < 1
     for name in ("AE", "VAE"):
         folder = tmp_path / "run" / "projector" / name
         vectors = np.loadtxt(folder / "vectors.tsv")

@@ -28,7 +28,7 @@ def test_adversarial(tmp_path):
     for name in ("AE", "AAE"):
         assert {f"{name}/mmd", f"{name}/squared_error", f"{name}/largest_ks"} <= results.keys()
         assert 0 < results[f"{name}/mmd_p_value"] <= 1
-        assert 0 <= results[f"{name}/neighbour_error"] <= 1
+        assert 0 <= results[f"{name}/neighbour_probe_error_rate"] <= 1
     (line, *_) = lines(tmp_path / "run" / "AAE")
     assert {"train/discriminator_loss", "train/discriminator_generator_loss"} <= line.keys()
     assert not any(name.startswith("validation/") for name in line)
@@ -126,8 +126,8 @@ def test_semi_supervised(tmp_path, monkeypatch):
     command(semi_supervised.main, semi_supervised.Config, semi_supervised.__doc__)
     assert (tmp_path / "run" / "results.json").stat() == before
     assert "styles.png" in figures
-    assert 0 <= results["test/error"] <= 1
-    assert 0 <= results["supervised/error"] <= 1
+    assert 0 <= results["test/error_rate"] <= 1
+    assert 0 <= results["supervised/error_rate"] <= 1
 
 
 def test_the_fraction_of_labelled_images():

@@ -36,7 +36,7 @@ def test_loss(digits):
     expected = log_loss(y, probabilities / probabilities.sum(1, keepdims=True), labels=range(10))
     assert float(out.loss.mean()) == pytest.approx(expected, rel=1e-4)
     wrong = probabilities.argmax(1) != np.asarray(y)
-    np.testing.assert_array_equal(out.metrics["error"], wrong)
+    np.testing.assert_array_equal(out.metrics["error_rate"], wrong)
 
 
 def test_fine_tuning(digits):
@@ -48,7 +48,7 @@ def test_fine_tuning(digits):
         classifier,
         train,
         validation=validation,
-        monitor="error",
+        monitor="error_rate",
         optimizer=optax.adam(1e-2),
         epochs=10,
         batch_size=64,
@@ -58,10 +58,10 @@ def test_fine_tuning(digits):
     before, after = params["encoder"], fitted.params["pretrained"]["encoder"]
     assert not np.allclose(before["Dense_0"]["kernel"], after["Dense_0"]["kernel"])
     evaluate = jaxae.training.make_evaluate(jaxae.training.loss_scores(classifier))
-    error = evaluate((fitted.params, 0), KEY, test)["error"].mean()
+    error = evaluate((fitted.params, 0), KEY, test)["error_rate"].mean()
     assert error < 0.1
-    best = min(record["validation/error"] for record in fitted.history)
-    assert fitted.history[fitted.best_epoch - 1]["validation/error"] == best
+    best = min(record["validation/error_rate"] for record in fitted.history)
+    assert fitted.history[fitted.best_epoch - 1]["validation/error_rate"] == best
 
 
 def test_training_does_not_consume_the_pretrained_parameters(digits):
@@ -89,7 +89,7 @@ def test_composition_with_a_penalty_and_a_corruption(digits):
     params = composed.init(KEY, x)
     out = composed.loss(params, KEY, jaxae.Batch(x, label=y))
     assert sorted(out.terms) == ["contraction", "cross_entropy"]
-    assert sorted(out.metrics) == ["error"]
+    assert sorted(out.metrics) == ["error_rate"]
 
 
 def test_bad_classes_and_labels(digits):

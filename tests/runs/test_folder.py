@@ -178,7 +178,7 @@ def test_progress_in_a_log_has_about_ten_lines(capsys):
             progress({"epoch": epoch, "train/loss": 2.0, "images_per_second": 1e4})
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11
-    assert lines[-1] == "epoch 100/100  loss 2.00  10,000 images/s"
+    assert lines[-1] == "epoch 100/100: loss 2.00 nats, 10,000 images/s"
 
 
 def test_a_part_has_its_own_folder(tmp_path):

@@ -30,7 +30,7 @@ def test_labels_go_with_clean_images_through_a_corruption():
     wanted = [-log_p[0, 0], -log_p[1, 1], 0, -log_p[3, 2]]
     np.testing.assert_allclose(out.terms["cross_entropy"], wanted, rtol=1e-5)
     np.testing.assert_array_equal(
-        out.metrics["error"],
+        out.metrics["error_rate"],
         [log_p[0].argmax() != 0, log_p[1].argmax() != 1, 0, log_p[3].argmax() != 2],
     )
     inside = jaxae.supervised(jaxae.denoising(base, black), 3)
