@@ -85,8 +85,8 @@ def sweep(config: Config) -> dict[str, Any]:
         codes,
         errors,
         run.figures / "code_against_error.png",
-        title=f"Compression on {Path(config.dataset).name}",
-        xlabel="size of the code",
+        title=f"Autoencoders on {Path(config.dataset).name}: error of codes of several sizes",
+        xlabel="latent dimensions",
         ylabel="squared error of a test image",
     )
     results["protocol"] = data.protocol

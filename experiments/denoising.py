@@ -18,7 +18,7 @@ photo), loss of colour and of detail; figures of original, corrupted and denoise
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ import scipy.ndimage
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import figures, pieces
+from jaxae.runs import descriptions, figures, pieces
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -131,7 +131,7 @@ def main(config: Config) -> dict[str, Any]:
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
             "the mean mse, after clipping to [0, 1]"
         )
-        draw(config, run, data, corrupt, methods)
+        draw(config, run, data, corrupt, methods, results)
         return results
 
     return running.conduct("denoising", config, data, work, started=started)
@@ -178,25 +178,29 @@ def draw(
     data: datasets.Data,
     corrupt: Corruption,
     methods: dict[str, Denoiser],
+    results: Mapping[str, Any],
 ) -> None:
     """Draws original and corrupted test images, and the results of every method."""
     x = datasets.choose(data)
     noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
-    names = {"corrupted": "corrupted", "median_filter": "median filter", "linear": "best linear"}
+    names = {"median_filter": "median filter", "linear": "best linear"}
     rows = {"original": np.asarray(x)} | {
-        names.get(name, name): np.clip(methods[name](noisy), 0, 1)
+        f"{names.get(name, name)}\n{results[f'{name}/psnr']:.2f} dB": np.clip(
+            methods[name](noisy), 0, 1
+        )
         for name in ("corrupted", "denoised", "linear", "median_filter")
         if name in methods
     }
-    title = f"Denoising {Path(config.dataset).name}: {describe(config)}"
+    title = f"{Path(config.dataset).name}: denoising test images, {describe(config)}"
     figures.rows(rows, run.figures / "denoised.png", title=title)
 
 
 def describe(config: Config) -> str:
     """A description of the corruption for titles and the protocol."""
     if config.corrupt:
-        return ", then ".join(config.corrupt)
-    return f"clip(x + N(0, {0.5 if config.noise is None else config.noise:g}^2))"
+        return descriptions.corruption(config.corrupt)
+    noise = 0.5 if config.noise is None else config.noise
+    return f"{descriptions.corruption([f'gaussian:{noise}'])}, clipped to [0, 1]"
 
 
 if __name__ == "__main__":

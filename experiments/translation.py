@@ -33,7 +33,7 @@ from experiments.shared import image_to_image as common
 from jaxae.data import images
 from jaxae.data.colors import luma
 from jaxae.data.pairs import Pairs
-from jaxae.runs import pictures, pieces
+from jaxae.runs import descriptions, pictures, pieces
 from jaxae.runs.command import command
 
 MADE_SEED = 1_414_213_562
@@ -102,7 +102,9 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
             key = jax.random.fold_in(jax.random.key(MADE_SEED), i)
             splits.append(Pairs(night(key, x), x))
     pairs = jaxae.data.PairSplits(*splits)
-    return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
+    if kind == "shift":
+        return with_inputs(data, pairs), pairs, descriptions.shift(*map(int, map(float, numbers)))
+    return with_inputs(data, pairs), pairs, "from night to day"
 
 
 def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,8 +14,9 @@ import optax
 import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, choose
 from experiments.shared.flags import Config
+from experiments.shared.learning_figures import draw_learning_curves
 from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import curves, figures, inference
+from jaxae.runs import figures, inference
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, fingerprint, new_directory
 from jaxae.runtime import processes, sharding
@@ -168,15 +168,7 @@ def fit(
     if jax.process_count() > 1:
         # From here on each process evaluates on its own.
         fitted = fitted._replace(params=sharding.gather(fitted.params))
-    path = run.figures / "learning_curves.png"
-    title = f"Learning curves on {Path(config.dataset).name}"
-    curves.learning_curves(
-        fitted.history,
-        path,
-        title=title,
-        best_epoch=fitted.best_epoch,
-        total=model.monitor is not None,
-    )
+    draw_learning_curves(config, run, model, fitted, train)
     return fitted
 
 
@@ -247,4 +239,4 @@ def figure_reconstructions(
     shown = np.asarray(choose(data))
     decoded = inference.reconstruct(model, params, shown)
     path = run.figures / "reconstructions.png"
-    figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
+    figures.rows({"test images": shown, "reconstructions": decoded}, path, title=title)

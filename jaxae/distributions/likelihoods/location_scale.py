@@ -125,7 +125,9 @@ def _location_scale(
         found = independent(elementwise, location, draw, stats=(location, log_scale))
         # The optimal scale depends on all values, so that they are not independent.
         return found._replace(
-            reparameterised=True, elementwise=None if scale == "optimal" else elementwise
+            reparameterised=True,
+            elementwise=None if scale == "optimal" else elementwise,
+            family=name,
         )
 
     likelihood = Likelihood(
