@@ -53,7 +53,7 @@ def main(config: Config) -> dict[str, Any]:
             f"{data.protocol}; {plan.likelihood} likelihood; nats per image, mse per pixel, psnr of "
             "the mean mse"
         )
-        title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
+        title = f"Autoencoder on {Path(config.dataset).name}, {config.code} latent dimensions"
         running.figure_reconstructions(
             run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
         )

@@ -34,11 +34,11 @@ def draw_learning_curves(
     while (folder.parent / "config.json").exists():
         folders.append(folder.name)
         folder = folder.parent
-    what = f"{', '.join(reversed(folders))}: " if folders else ""
+    what = f"{', '.join(reversed(folders))}: learning" if folders else "Learning"
     curves.learning_curves(
         fitted.history,
         run.figures / "learning_curves.png",
-        title=f"{what}learning curves on {Path(config.dataset).name}",
+        title=f"{what} curves on {Path(config.dataset).name}",
         best_epoch=fitted.best_epoch,
         total=model.monitor is not None,
         squared_error=convert,

@@ -13,8 +13,8 @@ from jaxae.runs.style import PALETTE, entitle, name_curves
 
 TERMS = {
     "loss": ("loss", "nats per image"),
-    "distortion": ("reconstruction", r"$-\log\,p(x\,|\,z)$ (nats per image)"),
-    "rate": ("KL divergence", r"KL of $q(z\,|\,x)$ from $p(z)$ (nats per image)"),
+    "distortion": (r"reconstruction, $-\log\,p(x\,|\,z)$", "nats per image"),
+    "rate": ("KL divergence from the prior", "nats per image"),
     "negative_elbo": ("negative ELBO", "nats per image"),
     "negative_iwae": ("negative importance-weighted bound", "nats per image"),
     "feature_distortion": ("reconstruction of features", "nats per image"),
@@ -24,7 +24,7 @@ TERMS = {
     "mmd": ("squared MMD", "without its weight"),
     "contraction": ("contractive penalty", "without its weight"),
     "sparsity": ("sparsity penalty", "without its weight"),
-    "gradient_norm": ("norm of the gradient", "mean over the steps of an epoch"),
+    "gradient_norm": ("norm of the gradient", "mean over the steps"),
 }
 """The title and the axis of the panel of a term; the panels have this order, the others come before the
 last."""
@@ -130,6 +130,8 @@ def _heading(names: Sequence[str], squared: bool) -> tuple[str, str]:
         unit = "squared error of an image"
         if "loss" in names:
             titles = ["reconstruction (the loss, up to constants)"]
+        else:
+            titles = ["reconstruction"]
     return " = ".join(titles), unit
 
 

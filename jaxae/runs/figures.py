@@ -159,6 +159,7 @@ def _mosaic(images: np.ndarray) -> np.ndarray:
 
 def _show(axes: Axes, picture: np.ndarray) -> None:
     axes.imshow(picture, interpolation="nearest")
+    axes.set_anchor("N")  # below the title, without a space between them
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
 

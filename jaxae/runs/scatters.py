@@ -53,7 +53,7 @@ def scatter(
                 linestyle="",
                 marker=style.marker,
                 color=style.colour,
-                markersize=1.8 if len(styles) <= len(PALETTE) else 3,
+                markersize=float(np.clip(130 / np.sqrt(len(points)), 1.8, 4.0)),
                 markeredgewidth=0,
                 alpha=0.8,
             )
@@ -110,6 +110,7 @@ def ellipses(
             axes.plot(*means[chosen].T, ".", color=style.colour, markersize=2)
         axes.add_patch(Circle((0, 0), 2, fill=False, color=REFERENCE, linestyle="--"))
         _finish(axes, name, names, limits[i], differ=differ)
+        _write_names(axes, styles, labels, means, limits[i])
     _name_classes(figure, styles, others=_others(styles, [labels]))
     entitle(figure, title)
     save(figure, path)

@@ -95,7 +95,7 @@ def name_curves(figure: Figure, *, columns: int = 0) -> None:
         legend = figure.legend(
             list(handles.values()),
             list(handles),
-            loc="outside right upper",
+            loc="outside right center",
             ncols=1 + len(handles) // 18,
         )
     for text in legend.get_texts():
