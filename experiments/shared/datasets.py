@@ -32,7 +32,7 @@ class Data(NamedTuple):
       attributes: of the three splits, by name.
       placement: where the training images are kept.
       placed: why they are kept there, if the flags leave it open.
-      classes: the names of the classes, which `labels` index into; empty if they are not known.
+      classes: names of the classes, which the labels index; empty if they are numbers or not known.
     """
 
     train: np.ndarray

@@ -29,6 +29,14 @@ TERMS = {
 """The title and the axis of the panel of a term; the panels have this order, the others come before the
 last."""
 
+PLAYERS = {
+    "_generator_loss": ("loss of the generator", "nats per image"),
+    "_loss": ("loss of the discriminator", "nats per image"),
+    "_accuracy": ("accuracy of the discriminator", "fraction that is right"),
+    "_r1_penalty": ("R1 penalty of the discriminator", "without its weight"),
+}
+"""The same for the terms of a game, whose names begin with that of the discriminator."""
+
 SAME = 1e-6
 """Two curves are the same if they differ by at most this part of their values."""
 
@@ -120,12 +128,8 @@ def _same(history: History, a: str, b: str) -> bool:
 
 def _heading(names: Sequence[str], squared: bool) -> tuple[str, str]:
     """The title and the vertical axis of a panel."""
-    titles = [TERMS[name][0] if name in TERMS else name.replace("_", " ") for name in names]
-    unit = TERMS[names[0]][1] if names[0] in TERMS else "mean over images"
-    if names[0].endswith("_accuracy"):
-        unit = "fraction that is right"
-    if names[0].endswith("_loss"):
-        unit = "nats per image"
+    words = [_words(name) for name in names]
+    titles, unit = [title for title, _ in words], words[0][1]
     if squared:
         unit = "squared error of an image"
         if "loss" in names:
@@ -133,6 +137,17 @@ def _heading(names: Sequence[str], squared: bool) -> tuple[str, str]:
         else:
             titles = ["reconstruction"]
     return " = ".join(titles), unit
+
+
+def _words(name: str) -> tuple[str, str]:
+    """What a term is called, and its unit."""
+    if name in TERMS:
+        return TERMS[name]
+    for end, (title, unit) in PLAYERS.items():
+        if name.endswith(end):
+            player = name.removesuffix(end).replace("_", " ")
+            return title + ("" if player == "discriminator" else f" ({player})"), unit
+    return name.replace("_", " "), "mean over images"
 
 
 def lines(

@@ -248,10 +248,18 @@ def test_the_squared_error_takes_the_place_of_nats(drawn):
 
 
 def test_a_game_has_no_panel_for_its_loss(drawn):
-    records = history(train_of_loss=9.0, train_of_discriminator_accuracy=0.9)
+    records = history(
+        train_of_loss=9.0,
+        train_of_discriminator_accuracy=0.9,
+        train_of_classes_generator_loss=1.0,
+        train_of_own_term=2.0,
+    )
     curves.learning_curves(records, PATH, title="t", best_epoch=3, total=False)
-    assert titles(drawn[0]) == ["discriminator accuracy"]
-    assert drawn[0].axes[0].get_ylabel() == "fraction that is right"
+    assert {axes.get_title(): axes.get_ylabel() for axes in drawn[0].axes} == {
+        "accuracy of the discriminator": "fraction that is right",
+        "loss of the generator (classes)": "nats per image",
+        "own term": "mean over images",
+    }
 
 
 def test_lines_and_logarithmic_axes(drawn):
