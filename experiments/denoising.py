@@ -191,7 +191,7 @@ def draw(
         for name in ("corrupted", "denoised", "linear", "median_filter")
         if name in methods
     }
-    title = f"{Path(config.dataset).name}: denoising test images, {describe(config)}"
+    title = f"{Path(config.dataset).name}: denoising, {describe(config)}; PSNR of all test images"
     figures.rows(rows, run.figures / "denoised.png", title=title)
 
 

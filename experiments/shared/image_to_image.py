@@ -260,11 +260,12 @@ def draw(
     rows = {} if task.source is None else {"low resolution": np.asarray(task.source(truth))}
     # A baseline that returns its input has no row of its own: its name and score are those of the input.
     same = [name for name, image in others.items() if np.array_equal(image, shown)]
-    rows["\n".join(["input", *(scored(name, results) for name in same)])] = shown
+    names = ["input"] if task.source is None or not same else []
+    rows["\n".join([*names, *(scored(name, results) for name in same)])] = shown
     rows[scored(task.result, results, "test")] = np.clip(paint(x), 0, 1)
     rows |= {"truth": np.asarray(truth)}
     rows |= {scored(name, results): image for name, image in others.items() if name not in same}
-    title = f"{Path(config.dataset).name}: {task.description}"
+    title = f"{Path(config.dataset).name}: {task.description}; PSNR of all test images"
     figures.rows(rows, run.figures / f"{task.result}.png", title=title)
 
 
