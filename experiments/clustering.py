@@ -146,7 +146,9 @@ def main(config: Config) -> dict[str, Any]:
                 )
                 accuracy = scores["" if config.preset == "best" else "plain/"][-1]["test/accuracy"]
                 about = (
-                    f"seed {seed}" if config.seeds == 1 else f"seed {seed} of {config.seeds} seeds"
+                    f"seed {seed}"
+                    if config.seeds == 1
+                    else f"seed {seed}, the first of {config.seeds}"
                 )
                 about = f"{about}, accuracy {accuracy:.3f}"
                 draw_confusion(config, run, found.test, classes_found, data, about=about)

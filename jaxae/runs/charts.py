@@ -134,7 +134,7 @@ def confusion(
             label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    figure.colorbar(shown, ax=axes, label="part of the row", shrink=0.8)
+    figure.colorbar(shown, ax=axes, label="fraction of the row", shrink=0.8)
     entitle(figure, title)
     save(figure, path)
 

@@ -73,7 +73,10 @@ def class_styles(labels: np.ndarray, classes: Sequence[str] = ()) -> dict[int, S
 def entitle(figure: Figure, title: str) -> None:
     """Writes the title above a figure, in several lines if it is longer than the figure is wide."""
     characters = max(20, int(10.5 * figure.get_figwidth()))
-    figure.suptitle(textwrap.fill(title, characters), fontsize=12)
+    lines = -(-len(title) // characters)
+    # Lines of about the same length, rather than a last one of a single word.
+    balanced = textwrap.wrap(title, min(characters, len(title) // lines + 10))
+    figure.suptitle("\n".join(balanced), fontsize=12)
 
 
 def name_curves(figure: Figure, *, columns: int = 0) -> None:
