@@ -69,6 +69,7 @@ def main(config: Config) -> dict[str, Any]:
         data, pairs, description = given(config)
         # The run folder and the figures are named after the pairs.
         config = dataclasses.replace(config, dataset=description.replace(" ", "-"))
+        description = "translation of pairs of images"
     x, y = pairs.train
     return common.train(
         config,

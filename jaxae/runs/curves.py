@@ -132,10 +132,8 @@ def _heading(names: Sequence[str], squared: bool) -> tuple[str, str]:
     titles, unit = [title for title, _ in words], words[0][1]
     if squared:
         unit = "squared error of an image"
-        if "loss" in names:
-            titles = ["reconstruction (the loss, up to constants)"]
-        else:
-            titles = ["reconstruction"]
+        note = " (the loss, up to constants)" if "loss" in names else ""
+        titles = [f"reconstruction{note}"]
     return " = ".join(titles), unit
 
 
