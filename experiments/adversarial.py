@@ -175,7 +175,9 @@ def main(config: Config) -> dict[str, Any]:
                     voting, (codes[name], np.asarray(data.labels[2])), neighbours=NEIGHBOURS
                 )
         results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
-        draw(config, run, {k: model for k, (model, _) in built.items()}, params, codes, prior, data)
+        shown = {name: model for name, (model, _) in built.items()}
+        errors = {name: results[f"{name}/squared_error"] for name in built}
+        draw(config, run, shown, params, codes, prior, data, errors)
         results["protocol"] = (
             f"{data.protocol}; squared_error summed over an image; mmd: squared, unbiased, inverse "
             f"multiquadric kernels, {min(COMPARED, len(data.test))} test codes and as many draws of the "
@@ -266,6 +268,7 @@ def draw(
     codes: dict[str, np.ndarray],
     prior: jaxae.Prior,
     data: datasets.Data,
+    errors: dict[str, float],
 ) -> None:
     """Draws codes and prior, samples, the decoded plane of the prior, and reconstructions."""
     title = f"{Path(config.dataset).name}, {config.code} latent dimensions"
@@ -278,25 +281,26 @@ def draw(
         drawn = np.asarray(prior.sample(drawn_key, len(chosen), condition=jnp.asarray(labels)))
     if config.code == 2:
         of_prior = labels if config.labels else None
-        both = np.concatenate([codes["AAE"], drawn])
         scatters.scatter(
             {
-                "codes without an adversary": codes["AE"][chosen],
-                "codes of the adversarial autoencoder": codes["AAE"][chosen],
+                "AE: codes without an adversary": codes["AE"][chosen],
+                "AAE: codes with an adversary": codes["AAE"][chosen],
                 f"draws of the prior ({config.prior.replace('_', ' ')})": drawn,
             },
             None if labels is None else [labels, labels, of_prior],
             run.figures / "codes.png",
             title=f"{title}: codes of test images and the prior",
-            reach=[codes["AE"], both, both],
+            classes=data.classes,
         )
     charts.densities(
         {"AE": codes["AE"], "AAE": codes["AAE"], "prior": drawn},
         run.figures / "dimensions.png",
-        title=f"{title}: distribution of each dimension of the code",
+        title=f"{title}: distribution of each dimension of the codes of test images",
     )
     images = inference.decode(model, params["AAE"], prior.sample(sample_key, SHOWN))
-    figures.grid(images, run.figures / "samples.png", title=f"{title}: decoded draws of the prior")
+    figures.grid(
+        images, run.figures / "samples.png", title=f"AAE on {title}: decoded draws of the prior"
+    )
     if config.code == 2 and config.prior == "normal":
         quantiles = jaxae.analysis.normal_quantiles(GRID)
         z = jaxae.analysis.plane(quantiles, quantiles)
@@ -306,13 +310,14 @@ def draw(
         figures.grid(
             np.asarray(grid).reshape(-1, *data.test.shape[1:]),
             run.figures / "plane.png",
-            title=f"{title}: the plane of the prior, decoded, with equal probability for each image",
+            title=f"AAE on {title}: quantiles of the prior, decoded; all images are equally likely",
             columns=GRID,
         )
     x = datasets.choose(data)
     rows = {"test images": np.asarray(x)}
     for name, one in models.items():
-        rows[name] = inference.reconstruct(one, params[name], np.asarray(x))
+        row = f"{name}\nsquared error {errors[name]:.1f}"
+        rows[row] = inference.reconstruct(one, params[name], np.asarray(x))
     path = run.figures / "reconstructions.png"
     figures.rows(rows, path, title=f"{title}: reconstructions of test images")
 

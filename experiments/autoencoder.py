@@ -58,7 +58,7 @@ def main(config: Config) -> dict[str, Any]:
             f"{data.protocol}; {plan.likelihood} likelihood; nats per image, mse per pixel, psnr of "
             "the mean mse"
         )
-        title = f"Autoencoder on {Path(config.dataset).name}, code {config.code}"
+        title = f"Autoencoder on {Path(config.dataset).name}, {config.code} latent dimensions"
         running.figure_reconstructions(
             run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
         )
@@ -97,8 +97,8 @@ def sweep(config: Config) -> dict[str, Any]:
         codes,
         errors,
         run.figures / "code_against_error.png",
-        title=f"Compression on {Path(config.dataset).name}",
-        xlabel="size of the code",
+        title=f"Autoencoders on {Path(config.dataset).name}: error of codes of several sizes",
+        xlabel="latent dimensions",
         ylabel="squared error of a test image",
     )
     results["protocol"] = data.protocol

@@ -152,8 +152,17 @@ def main(config: Config) -> dict[str, Any]:
                 classes_found = jaxae.analysis.match_clusters(
                     found.train, np.asarray(data.labels[0], int)
                 )
-                draw_confusion(config, run, found.test, classes_found, data)
-                draw_examples(config, run, found.test, found.typical, classes_found, data)
+                accuracy = scores["" if config.preset == "best" else "plain/"][-1]["test/accuracy"]
+                about = (
+                    f"seed {seed}"
+                    if config.seeds == 1
+                    else f"seed {seed}, the first of {config.seeds}"
+                )
+                about = f"{about}, accuracy {accuracy:.3f}"
+                draw_confusion(config, run, found.test, classes_found, data, about=about)
+                draw_examples(
+                    config, run, found.test, found.typical, classes_found, data, about=about
+                )
         with running.stage(f"K-means of the pixels of {len(data.train):,} images"):
             pixels = k_means(flat(data.train), flat(data.test), clusters, config.seed)
         scores["pixels/"] = [score(pixels, data)]

@@ -66,7 +66,7 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
     plain = common.Task(
         name="colorization",
         result="colorized",
-        description="colour from 0.299 R + 0.587 G + 0.114 B",
+        description="colorization, colours computed from the grey levels",
         corrupt=jaxae.corruptions.grayscale(),
         input_shape=lambda shape: shape,
         combine=jaxae.networks.colorize,

@@ -26,7 +26,7 @@ import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.tables import print_results
-from jaxae.runs import figures, inference, pieces, recipes
+from jaxae.runs import descriptions, figures, inference, pieces, recipes
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -144,11 +144,11 @@ def describe(config: Config) -> str:
     if config.importance_weighted is not None:
         words.append(f"importance-weighted with {config.importance_weighted} samples")
     if config.sparse is not None:
-        words.append(f"sparse {config.sparse}")
+        words.append(descriptions.sparsity(config.sparse))
     if config.contract is not None:
-        words.append(f"contractive {config.contract:g}")
+        words.append(f"contractive penalty of weight {config.contract:g}")
     if config.corrupt:
-        words.append(f"denoising {' '.join(config.corrupt)}")
+        words.append(f"denoising ({descriptions.corruption(config.corrupt)})")
     return ", ".join(words)
 
 
@@ -159,7 +159,7 @@ def draw(
     name = Path(config.dataset).name
     x = datasets.choose(data)
     key = jax.random.key(datasets.SAMPLE_SEED)
-    rows = {"image": np.asarray(x), "reconstruction": inference.reconstruct(model, params, x)}
+    rows = {"test images": np.asarray(x), "reconstruction": inference.reconstruct(model, params, x)}
     if config.corrupt:
         noisy = pieces.corruption(config.corrupt)(key, x)
         rows["corrupted"] = np.asarray(jnp.clip(noisy, 0, 1))

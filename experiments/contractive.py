@@ -272,30 +272,35 @@ def gather(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 def draw(config: Config, run: Run, profiles: dict[str, Profile]) -> None:
     """Draws movements under noise and shifts, and spectra, of an AE, a denoising AE and a CAE."""
     name = Path(config.dataset).name
-    shown = {method: profiles[method] for method in ("AE", "DAE-g", "CAE")}
+    names = {
+        "AE": "AE",
+        "DAE-g": "DAE-g (denoising, Gaussian noise)",
+        "CAE": "CAE (contractive)",
+    }
+    shown = {names[method]: profiles[method] for method in names}
     curves.lines(
         NOISES,
         {method: p.noise for method, p in shown.items()},
         run.figures / "movement_noise.png",
-        title=f"{name}: movement of codes under noise",
+        title=f"{name}: how far codes move when noise is added to the images",
         xlabel="standard deviation of the noise",
-        ylabel="movement / distance between codes",
+        ylabel="distance moved, relative to that\nbetween codes of two images",
     )
     curves.lines(
         SHIFTS,
         {method: p.shift for method, p in shown.items()},
         run.figures / "movement_shift.png",
-        title=f"{name}: movement of codes under shifts",
-        xlabel="pixels",
-        ylabel="movement / distance between codes",
+        title=f"{name}: how far codes move when the images are shifted",
+        xlabel="shift to the right (pixels)",
+        ylabel="distance moved, relative to that\nbetween codes of two images",
     )
     count = min(len(p.singular_values) for p in shown.values())
     curves.lines(
         range(1, count + 1),
         {method: p.singular_values.tolist() for method, p in shown.items()},
         run.figures / "spectrum.png",
-        title=f"{name}: spectrum of the Jacobian, {SPECTRA} test images",
-        xlabel="number",
+        title=f"{name}: singular values of the encoder's Jacobian, mean over {SPECTRA} test images",
+        xlabel="rank of the singular value",
         ylabel="singular value",
     )
 

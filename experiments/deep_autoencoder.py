@@ -144,12 +144,18 @@ def main(config: Config) -> dict[str, Any]:
             "images"
         )
         rows = {
-            "real": np.asarray(datasets.choose(data)),
-            "deep autoencoder": decoded["deep"],
-            "logistic PCA": decoded["logistic_pca"],
-            "PCA": decoded["pca"],
+            "test images": np.asarray(datasets.choose(data)),
         }
-        title = f"{Path(config.dataset).name}: test images from {config.code} numbers"
+        for title, name in (
+            ("deep autoencoder", "deep"),
+            ("logistic PCA", "logistic_pca"),
+            ("PCA", "pca"),
+        ):
+            rows[f"{title}\nsquared error {results[f'{name}/error']:.2f}"] = decoded[name]
+        title = (
+            f"{Path(config.dataset).name}: test images reconstructed from {config.code} latent "
+            f"dimensions, with the mean squared error of all test images"
+        )
         figures.rows(rows, run.figures / "reconstructions.png", title=title)
         return results
 

@@ -18,7 +18,7 @@ photo), loss of colour and of detail; figures of original, corrupted and denoise
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import figures, inference, pieces
+from jaxae.runs import descriptions, figures, inference, pieces
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -146,7 +146,7 @@ def main(config: Config) -> dict[str, Any]:
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
             "the mean mse, after clipping to [0, 1]"
         )
-        draw(config, run, data, corrupt, methods)
+        draw(config, run, data, corrupt, methods, results)
         return results
 
     def show(results: dict[str, Any]) -> None:
@@ -201,24 +201,26 @@ def draw(
     data: datasets.Data,
     corrupt: Corruption,
     methods: dict[str, Denoiser],
+    results: Mapping[str, Any],
 ) -> None:
     """Draws original and corrupted test images, and the results of every method."""
     x = datasets.choose(data)
     noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
     rows = {"original": np.asarray(x)} | {
-        NAMES[name]: np.clip(methods[name](noisy), 0, 1)
+        f"{NAMES[name]}\n{results[f'{name}/psnr']:.2f} dB": np.clip(methods[name](noisy), 0, 1)
         for name in ("corrupted", "denoised", "linear", "median_filter")
         if name in methods
     }
-    title = f"Denoising {Path(config.dataset).name}: {describe(config)}"
+    title = f"{Path(config.dataset).name}: denoising, {describe(config)}; PSNR of all test images"
     figures.rows(rows, run.figures / "denoised.png", title=title)
 
 
 def describe(config: Config) -> str:
     """A description of the corruption for titles and the protocol."""
     if config.corrupt:
-        return ", then ".join(config.corrupt)
-    return f"clip(x + N(0, {0.5 if config.noise is None else config.noise:g}^2))"
+        return descriptions.corruption(config.corrupt)
+    noise = 0.5 if config.noise is None else config.noise
+    return f"{descriptions.corruption([f'gaussian:{noise}'])}, clipped to [0, 1]"
 
 
 if __name__ == "__main__":

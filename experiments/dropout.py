@@ -62,7 +62,7 @@ def main(config: Config) -> dict[str, Any]:
 
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
-        decoded = {"image": np.asarray(datasets.choose(data))}
+        decoded = {"test images": np.asarray(datasets.choose(data))}
         for rate, model in models.items():
             fitted = running.fit(
                 config,
@@ -81,7 +81,8 @@ def main(config: Config) -> dict[str, Any]:
             for key in ("validation/loss", "best_epoch", "images_per_second"):
                 results[f"rate_{rate:g}/{key}"] = running.training_figures(data, fitted)[key]
             shown = datasets.choose(data)
-            decoded[f"rate {rate:g}"] = inference.reconstruct(model, fitted.params, shown)
+            row = f"dropout rate {rate:g}\nsquared error {results[f'rate_{rate:g}/squared_error']:.2f}"
+            decoded[row] = inference.reconstruct(model, fitted.params, shown)
         test_errors = [results[f"rate_{rate:g}/squared_error"] for rate in rates]
         results["protocol"] = (
             f"{data.protocol}; squared error summed over an image, without dropout; for each rate the "
@@ -89,18 +90,18 @@ def main(config: Config) -> dict[str, Any]:
         )
         name = Path(config.dataset).name
         errors = {
-            "test": test_errors,
-            "training": [results[f"rate_{rate:g}/train_squared_error"] for rate in rates],
+            "test images": test_errors,
+            "training images": [results[f"rate_{rate:g}/train_squared_error"] for rate in rates],
         }
         curves.lines(
             rates,
             errors,
             run.figures / "error_against_rate.png",
-            title=f"Dropout autoencoders on {name}, code {config.code}",
+            title=f"Autoencoders with dropout on {name}, {config.code} latent dimensions",
             xlabel="dropout rate",
             ylabel="squared error of an image",
         )
-        title = f"Dropout autoencoders on {name}: test images"
+        title = f"Autoencoders with dropout on {name}: reconstructions of test images"
         figures.rows(decoded, run.figures / "reconstructions.png", title=title)
         return results
 

@@ -202,7 +202,8 @@ def follow(
         figures.panels(
             {"": np.concatenate([originals, faces], axis=1)},
             run.figures / f"{name.replace('/', '_')}.png",
-            title=f"{name.replace('_', ' ')}: test faces, and their codes moved in this direction",
+            title=f"{name.replace('_', ' ')}: test faces, and their codes moved along this direction by so "
+            "many times its length",
             columns=["original", *(f"{strength:g}" for strength in STRENGTHS)],
         )
         judged = start[datasets.spread(len(start), JUDGED)]
@@ -244,7 +245,7 @@ def draw(
             for where, z in drawn.items()
         },
         run.figures / "samples.png",
-        title=f"{title}: decoded draws",
+        title=f"{title}: samples, decoded draws from two distributions",
     )
     ends = datasets.choose(data, 4)
     z = model.encode(params, ends)
@@ -254,10 +255,14 @@ def draw(
         return
     rows = {}
     for i in range(half):
-        rows[f"pixels{' ' * i}"] = np.asarray(jaxae.analysis.lerp(ends[2 * i], ends[2 * i + 1], t))
+        rows[f"pixels, pair {i + 1}"] = np.asarray(
+            jaxae.analysis.lerp(ends[2 * i], ends[2 * i + 1], t)
+        )
         path = jaxae.analysis.lerp(z[2 * i], z[2 * i + 1], t)
-        rows[f"codes{' ' * i}"] = inference.decode(model, params, path)
-    figures.rows(rows, run.figures / "interpolation.png", title=f"{title}: from face to face")
+        rows[f"codes, pair {i + 1}"] = inference.decode(model, params, path)
+    figures.rows(
+        rows, run.figures / "interpolation.png", title=f"{title}: interpolation between test faces"
+    )
 
 
 def print_table(results: dict[str, Any]) -> None:

@@ -239,7 +239,8 @@ def main(config: Config) -> dict[str, Any]:
         if judge is not None:
             wrong = judge.probabilities(data.test).argmax(axis=1) != data.labels[2]
             results["judge/error_rate"] = float(wrong.mean())
-        draw_samples(config, run, trained, samples, data)
+        errors = {name: results[f"{name}/squared_error"] for name in trained if name != "GAN"}
+        draw_samples(config, run, trained, samples, data, errors)
         results["protocol"] = (
             f"{data.protocol}; {len(real)} samples of each model compared with as many test images; "
             f"precision and recall with 3 neighbours in {'features' if judge else 'pixels'}; "

@@ -34,7 +34,7 @@ import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
-from jaxae.runs import pictures, pieces
+from jaxae.runs import descriptions, pictures, pieces
 from jaxae.runs.command import command
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
@@ -79,7 +79,7 @@ def task(config: Config) -> common.Task:
     return common.Task(
         name="inpainting",
         result="inpainted",
-        description=f"missing: {config.hole}",
+        description=f"inpainting, {descriptions.hole(config.hole)} missing",
         corrupt=jaxae.corruptions.hide(hole(config.hole)),
         input_shape=lambda shape: (*shape[:2], shape[2] + 1),
         combine=jaxae.networks.fill,

@@ -53,6 +53,7 @@ from jaxae.runs import curves, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 from jaxae.runs.projector import write_projector
+from jaxae.runs.style import class_name
 from jaxae.runtime import processes
 
 IMAGES = 1_080_000
@@ -285,15 +286,18 @@ def probes(
             errors = jaxae.analysis.label_efficiency(
                 (train, labels[chosen]), (test, test_labels[tested]), counts, probe=probe, draws=3
             )
-            percent[f"{name}, {kind}"] = (100 * errors.mean(axis=1)).tolist()
-            for count, error in zip(counts, percent[f"{name}, {kind}"], strict=True):
+            what = name if name == "pixels" else f"{name} codes"
+            curve = f"{what}, {'linear' if kind == 'linear' else 'nearest neighbour'}"
+            percent[curve] = (100 * errors.mean(axis=1)).tolist()
+            for count, error in zip(counts, percent[curve], strict=True):
                 results[f"{name}/{kind}_probe_error_rate_{count}"] = error / 100
     curves.lines(
         counts,
         percent,
         run.figures / "label_efficiency.png",
-        title=f"{Path(config.dataset).name}: classifiers of codes with {config.code} dimensions",
-        xlabel="labelled images",
+        title=f"{Path(config.dataset).name}: classifiers of pixels and of codes with {config.code} "
+        "latent dimensions",
+        xlabel="number of labelled images",
         ylabel="test error (%)",
         logarithmic=True,
     )
@@ -305,8 +309,8 @@ def draw(config: Config, run: Run, trained: dict[str, Trained], data: datasets.D
     pair = {key: trained[key] for key in ("AE", "VAE")}
     latent_figures.draw_codes(config, run, pair, data)
     zero, one = trained["VAE beta 0"], trained["VAE"]
-    label = f"beta = {config.beta:g}" if config.beta else "beta = 0 (VAE)"
-    latent_figures.draw_posteriors(config, run, {"beta = 0": zero, label: one}, data)
+    label = f"VAE, beta = {config.beta:g}" if config.beta else "VAE, beta = 0 (the same flags)"
+    latent_figures.draw_posteriors(config, run, {"VAE, beta = 0": zero, label: one}, data)
     latent_figures.draw_plane(config, run, pair, config.grid)
     if config.code > 2:
         latent_figures.draw_traversals(config, run, pair)
@@ -318,6 +322,8 @@ def project(run: Run, trained: dict[str, Trained], data: datasets.Data) -> None:
     """Writes files for the embedding projector."""
     chosen = datasets.spread(len(data.test), PROJECTED)
     labels = None if data.labels[2] is None else data.labels[2][chosen]
+    if labels is not None and data.classes:
+        labels = np.asarray([class_name(int(label), data.classes) for label in labels])
     for name in ("AE", "VAE"):
         codes = np.asarray(trained[name].codes)[chosen]
         folder = run.directory / "projector" / name

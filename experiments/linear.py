@@ -144,7 +144,8 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
         "between the decoder's subspace and that of PCA; basis_cosine is the mean over components of "
         "the closest direction of the decoder's basis (1: the same basis)"
     )
-    draw(config, run, data, decoded, found)
+    errors = {key: results[f"{key}/mse_per_image"] for key in decoded}
+    draw(config, run, data, decoded, found, errors)
     return results
 
 
@@ -154,25 +155,29 @@ def draw(
     data: datasets.Data,
     decoded: dict[str, np.ndarray],
     found: jaxae.models.PrincipalComponents,
+    errors: dict[str, float],
 ) -> None:
     """Draws reconstructions, the explained variance, and the five points with their projections."""
     name = Path(config.dataset).name
     rows = {
-        "image": np.asarray(datasets.choose(data)),
-        "PCA": decoded["pca"],
-        "untied": decoded["untied"],
-        "tied": decoded["tied"],
+        "test images": np.asarray(datasets.choose(data)),
     }
-    title = f"PCA and linear autoencoders on {name}, code {config.code}: test images"
+    for label, key in (
+        ("PCA", "pca"),
+        ("linear autoencoder", "untied"),
+        ("linear, tied weights", "tied"),
+    ):
+        rows[f"{label}\nsquared error {errors[key]:.2f}"] = decoded[key]
+    title = f"{name}: reconstructions of test images from {config.code} latent dimensions"
     figures.rows(rows, run.figures / "reconstructions.png", title=title)
     part = np.cumsum(found.explained_variance) / np.maximum(found.total_variance, 1e-30)
     curves.lines(
         range(1, len(part) + 1),
         {"explained": part.tolist()},
         run.figures / "explained_variance.png",
-        title=f"PCA on {name}: explained fraction of the variance",
-        xlabel="components",
-        ylabel="fraction of the variance",
+        title=f"PCA on {name}: variance of training images that is explained",
+        xlabel="number of principal components",
+        ylabel="explained fraction of the variance",
     )
     points = np.array(list(POINTS.values()))
     scatters.projection(

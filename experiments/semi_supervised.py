@@ -35,6 +35,7 @@ from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
+from jaxae.runs.style import class_name
 from jaxae.training.step import Transform
 
 IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
@@ -250,8 +251,11 @@ def draw(
     figures.panels(
         {"": grid},
         run.figures / "styles.png",
-        title=f"{Path(config.dataset).name}: test images, and every class in the style of each",
-        columns=["image", *(str(label) for label in range(min(classes, STYLES)))],
+        title=f"{Path(config.dataset).name}: test images, and the classes in the style of each",
+        columns=[
+            "image",
+            *(class_name(label, data.classes) for label in range(min(classes, STYLES))),
+        ],
     )
 
 

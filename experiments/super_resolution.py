@@ -21,6 +21,8 @@ import dataclasses
 import time
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import experiments  # noqa: F401  (finds the packages, also for a script)
@@ -50,17 +52,25 @@ def task(config: Config) -> common.Task:
     return common.Task(
         name="super_resolution",
         result="super_resolved",
-        description=f"{config.factor} x {config.factor} pixels from one, antialiased bicubic",
+        description=f"super-resolution, {config.factor} times as many pixels along each side",
         corrupt=jaxae.corruptions.downsample(config.factor),
         input_shape=lambda shape: shape,
         combine=jaxae.networks.add,
         displayed=lambda x: x,
+        source=lambda x: enlarged(config.factor, x),
         baselines=lambda targets: {"bicubic": lambda x: x},
         images=150_000,
         channels=channels,
         blocks=blocks,
         symmetries=8,
     )
+
+
+def enlarged(factor: int, truth: jax.Array) -> jax.Array:
+    """The low-resolution input for figures: each of its pixels as a square of equal pixels."""
+    small = jaxae.corruptions.downsample(factor, keep_shape=False)(jax.random.key(0), truth)
+    large = jnp.repeat(jnp.repeat(small, factor, axis=1), factor, axis=2)
+    return large[:, : truth.shape[1], : truth.shape[2]]
 
 
 def main(config: Config) -> dict[str, Any]:

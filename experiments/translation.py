@@ -34,7 +34,7 @@ from experiments.shared import image_to_image as common
 from jaxae.data import images
 from jaxae.data.colors import luma
 from jaxae.data.pairs import Pairs
-from jaxae.runs import pictures, pieces
+from jaxae.runs import descriptions, pictures, pieces
 from jaxae.runs.command import command
 
 MADE_SEED = 1_414_213_562
@@ -70,6 +70,7 @@ def main(config: Config) -> dict[str, Any]:
         data, pairs, description = given(config)
         # The run folder and the figures are named after the pairs.
         config = dataclasses.replace(config, dataset=description.replace(" ", "-"))
+        description = "translation of pairs of images"
     x, y = pairs.train
     return common.train(
         config,
@@ -103,7 +104,9 @@ def made(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
             key = jax.random.fold_in(jax.random.key(MADE_SEED), i)
             splits.append(Pairs(night(key, x), x))
     pairs = jaxae.data.PairSplits(*splits)
-    return with_inputs(data, pairs), pairs, " by ".join([kind, *numbers])
+    if kind == "shift":
+        return with_inputs(data, pairs), pairs, descriptions.shift(*map(int, map(float, numbers)))
+    return with_inputs(data, pairs), pairs, "from night to day"
 
 
 def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:

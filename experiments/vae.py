@@ -157,14 +157,14 @@ def draw(
     config: Config, run: Run, model: jaxae.Autoencoder, fitted: jaxae.Fit, data: datasets.Data
 ) -> None:
     """Draws reconstructions and samples."""
-    title = f"VAE on {Path(config.dataset).name}, code {config.code}"
+    title = f"VAE on {Path(config.dataset).name}, {config.code} latent dimensions"
     running.figure_reconstructions(
         run, model, fitted.params, data, title=f"{title}: test images and their reconstructions"
     )
     key = jax.random.key(datasets.SAMPLE_SEED)
     images = inference.sample(model, fitted.params, key, 60)
     path = run.figures / "samples.png"
-    figures.grid(images, path, title=f"{title}: decoded draws from the prior")
+    figures.grid(images, path, title=f"{title}: samples, decoded draws from the prior")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Figures of clusters: their confusion matrix with the classes, and typical images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,20 @@ import jaxae
 from experiments.shared import datasets, flags
 from jaxae.runs import charts, figures
 from jaxae.runs.folder import Run
+from jaxae.runs.style import class_name
 
 EXAMPLES = 12
 """Images of each cluster."""
 
 
 def draw_confusion(
-    config: flags.Config, run: Run, clusters: np.ndarray, classes: np.ndarray, data: datasets.Data
+    config: flags.Config,
+    run: Run,
+    clusters: np.ndarray,
+    classes: np.ndarray,
+    data: datasets.Data,
+    *,
+    about: str,
 ) -> None:
     """Draws the confusion matrix of the test images.
 
@@ -25,6 +33,7 @@ def draw_confusion(
       clusters: of the test images, `[n]`.
       classes: the class of each cluster, -1 for one without a class.
       data: images with labels.
+      about: the end of the title: which run it is.
     """
     labels, test_labels = (np.asarray(data.labels[i], int) for i in (0, 2))
     order = _order(classes)
@@ -34,11 +43,12 @@ def draw_confusion(
     charts.confusion(
         counts,
         run.figures / "confusion.png",
-        title=f"{Path(config.dataset).name}: test images, {len(classes)} clusters",
-        rows=_titles(classes, order),
-        columns=[str(label) for label in known],
-        xlabel="class",
-        ylabel="cluster \u2192 its class",
+        title=f"{Path(config.dataset).name}: {len(test_labels)} test images in {len(classes)} clusters, "
+        f"{about}",
+        rows=_titles(classes, order, data.classes),
+        columns=[class_name(int(label), data.classes) for label in known],
+        xlabel="true class",
+        ylabel="cluster \u2192 the class it is matched to",
     )
 
 
@@ -49,18 +59,21 @@ def draw_examples(
     typical: np.ndarray,
     classes: np.ndarray,
     data: datasets.Data,
+    *,
+    about: str,
 ) -> None:
     """Draws the most typical test images of each cluster; `typical` is larger for these."""
     order = _order(classes)
     rows = {}
-    for c, title in zip(order, _titles(classes, order), strict=True):
+    for c, title in zip(order, _titles(classes, order, data.classes), strict=True):
         members = np.flatnonzero(clusters == c)
         best = members[np.argsort(-typical[members])[:EXAMPLES]]
         # The row of a small cluster is filled up with white images.
         shown = np.ones((EXAMPLES, *data.test.shape[1:]), np.float32)
         shown[: len(best)] = jaxae.as_float(data.test[best])
         rows[title] = shown
-    title = f"{Path(config.dataset).name}: the most typical test images of each cluster"
+    name = Path(config.dataset).name
+    title = f"{name}: the most typical test images of each cluster and the class it is matched to, {about}"
     figures.rows(rows, run.figures / "clusters.png", title=title)
 
 
@@ -69,5 +82,10 @@ def _order(classes: np.ndarray) -> np.ndarray:
     return np.argsort(np.where(classes < 0, classes.max() + 1, classes), kind="stable")
 
 
-def _titles(classes: np.ndarray, order: np.ndarray) -> list[str]:
-    return [f"{c} \u2192 {classes[c]}" if classes[c] >= 0 else f"{c}" for c in order]
+def _titles(classes: np.ndarray, order: np.ndarray, names: Sequence[str]) -> list[str]:
+    return [
+        f"{c} \u2192 {class_name(int(classes[c]), names)}"
+        if classes[c] >= 0
+        else f"{c} \u2192 none"
+        for c in order
+    ]

@@ -32,6 +32,7 @@ class Data(NamedTuple):
       attributes: of the three splits, by name.
       placement: where the training images are kept.
       placed: why they are kept there, if the flags leave it open.
+      classes: names of the classes, which the labels index; empty if they are numbers or not known.
     """
 
     train: np.ndarray
@@ -45,6 +46,7 @@ class Data(NamedTuple):
     attributes: tuple[Mapping[str, np.ndarray], ...] = ({}, {}, {})
     placement: Placement = "device"
     placed: str = ""
+    classes: tuple[str, ...] = ()
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:

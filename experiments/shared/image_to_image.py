@@ -81,6 +81,8 @@ class Task(NamedTuple):
       combine: of the network's input and its output; None where the input is no part of the result.
       displayed: from what the network sees to images for figures.
       baselines: from the training targets to the methods to compare with, by name.
+      source: from the true images to what the input is made of, as images of the same size, where that is
+        not what the network sees; None for no row of its own.
       scores: further scores, in addition to squared error and ssim.
       images: the number of training images shown by default.
       channels, blocks: of the U-Net by default.
@@ -97,6 +99,7 @@ class Task(NamedTuple):
     combine: Combine | None
     displayed: Painter
     baselines: Callable[[np.ndarray], dict[str, Painter]]
+    source: Painter | None = None
     scores: Scores = lambda truth, image, seen: {}
     images: int = 300_000
     channels: tuple[int, ...] = (48, 96, 192)
@@ -222,7 +225,7 @@ def train(
             results |= {f"{method}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = protocol(task, data.protocol, name, count)
-        draw(config, run, task, test, averaged, baselines)
+        draw(config, run, task, test, averaged, baselines, results)
         return results
 
     # The inputs of pairs are the images of `data`; the run depends on their targets as well.
@@ -270,17 +273,27 @@ def draw(
     test: tuple[np.ndarray, np.ndarray],
     paint: Painter,
     baselines: Mapping[str, Painter],
+    results: Mapping[str, Any],
 ) -> None:
     """Draws inputs, results, true images, and the results of the baselines."""
     chosen = datasets.spread(len(test[0]), 10)
     x, truth = (jaxae.as_float(part[chosen]) for part in test)
     shown = np.asarray(task.displayed(x))
     others = {k: np.clip(np.asarray(method(x)), 0, 1) for k, method in baselines.items()}
-    # A baseline that returns its input has no row of its own: its name is added to that of the input.
+    rows = {} if task.source is None else {"low resolution": np.asarray(task.source(truth))}
+    # A baseline that returns its input has no row of its own: its name and score are those of the input.
     same = [name for name, image in others.items() if np.array_equal(image, shown)]
-    rows = {" ".join(["input", *(f"({name})" for name in same)]): shown}
-    rows |= {task.result: np.clip(paint(x), 0, 1), "truth": np.asarray(truth)}
-    rows |= {name: image for name, image in others.items() if name not in same}
-    rows = {name.replace("_", " "): image for name, image in rows.items()}
-    title = f"{Path(config.dataset).name}: {task.description}"
+    names = ["input"] if task.source is None or not same else []
+    rows["\n".join([*names, *(scored(name, results) for name in same)])] = shown
+    rows[scored(task.result, results, "test")] = np.clip(paint(x), 0, 1)
+    rows |= {"truth": np.asarray(truth)}
+    rows |= {scored(name, results): image for name, image in others.items() if name not in same}
+    title = f"{Path(config.dataset).name}: {task.description}; PSNR of all test images"
     figures.rows(rows, run.figures / f"{task.result}.png", title=title)
+
+
+def scored(name: str, results: Mapping[str, Any], key: str | None = None) -> str:
+    """The name of a method with its score on all test images, for a row of a figure."""
+    score = f"{results[f'{key or name}/psnr']:.2f} dB"
+    words = name.replace("_", " ")
+    return score if name == "input" else f"{words}\n{score}"

@@ -71,6 +71,7 @@ def draw_codes(
         run.figures / "codes.png",
         title=f"{Path(config.dataset).name}: codes of test images{_projection(config)}",
         names=_axis_names(config),
+        classes=data.classes,
     )
 
 
@@ -79,21 +80,22 @@ def draw_posteriors(
 ) -> None:
     """Draws the ellipses of q(z | x) in two dimensions, one panel for each label of `models`."""
     chosen = datasets.spread(len(data.test), ELLIPSES)
-    shown = {}
+    shown, names = {}, {}
     for label, one in models.items():
         mean, log_var = map(np.asarray, one.posterior(data.test[chosen]))
         # Of more than two dimensions, the two with the largest variance of the means.
         two = np.sort(np.argsort(-mean.var(axis=0))[:2])
-        dimensions = "" if config.code == 2 else f", dimensions {two[0] + 1} and {two[1] + 1}"
-        shown[label + dimensions] = (mean[:, two], np.exp(0.5 * log_var[:, two]))
+        shown[label] = (mean[:, two], np.exp(0.5 * log_var[:, two]))
+        names[label] = (f"$z_{{{two[0] + 1}}}$", f"$z_{{{two[1] + 1}}}$")
     labels = data.labels[2]
     scatters.ellipses(
         shown,
         None if labels is None else labels[chosen],
         run.figures / "posteriors.png",
-        title=f"{Path(config.dataset).name}: q(z | x) of {len(chosen)} test images, two standard "
-        "deviations (dashed: the prior's)",
-        names=_axis_names(config) if config.code == 2 else ("first of them", "second of them"),
+        title=f"{Path(config.dataset).name}: posteriors q(z | x) of {len(chosen)} test images, as "
+        f"ellipses of two standard deviations (dashed: the prior){_widest(config)}",
+        names=names,
+        classes=data.classes,
     )
 
 
@@ -107,12 +109,12 @@ def draw_plane(config: flags.ModelConfig, run: Run, pair: dict[str, Trained], si
         if key == "VAE" and config.code == 2:
             quantiles = jaxae.analysis.normal_quantiles(side)
             grid = jaxae.analysis.plane(quantiles, quantiles)
-            label = "VAE: equal probability of the prior"
+            label = "VAE: quantiles of the prior, equally likely"
         else:
             low, high = np.quantile(points, [0.01, 0.99], axis=0)
             sides = [jnp.linspace(a, b, side) for a, b in zip(low, high, strict=True)]
             grid = jaxae.analysis.plane(*sides)
-            label = f"{key}: the range of its codes"
+            label = f"{key}: the range of its codes, equally spaced"
         shown[label] = np.asarray(jaxae.analysis.decode_grid(one.decode, grid @ directions + mean))
     first, second = _axis_names(config)
     figures.panels(
@@ -136,7 +138,8 @@ def draw_traversals(config: flags.ModelConfig, run: Run, pair: dict[str, Trained
     figures.panels(
         shown,
         run.figures / "traversals.png",
-        title=f"{Path(config.dataset).name}: one dimension at a time, through 98 % of its codes",
+        title=f"{Path(config.dataset).name}: one latent dimension changes in each row, from the 1 % to the "
+        "99 % quantile of its codes",
     )
 
 
@@ -152,14 +155,14 @@ def draw_interpolation(
         other = next(i for i in candidates if labels[i] != labels[first])
     ends = jaxae.as_float(data.test[[first, other]])
     t = jnp.linspace(0, 1, 11)
-    rows = {"pixels": np.asarray(jaxae.analysis.lerp(ends[0], ends[1], t))}
+    rows = {"pixels,\nlinear": np.asarray(jaxae.analysis.lerp(ends[0], ends[1], t))}
     for key, one in pair.items():
         a, b = one.codes[first], one.codes[other]
-        rows[f"{key}, linear"] = np.asarray(one.decode(jaxae.analysis.lerp(a, b, t)))
+        rows[f"{key} codes,\nlinear"] = np.asarray(one.decode(jaxae.analysis.lerp(a, b, t)))
         if key == "VAE":
-            rows["VAE, spherical"] = np.asarray(one.decode(jaxae.analysis.slerp(a, b, t)))
+            rows["VAE codes,\nspherical"] = np.asarray(one.decode(jaxae.analysis.slerp(a, b, t)))
     name = Path(config.dataset).name
-    title = f"{name}: from one test image to another, codes of {config.code} dimensions"
+    title = f"{name}: interpolation between two test images, {config.code} latent dimensions"
     figures.rows(rows, run.figures / "interpolation.png", title=title)
 
 
@@ -168,14 +171,14 @@ def draw_random_codes(
 ) -> None:
     """Draws decoded codes from N(0, I), the same for each model."""
     z = jax.random.normal(jax.random.key(datasets.SAMPLE_SEED), (30, config.code))
-    notes = {"AE": "not trained for it", "VAE": "trained for it"}
+    notes = {"AE": "its codes have no prior", "VAE": "N(0, I) is its prior"}
     figures.panels(
         {
             f"{key}: {notes[key]}": np.asarray(one.decode(z)).reshape(5, 6, *data.test.shape[1:])
             for key, one in pair.items()
         },
         run.figures / "random_codes.png",
-        title=f"{Path(config.dataset).name}: the same random codes, from N(0, I), decoded",
+        title=f"{Path(config.dataset).name}: the same random codes from N(0, I), decoded by both models",
     )
 
 
@@ -192,17 +195,17 @@ def draw_divergences(config: flags.ModelConfig, run: Run, kl: np.ndarray, z: jax
     charts.bars(
         np.sort(kl)[::-1],
         run.figures / "kl_per_dimension.png",
-        title=f"VAE on {name}: information in each dimension",
-        xlabel="latent dimension, in decreasing order",
+        title=f"VAE on {name}: KL divergence of each latent dimension, mean over test images",
+        xlabel="latent dimension, the largest first",
         ylabel="KL divergence (nats)",
-        level=CARRIES,
+        level=(f"{CARRIES:g} nats: dimensions above it carry information", CARRIES),
     )
     x = np.linspace(-4, 4, 161)
     charts.histograms(
         {f"$z_{{{i + 1}}}$": np.asarray(z[:, i]) for i in np.argsort(-kl)[:4]},
         run.figures / "aggregated_posterior.png",
-        title=f"VAE on {name}: codes drawn from q(z | x), over all test images",
-        xlabel="value",
+        title=f"VAE on {name}: aggregated posterior, one code drawn from q(z | x) for each test image",
+        xlabel="value of the latent variable",
         density=("prior N(0, 1)", x, norm.pdf(x)),
     )
 
@@ -221,6 +224,13 @@ def _axis_names(config: flags.ModelConfig) -> tuple[str, str]:
     return "first principal component", "second principal component"
 
 
+def _widest(config: flags.ModelConfig) -> str:
+    """The end of a title, where two of more dimensions are shown."""
+    return "" if config.code == 2 else "; for each model the two dimensions that vary most"
+
+
 def _projection(config: flags.ModelConfig) -> str:
     """The end of a title, for codes that were projected to two dimensions."""
-    return "" if config.code == 2 else f" (PCA of codes of {config.code} dimensions)"
+    if config.code == 2:
+        return ""
+    return f", the plane of the first two principal components of {config.code} latent dimensions"

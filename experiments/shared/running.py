@@ -254,12 +254,10 @@ def fit(
     if jax.process_count() > 1:
         # From here on each process evaluates on its own.
         fitted = fitted._replace(params=sharding.gather(fitted.params))
-    path = run.figures / "learning_curves.png"
-    title = f"Learning curves{f' of {name}' if name else ''} on {Path(config.dataset).name}"
     curves.learning_curves(
         fitted.history,
-        path,
-        title=title,
+        run.figures / "learning_curves.png",
+        title=f"{f'{name}: learning' if name else 'Learning'} curves on {Path(config.dataset).name}",
         best_epoch=fitted.best_epoch,
         total=model.monitor is not None,
     )
@@ -347,4 +345,4 @@ def figure_reconstructions(
     shown = np.asarray(choose(data))
     decoded = inference.reconstruct(model, params, shown)
     path = run.figures / "reconstructions.png"
-    figures.rows({"input": shown, "reconstruction": decoded}, path, title=title)
+    figures.rows({"test images": shown, "reconstructions": decoded}, path, title=title)

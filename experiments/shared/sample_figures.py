@@ -21,6 +21,7 @@ def draw_samples(
     trained: dict[str, tuple[jaxae.Autoencoder, Any]],
     samples: dict[str, np.ndarray],
     data: datasets.Data,
+    errors: dict[str, float],
 ) -> None:
     """Draws samples, the training images nearest to them, and reconstructions of test images.
 
@@ -30,10 +31,13 @@ def draw_samples(
       trained: models and their parameters by name. A model without an encoder has no reconstructions.
       samples: of each model, `[n, h, w, c]` in [0, 1].
       data: what `datasets.load` returned.
+      errors: the squared error of a test image, of each model that has an encoder.
     """
     title = f"{Path(config.dataset).name}, {config.code} latent dimensions"
+    # What a plain autoencoder is sampled from.
+    titles = {"AE": "AE + mixture"}
     real = np.asarray(datasets.choose(data, SHOWN))
-    shown = {name: images[:SHOWN] for name, images in samples.items()}
+    shown = {titles.get(name, name): images[:SHOWN] for name, images in samples.items()}
     figures.rows(
         {"test images": real, **shown},
         run.figures / "samples.png",
@@ -44,7 +48,7 @@ def draw_samples(
     for name, images in shown.items():
         rows[name] = images
         nearest = jaxae.analysis.nearest(flat(images), train).which
-        rows[f"{name}: nearest"] = np.asarray(jaxae.as_float(data.train[nearest]))
+        rows[f"{name}: nearest\ntraining image"] = np.asarray(jaxae.as_float(data.train[nearest]))
     figures.rows(
         rows,
         run.figures / "neighbours.png",
@@ -53,6 +57,7 @@ def draw_samples(
     rows = {"test images": real}
     for name, (model, params) in trained.items():
         if model.model.posterior is not None:
-            rows[name] = inference.reconstruct(model, params, real)
+            row = f"{name}\nsquared error {errors[name]:.1f}"
+            rows[row] = inference.reconstruct(model, params, real)
     path = run.figures / "reconstructions.png"
     figures.rows(rows, path, title=f"{title}: reconstructions of test images")

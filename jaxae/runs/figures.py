@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from jaxae.runs.style import entitle
 from jaxae.runtime.files import atomic_write
 
 GAP = 0.08
@@ -17,7 +19,7 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
     """Draws named rows of images, such as inputs above their reconstructions.
 
     Args:
-      images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1].
+      images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1]. A name may have several lines.
       path: of the PNG file.
       title: above the figure.
 
@@ -78,24 +80,32 @@ def panels(
         shown = displayable(grid.reshape(-1, *grid.shape[2:]))
         pictures[name] = _mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
     shapes = [picture.shape for picture in pictures.values()]
-    width = 5.0
+    width = min(5.0, 10.5 / len(shapes))
     height = max(width * h / w for h, w, _ in shapes)
-    room = 0.9 if any(images) else 0.6  # for the title and the names
-    figure = Figure(figsize=(width * len(shapes), height + room), layout="constrained")
+    several = len(shapes) > 1
+    engine = ConstrainedLayoutEngine(wspace=0.06 if several else 0.0)
+    figure = Figure(figsize=(width * len(shapes), height + 0.9), layout=engine)
     for i, (name, picture) in enumerate(pictures.items()):
         axis = figure.add_subplot(1, len(shapes), i + 1)
         _show(axis, picture)
         axis.set_yticks([])
         if name:
             axis.set_title(name, fontsize=10)
+        h, w = images[name].shape[2:4]
+        if several:
+            # A frame shows where a panel ends, because there are gaps inside of it as well.
+            axis.spines[:].set(visible=True, color="0.6")
+            axis.set_xlim(-0.5 - _gap(w), picture.shape[1] - 0.5 + _gap(w))
+            axis.set_ylim(picture.shape[0] - 0.5 + _gap(h), -0.5 - _gap(h))
         if columns:
-            w = images[name].shape[3]
             step = w + _gap(w)
             axis.set_xticks([step * j + w / 2 for j in range(len(columns))], list(columns))
             axis.tick_params(length=0)
+            if max(map(len, columns)) * len(columns) > 12 * width:
+                axis.tick_params(axis="x", labelrotation=60)
         if axes is not None:
             axis.set(xlabel=axes[name][0], ylabel=axes[name][1])
-    figure.suptitle(title)
+    entitle(figure, title)
     save(figure, path)
 
 
@@ -128,10 +138,10 @@ def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     picture = _mosaic(images)
     width = 8.0
     height = width * picture.shape[0] / picture.shape[1]
-    figure = Figure(figsize=(width + 1.0, height + 0.6), layout="constrained")
+    figure = Figure(figsize=(width + 1.0, height + 0.7), layout="constrained")
     axes = figure.add_subplot()
     _show(axes, picture)
-    axes.set_title(title)
+    entitle(figure, title)
     return figure, axes
 
 
@@ -149,6 +159,7 @@ def _mosaic(images: np.ndarray) -> np.ndarray:
 
 def _show(axes: Axes, picture: np.ndarray) -> None:
     axes.imshow(picture, interpolation="nearest")
+    axes.set_anchor("N")  # below the title, without a space between them
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
 
@@ -161,4 +172,11 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
-        figure.savefig(partial, dpi=120, bbox_inches="tight", format="png")
+        figure.savefig(
+            partial,
+            dpi=120,
+            bbox_inches="tight",
+            facecolor="white",  # readable on a dark page too
+            format="png",
+            pil_kwargs={"optimize": True},
+        )

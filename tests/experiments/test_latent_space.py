@@ -77,9 +77,9 @@ def test_a_report_in_more_dimensions_shows_principal_components(tmp_path, monkey
     _, drawn = finished(latent_space, tmp_path, code=5, epochs=1, hidden=(16,), grid=2)
     assert drawn == ALWAYS | {"label_efficiency.png", "traversals.png"}
     scatter = titles[0]
-    assert "PCA of codes of 5 dimensions" in scatter[0]
+    assert "principal components of 5 latent dimensions" in scatter[0]
     assert scatter[1] == ("first principal component", "second principal component")
-    assert "PCA of codes of 5 dimensions" in titles[1][0]
+    assert "principal components of 5 latent dimensions" in titles[1][0]
 
 
 def test_drawn_codes():
