@@ -194,7 +194,7 @@ def spectral_clusters(
     codes = codes - codes.mean(axis=0)
     # Without an argument, `kneighbors` leaves each point out of its own neighbours.
     distance, index = NearestNeighbors(n_neighbors=neighbours).fit(codes).kneighbors()
-    radius = np.maximum(distance[:, -1:], np.finfo(np.float32).tiny)
+    radius = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)
     weight = np.exp(-np.square(distance / radius))
     pairs = (np.repeat(np.arange(n), neighbours), index.ravel())
     graph = sparse.csr_matrix((weight.ravel(), pairs), shape=(n, n))
@@ -235,10 +235,9 @@ def _contingency(clusters: Clusters, labels: Clusters) -> np.ndarray:
     for numbers in (clusters, labels):
         if not np.issubdtype(numbers.dtype, np.integer):
             raise ValueError(f"clusters and labels must be integers, not {numbers.dtype}")
-    if len(clusters) != len(labels) or not len(labels):
+    if clusters.ndim != 1 or clusters.shape != labels.shape or not len(labels):
         raise ValueError(
-            f"each example needs a cluster and a label, got {len(clusters)} clusters and {len(labels)} "
-            "labels"
+            f"each example needs a cluster and a label, [n], got {clusters.shape} and {labels.shape}"
         )
     if clusters.min() < 0 or labels.min() < 0:
         raise ValueError("clusters and labels must be numbered from 0, and some are negative")

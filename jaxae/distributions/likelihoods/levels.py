@@ -96,13 +96,19 @@ def categorical(levels: int = 256) -> Likelihood:
 
         def elementwise(x: Array) -> Array:
             level = jnp.round(x * (levels - 1)).astype(jnp.int32)
-            return -optax.softmax_cross_entropy_with_integer_labels(logits, level)
+            cost = optax.softmax_cross_entropy_with_integer_labels(logits, level)
+            return jnp.where(jnp.isfinite(x), -cost, jnp.nan)
 
         def draw(key: PRNGKeyArray) -> Array:
             return jax.random.categorical(key, logits).astype(jnp.float32) / (levels - 1)
 
         value = jnp.arange(levels, dtype=jnp.float32) / (levels - 1)
-        return independent(elementwise, jax.nn.softmax(logits) @ value, draw, stats=logits)
+        return independent(
+            elementwise,
+            jnp.matmul(jax.nn.softmax(logits), value, precision=jax.lax.Precision.HIGHEST),
+            draw,
+            stats=logits,
+        )
 
     return checked(
         Likelihood(

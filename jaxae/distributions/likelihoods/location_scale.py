@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.distributions.likelihoods.common import LOG_SCALE_BOUND, as_float32, checked, independent
+from jaxae.numeric import check_scale
 
 Scale = float | Literal["learned", "shared", "optimal"]
 """The scale of a likelihood: a number, or how it is found, see :func:`gaussian`."""
@@ -95,8 +96,10 @@ def _location_scale(
             raise ValueError(
                 f'the scale of a likelihood is a number, "learned", "shared" or "optimal", not {scale!r}'
             )
-    elif not (scale is not None and math.isfinite(scale) and scale > 0):
-        raise ValueError(f"the scale of a likelihood must be positive, got {scale}")
+    elif scale is None:
+        raise ValueError("the scale of a likelihood must be positive, got None")
+    else:
+        check_scale("the scale of a likelihood", scale)
 
     def distribution(outputs: Float[Array, "b ..."], params: Params = None) -> Distribution:
         location = as_float32(outputs)
