@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.scipy.stats
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.numeric import check_finite, check_one_shape, norm
+from jaxae.numeric import check_finite, check_one_shape, norm, unit_vector
 
 NEARLY_PARALLEL = 1e-3
 """Angle in radians below which an arc is replaced by a line, which it hardly differs from."""
@@ -68,10 +68,10 @@ def slerp(
       <https://arxiv.org/abs/1609.04468>`_.
     """
     check_one_shape(start=start, end=end)
-    a, b = _unit(start), _unit(end)
-    undefined = (_length(a) == 0) | (_length(b) == 0)
+    a, b = unit_vector(start), unit_vector(end)
+    undefined = (norm(a, keepdims=True) == 0) | (norm(b, keepdims=True) == 0)
     # Half the angle from the lengths of difference and sum: arccos loses the digits of small angles.
-    sine, cosine = _length(a - b), _length(a + b)
+    sine, cosine = norm(a - b, keepdims=True), norm(a + b, keepdims=True)
     line = (jnp.minimum(sine, cosine) < NEARLY_PARALLEL) | undefined
     # The gradient of the branch that is not taken must be finite too.
     angle = jnp.where(line, 1.0, 2 * jnp.arctan2(jnp.where(line, 1.0, sine), cosine))
@@ -216,13 +216,3 @@ def decode_grid(
     """
     images = decode(codes.reshape(-1, codes.shape[-1]))
     return images.reshape(*codes.shape[:-1], *images.shape[1:])
-
-
-def _length(z: Float[Array, "*b d"]) -> Float[Array, "*b 1"]:
-    """The Euclidean norm along the last axis, with a finite gradient at zero."""
-    return norm(z, keepdims=True)
-
-
-def _unit(z: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    length = _length(z)
-    return z / jnp.where(length > 0, length, 1.0)

@@ -151,6 +151,9 @@ def gaussian_mixture(
 
     .. math:: p(z) = \sum_k \pi_k \, \mathcal N(z; \mu_k, \Sigma_k)
 
+    It is fitted in units of the standard deviation of each dimension, so that the scale of the codes does
+    not matter.
+
     Args:
       codes: of training examples, `[n, d]`.
       components: the number of components.
@@ -160,7 +163,7 @@ def gaussian_mixture(
       a :class:`Prior` with a density; see :func:`jaxae.with_prior`.
 
     Raises:
-      ValueError: if there are too few codes to estimate the covariances.
+      ValueError: if there are too few codes to estimate the covariances, or some are not finite.
 
     Examples:
       >>> codes = np.random.default_rng(0).normal(5.0, 0.1, (100, 2))

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.base import Network, Params
-from jaxae.numeric import norm
+from jaxae.numeric import unit_vector
 
 
 def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
@@ -60,10 +60,10 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
         start = jax.random.normal(jax.random.key(0), matrix.shape[1:])
 
         def closer(_: Any, v: Array) -> Array:
-            return _unit(product(still.T, _unit(product(still, v))))
+            return unit_vector(product(still.T, unit_vector(product(still, v))))
 
-        v = lax.fori_loop(0, iterations, closer, _unit(start))
-        u = _unit(product(still, v))
+        v = lax.fori_loop(0, iterations, closer, unit_vector(start))
+        u = unit_vector(product(still, v))
         value = product(product(u, matrix), v)
         # A matrix of zeros stays one, and gets a gradient that is finite.
         return (matrix / jnp.where(value > 0, value, 1.0)).reshape(w.shape).astype(w.dtype)
@@ -72,8 +72,3 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
         return network.apply(jax.tree.map(normalised, params), x, key=key)
 
     return Network(network.init, apply)
-
-
-def _unit(v: Float[Array, " n"]) -> Float[Array, " n"]:
-    length = norm(v)
-    return v / jnp.where(length > 0, length, 1.0)

@@ -41,8 +41,9 @@ def discretized_logistic() -> Likelihood:
         location, scale = parameters(outputs)
 
         def elementwise(x: Array) -> Array:
-            upper = (x + half - location) / scale
-            lower = (x - half - location) / scale
+            # The width of a bin is added after the difference, which is exact near the location.
+            centred, width = (x - location) / scale, half / scale
+            upper, lower = centred + width, centred - width
             # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no cancellation in
             # either tail. At the ends of the range one of the sigmoids is one.
             below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
