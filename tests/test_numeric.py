@@ -328,7 +328,6 @@ REFUSED = {
         lambda: analysis.squared_error(LEVELS, BYTES),
         "divide them by 255",
     ),
-    "psnr of nan": (lambda: analysis.psnr(math.nan), "not negative"),
     "bits of no values": (lambda: analysis.bits_per_dimension(1.0, 0), "at least one value"),
     "sharpness of 0..255": (lambda: analysis.sharpness(LEVELS), "divide them by 255"),
     "sharpness of one image": (lambda: analysis.sharpness(IMAGES[0]), "b, h, w, c"),
@@ -469,6 +468,7 @@ def test_unusual_input_that_is_right():
     assert scores.nmi == pytest.approx(0)
     assert analysis.cluster_scores(one, one) == (1, 1, 1, 1)
     assert analysis.psnr(0.0) == math.inf
+    assert math.isnan(analysis.psnr(math.nan))
     constant = np.concatenate([CODES, np.full((60, 1), 1e3, np.float32)], axis=1)
     for probe in (analysis.linear_probe, analysis.neighbour_probe):
         assert probe((constant, LABELS), (constant, LABELS)) == probe(

@@ -49,18 +49,18 @@ def psnr(mse: float) -> float:
         error, which is not the mean of the PSNRs.
 
     Returns:
-      decibels; infinity for an error of zero.
+      decibels; infinity for an error of zero, nan for one that is nan.
 
     Raises:
-      ValueError: if the error is negative or nan.
+      ValueError: if the error is negative.
 
     Examples:
       >>> psnr(0.01)
       20.0
     """
-    if not mse >= 0:
-        raise ValueError(f"a mean squared error is a number that is not negative, got {mse}")
-    return -10 * math.log10(mse) if mse > 0 else math.inf
+    if mse < 0:
+        raise ValueError(f"a mean squared error cannot be negative, got {mse}")
+    return -10 * math.log10(mse) if mse != 0 else math.inf
 
 
 def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
