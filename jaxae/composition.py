@@ -25,6 +25,7 @@ from jaxae.base import (
     Term,
     Tree,
 )
+from jaxae.numeric import as_array
 
 
 class Autoencoder(NamedTuple):
@@ -361,7 +362,7 @@ def as_batch(batch: Batch | Tree) -> Batch:
     if batch.observed is not None:
         jax.tree.map(_check_observed, batch.x, batch.observed)
     x, seen, condition = map(_as_floats, (batch.x, batch.seen, batch.condition))
-    label = None if batch.label is None else jnp.asarray(batch.label)
+    label = None if batch.label is None else as_array(batch.label)
     return Batch(x, seen, condition, label, batch.observed)
 
 
@@ -378,7 +379,7 @@ def _as_floats(tree: Tree) -> Tree:
     """Bytes as floats in [0, 1] and floats as float32; whole numbers stay what they are."""
 
     def convert(leaf: Any) -> Array:
-        leaf = jnp.asarray(leaf)
+        leaf = as_array(leaf)
         if leaf.dtype == jnp.uint8 or jnp.issubdtype(leaf.dtype, jnp.floating):
             return as_float(leaf)
         return leaf

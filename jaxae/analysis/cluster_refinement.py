@@ -79,7 +79,7 @@ def refine_clusters(
       <https://arxiv.org/abs/1511.06335>`_.
     """
     count = int(clusters.max()) + 1
-    codes = np.asarray(encode(params, images))
+    codes = np.asarray(encode(params, images), np.float64)
     means = np.stack([codes[clusters == c].mean(axis=0) for c in range(count)])
     # The root mean squared distance of a code from its centre.
     squared = np.sum(np.square(codes - means[clusters]), axis=1)

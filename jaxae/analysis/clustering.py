@@ -8,6 +8,9 @@ from jaxtyping import Integer, Num
 Clusters: TypeAlias = Integer[np.ndarray, " _"]
 """The cluster, or the class, of each example, numbered from 0."""
 
+LARGEST = 2**16
+"""Numbers of clusters above this, and above the number of examples, are refused."""
+
 NO_CLASS = -1
 """The class of a cluster that is matched to no class."""
 
@@ -57,12 +60,12 @@ def match_clusters(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray, 
     """
     from scipy.optimize import linear_sum_assignment
 
-    counts = _contingency(clusters, labels)
+    counts, names = _contingency(clusters, labels)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     classes = np.full(len(counts), NO_CLASS)
     # A pair without an example is not a match: the solver pairs what is left over.
     found = counts[rows, columns] > 0
-    classes[rows[found]] = columns[found]
+    classes[rows[found]] = names[columns[found]]
     return classes
 
 
@@ -83,8 +86,8 @@ def majority_classes(clusters: Clusters, labels: Clusters) -> Integer[np.ndarray
       >>> majority_classes(np.array([0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0])).tolist()
       [1, 0, 0]
     """
-    counts = _contingency(clusters, labels)
-    return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), NO_CLASS)
+    counts, names = _contingency(clusters, labels)
+    return np.where(counts.sum(axis=1) > 0, names[counts.argmax(axis=1)], NO_CLASS)
 
 
 def cluster_scores(clusters: Clusters, labels: Clusters) -> ClusterScores:
@@ -194,7 +197,7 @@ def spectral_clusters(
     codes = codes - codes.mean(axis=0)
     # Without an argument, `kneighbors` leaves each point out of its own neighbours.
     distance, index = NearestNeighbors(n_neighbors=neighbours).fit(codes).kneighbors()
-    radius = np.maximum(distance[:, -1:], np.finfo(np.float32).tiny)
+    radius = np.maximum(distance[:, -1:], np.finfo(np.float64).tiny)
     weight = np.exp(-np.square(distance / radius))
     pairs = (np.repeat(np.arange(n), neighbours), index.ravel())
     graph = sparse.csr_matrix((weight.ravel(), pairs), shape=(n, n))
@@ -228,21 +231,24 @@ def spectral_clusters(
     return KMeans(clusters, n_init=10, random_state=seed).fit_predict(vectors)
 
 
-def _contingency(clusters: Clusters, labels: Clusters) -> np.ndarray:
+def _contingency(clusters: Clusters, labels: Clusters) -> tuple[np.ndarray, np.ndarray]:
     """The number of examples of each class in each cluster, `[clusters, classes]`."""
-    from sklearn.metrics import confusion_matrix
-
     for numbers in (clusters, labels):
         if not np.issubdtype(numbers.dtype, np.integer):
             raise ValueError(f"clusters and labels must be integers, not {numbers.dtype}")
-    if len(clusters) != len(labels) or not len(labels):
+    if clusters.ndim != 1 or clusters.shape != labels.shape or not len(labels):
         raise ValueError(
-            f"each example needs a cluster and a label, got {len(clusters)} clusters and {len(labels)} "
-            "labels"
+            f"each example needs a cluster and a label, [n], got {clusters.shape} and {labels.shape}"
         )
     if clusters.min() < 0 or labels.min() < 0:
         raise ValueError("clusters and labels must be numbered from 0, and some are negative")
-    # Not in the type of the arrays, which may be a byte.
-    size = 1 + int(max(clusters.max(), labels.max()))
-    counts = confusion_matrix(clusters, labels, labels=np.arange(size))
-    return counts[: int(clusters.max()) + 1, : int(labels.max()) + 1]
+    # Of the classes that occur: a class may have any number.
+    names, columns = np.unique(labels, return_inverse=True)
+    size = 1 + int(clusters.max())
+    if size > max(LARGEST, len(clusters)):
+        raise ValueError(
+            f"clusters must be numbered 0, 1, 2 ..., and one has the number {size - 1}"
+        )
+    counts = np.zeros((size, len(names)), int)
+    np.add.at(counts, (clusters, columns), 1)
+    return counts, names.astype(int)

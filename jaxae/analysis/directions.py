@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxae.numeric import check_finite
+
 
 def attribute_vector(
     codes: Float[Array, "n d"], has: Bool[Array | np.ndarray, " n"]
@@ -34,8 +36,10 @@ def attribute_vector(
     _check_attribute(codes, has)
     with_it = jnp.asarray(has)[:, None]
     count = with_it.sum()
-    present = jnp.where(with_it, codes, 0).sum(axis=0) / count
-    absent = jnp.where(with_it, 0, codes).sum(axis=0) / (len(codes) - count)
+    # Centred: the sum of many codes with an offset loses the digits of their difference.
+    centred = codes - codes.mean(axis=0)
+    present = jnp.where(with_it, centred, 0).sum(axis=0) / count
+    absent = jnp.where(with_it, 0, centred).sum(axis=0) / (len(codes) - count)
     return present - absent
 
 
@@ -75,11 +79,12 @@ def logistic_normal(
     _check_attribute(codes, has)
     scaler = StandardScaler()
     model = LogisticRegression(C=regularization, class_weight="balanced", max_iter=1000)
-    model.fit(scaler.fit_transform(np.asarray(codes)), np.asarray(has))
+    model.fit(scaler.fit_transform(np.asarray(codes, np.float64)), np.asarray(has))
     normal = model.coef_[0] / scaler.scale_
-    squared = max(normal @ normal, np.finfo(np.float64).tiny)
+    length = np.linalg.norm(normal)
+    normal = normal / (length if length > 0 else 1.0)
     difference = np.asarray(attribute_vector(codes, has), np.float64)
-    return jnp.asarray(normal * (normal @ difference) / squared, jnp.float32)
+    return jnp.asarray(normal * (normal @ difference), jnp.float32)
 
 
 def partial_directions(
@@ -128,6 +133,7 @@ def _check_attribute(codes: Array, has: Array | np.ndarray) -> None:
         raise ValueError(
             f"an attribute must be booleans, not {has.dtype}; convert it with astype(bool)"
         )
+    check_finite(codes=codes)
     count = int(has.sum())
     if count in (0, len(codes)):
         raise ValueError(

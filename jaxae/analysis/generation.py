@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxae.analysis.points import Points, as_points
-from jaxae.arrays import as_float
+from jaxae.numeric import as_images, as_probabilities, check_image_shape
 
 
 def frechet_distance(real: Points, generated: Points) -> float:
@@ -152,12 +152,13 @@ def sharpness(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, " b
       Pertuz et al., `Analysis of focus measure operators for shape-from-focus
       <https://doi.org/10.1016/j.patcog.2012.11.011>`_.
     """
+    check_image_shape(images)
     if min(images.shape[1:3]) < 3:
         raise ValueError(
             f"in images of {images.shape[1]} x {images.shape[2]} no pixel has four neighbours; the "
             "sharpness needs at least 3 x 3 pixels"
         )
-    x = jnp.mean(as_float(images), axis=-1)
+    x = jnp.mean(as_images(images), axis=-1)
     neighbours = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     return jnp.var(neighbours - 4 * x[:, 1:-1, 1:-1], axis=(1, 2))
 
@@ -177,7 +178,7 @@ def class_shares(
       >>> class_shares(np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.3, 0.7, 0.0]])).round(2).tolist()
       [0.67, 0.33, 0.0]
     """
-    most_probable = np.asarray(probabilities).argmax(axis=1)
+    most_probable = np.asarray(as_probabilities(probabilities)).argmax(axis=1)
     return np.bincount(most_probable, minlength=probabilities.shape[1]) / len(most_probable)
 
 
@@ -196,4 +197,4 @@ def entropy(probabilities: Float[Array, "b k"]) -> Float[Array, " b"]:
       >>> entropy(jnp.array([[1.0, 0.0], [0.5, 0.5]]))
       Array([0.       , 0.6931472], dtype=float32)
     """
-    return jnp.sum(jax.scipy.special.entr(probabilities), axis=-1)
+    return jnp.sum(jax.scipy.special.entr(as_probabilities(probabilities)), axis=-1)

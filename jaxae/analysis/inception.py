@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
-from jaxae.arrays import as_float
+from jaxae.numeric import as_images
 
 Weights = Mapping[str, Array | np.ndarray]
 SIZE, FEATURES = 299, 2048
@@ -75,7 +75,7 @@ def features(
         raise ValueError(
             f"the Inception network sees images with 1 or 3 channels, got {images.shape[-1]}"
         )
-    x = as_float(images)
+    x = as_images(images)
     x = jnp.broadcast_to(x, (*x.shape[:3], 3))
     x = jax.image.resize(x, (len(x), SIZE, SIZE, 3), "linear", antialias=False)
     x = 2 * x - 1

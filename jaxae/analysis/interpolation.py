@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import jax.scipy.stats
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.numeric import check_finite, check_one_shape, norm, unit_vector
+
 NEARLY_PARALLEL = 1e-3
 """Angle in radians below which an arc is replaced by a line, which it hardly differs from."""
 
@@ -30,6 +32,7 @@ def lerp(
       >>> lerp(jnp.zeros(2), jnp.array([2.0, 4.0]), jnp.array([0.0, 0.5])).tolist()
       [[0.0, 0.0], [1.0, 2.0]]
     """
+    check_one_shape(start=start, end=end)
     t = t.reshape(-1, *[1] * start.ndim)
     return (1 - t) * start + t * end
 
@@ -64,10 +67,11 @@ def slerp(
       <https://doi.org/10.1145/325165.325242>`_; White, `Sampling Generative Networks
       <https://arxiv.org/abs/1609.04468>`_.
     """
-    a, b = _unit(start), _unit(end)
-    undefined = (_length(a) == 0) | (_length(b) == 0)
+    check_one_shape(start=start, end=end)
+    a, b = unit_vector(start), unit_vector(end)
+    undefined = (norm(a, keepdims=True) == 0) | (norm(b, keepdims=True) == 0)
     # Half the angle from the lengths of difference and sum: arccos loses the digits of small angles.
-    sine, cosine = _length(a - b), _length(a + b)
+    sine, cosine = norm(a - b, keepdims=True), norm(a + b, keepdims=True)
     line = (jnp.minimum(sine, cosine) < NEARLY_PARALLEL) | undefined
     # The gradient of the branch that is not taken must be finite too.
     angle = jnp.where(line, 1.0, 2 * jnp.arctan2(jnp.where(line, 1.0, sine), cosine))
@@ -180,6 +184,7 @@ def draw_like(key: PRNGKeyArray, codes: Float[Array, "n d"], count: int) -> Floa
     n, d = codes.shape
     if n < 2:
         raise ValueError(f"a covariance needs at least two codes, got {n}")
+    check_finite(codes=codes)
     mean = jnp.mean(codes, axis=0)
     centred = codes - mean
     # In units of the largest value of each dimension nothing depends on the scale of the codes.
@@ -211,14 +216,3 @@ def decode_grid(
     """
     images = decode(codes.reshape(-1, codes.shape[-1]))
     return images.reshape(*codes.shape[:-1], *images.shape[1:])
-
-
-def _length(z: Float[Array, "*b d"]) -> Float[Array, "*b 1"]:
-    """The Euclidean norm along the last axis, with a finite gradient at zero."""
-    squared = jnp.sum(jnp.square(z), axis=-1, keepdims=True)
-    return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
-
-
-def _unit(z: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    length = _length(z)
-    return z / jnp.where(length > 0, length, 1.0)

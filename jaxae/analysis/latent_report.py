@@ -13,6 +13,7 @@ from jaxae.analysis.neighbours import nearest, precision_recall
 from jaxae.analysis.points import Points
 from jaxae.analysis.regularity import lipschitz, path_speeds
 from jaxae.base import Params
+from jaxae.numeric import check_finite, norm
 
 
 class Continuity(NamedTuple):
@@ -66,16 +67,17 @@ def continuity(
       >>> [round(value, 3) for value in found]
       [1.0, 1.0, 1.0, 1.0]
     """
+    check_finite(codes=codes)
     order = jax.random.permutation(key, len(codes))
     start, end = (codes[i] for i in (order, jnp.roll(order, 1)))
     # Equal images have equal codes, and there is no line between these.
-    distinct = jnp.flatnonzero(jnp.linalg.norm(end - start, axis=1) > 0)[:lines]
+    distinct = jnp.flatnonzero(norm(end - start) > 0)[:lines]
     if not len(distinct):
         raise ValueError("all codes are equal: the encoder has collapsed to a constant")
     start, end = start[distinct], end[distinct]
     ends = [decode(params, z).reshape(len(start), -1) for z in (start, end)]
-    distance = jnp.linalg.norm(ends[1] - ends[0], axis=1).mean()
-    unit = jnp.maximum(distance, 1e-30) / jnp.linalg.norm(end - start, axis=1).mean()
+    distance = norm(ends[1] - ends[0]).mean()
+    unit = jnp.maximum(distance, 1e-30) / norm(end - start).mean()
 
     # Parameters are arguments: a program that holds them as constants takes long to compile.
     @jax.jit

@@ -6,6 +6,8 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from jaxae.numeric import check_finite
+
 Points: TypeAlias = Shaped[Array | np.ndarray, "_ _"]
 """Features of images, one row for each image, `[n, d]`: floats, or bytes, which are divided by 255."""
 
@@ -39,6 +41,7 @@ def as_points(**sets: Points) -> list[np.ndarray]:
         if points.dtype != np.uint8 and not np.issubdtype(points.dtype, np.floating):
             raise ValueError(f"{name} points are floats or bytes (uint8), not {points.dtype}")
         scale = 255.0 if points.dtype == np.uint8 else 1.0
+        check_finite(**{f"{name} points": points})
         found.append(np.asarray(points, np.float64) / scale)
     if len({x.shape[1] for x in found}) > 1:
         shapes = " and ".join(f"{name} {x.shape}" for name, x in zip(sets, found, strict=True))

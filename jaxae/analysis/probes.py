@@ -6,6 +6,8 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from jaxae.numeric import check_finite
+
 LabelledCodes: TypeAlias = tuple[Shaped[np.ndarray, "_ d"], Shaped[np.ndarray, " _"]]
 """Codes, `[n, d]`, and their labels, `[n]`."""
 
@@ -57,8 +59,9 @@ def linear_probe(
         model = GridSearchCV(model, grid, cv=folds)
     else:
         model.set_params(logisticregression__C=regularization[0])
-    model.fit(*train)
-    return float(np.mean(model.predict(test[0]) != test[1]))
+    # In float64, or the standardisation loses the digits of codes with an offset.
+    model.fit(np.asarray(train[0], np.float64), train[1])
+    return float(np.mean(model.predict(np.asarray(test[0], np.float64)) != test[1]))
 
 
 def neighbour_probe(
@@ -186,9 +189,15 @@ def balanced_order(
 
 def _check(*sets: LabelledCodes) -> None:
     for codes, labels in sets:
-        if len(codes) != len(labels):
+        if codes.ndim != 2 or labels.shape != codes.shape[:1]:
             raise ValueError(
-                f"each code needs a label, got {len(codes)} codes and {len(labels)} labels"
+                f"each code, [n, d], needs a label, [n]; got codes of shape {codes.shape} and labels of "
+                f"shape {labels.shape}"
             )
+        check_finite(codes=codes)
+    if len({codes.shape[1] for codes, _ in sets}) > 1:
+        raise ValueError(
+            f"codes to train and to test on have {' and '.join(str(c.shape[1]) for c, _ in sets)} dimensions"
+        )
     if len(np.unique(sets[0][1])) < 2:
         raise ValueError("a probe needs at least two classes, and all training labels are the same")

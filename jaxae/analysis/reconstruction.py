@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxae.arrays import as_float
 from jaxae.data.images import check_same_shape
+from jaxae.numeric import as_images, check_image_shape
 
 Images: TypeAlias = Shaped[Array | np.ndarray, "b ..."]
 
@@ -28,14 +28,14 @@ def squared_error(x: Images, y: Images) -> Float[Array, " b"]:
       `[b]`.
 
     Raises:
-      ValueError: if the shapes differ, or the images are neither bytes nor floats.
+      ValueError: if the shapes differ, or the images are neither bytes nor floats in [0, 1].
 
     Examples:
       >>> squared_error(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1))).tolist()
       [4.0]
     """
     check_same_shape(x, y)
-    x, y = as_float(x), as_float(y)
+    x, y = as_images(x), as_images(y)
     return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
 
 
@@ -49,7 +49,7 @@ def psnr(mse: float) -> float:
         error, which is not the mean of the PSNRs.
 
     Returns:
-      decibels; infinity for an error of zero.
+      decibels; infinity for an error of zero, nan for one that is nan.
 
     Raises:
       ValueError: if the error is negative.
@@ -60,7 +60,7 @@ def psnr(mse: float) -> float:
     """
     if mse < 0:
         raise ValueError(f"a mean squared error cannot be negative, got {mse}")
-    return -10 * math.log10(mse) if mse > 0 else math.inf
+    return -10 * math.log10(mse) if mse != 0 else math.inf
 
 
 def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
@@ -82,8 +82,8 @@ def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
       `[b]`.
 
     Raises:
-      ValueError: if the shapes differ, sigma is not positive, or the window does not fit into the
-        images.
+      ValueError: if the shapes differ, the images are neither bytes nor floats in [0, 1], sigma is not
+        positive, or the window does not fit into the images.
 
     Examples:
       >>> x = jnp.linspace(0, 1, 144).reshape(1, 12, 12, 1)
@@ -97,9 +97,8 @@ def ssim(x: Images, y: Images, *, sigma: float = 1.5) -> Float[Array, " b"]:
     if not 0 < sigma < math.inf:
         raise ValueError(f"the window's sigma must be positive, got {sigma}")
     check_same_shape(x, y)
-    if x.ndim != 4:
-        raise ValueError(f"ssim is for images, [b, h, w, c], got shape {tuple(x.shape)}")
-    x, y = as_float(x), as_float(y)
+    check_image_shape(x)
+    x, y = as_images(x), as_images(y)
     radius = int(3.5 * sigma + 0.5)
     if min(x.shape[1:3]) < 2 * radius + 1:
         raise ValueError(
@@ -149,4 +148,6 @@ def bits_per_dimension(nats: float, values: int) -> float:
       >>> round(bits_per_dimension(math.log(256) * 784, 784), 6)
       8.0
     """
+    if values < 1:
+        raise ValueError(f"an image has at least one value, got {values}")
     return nats / (values * math.log(2))

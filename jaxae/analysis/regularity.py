@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxae.numeric import check_finite, check_one_shape, norm
+
 Decode = Callable[[Array], Array]
 """A decoder, from codes, `[b, d]`, to images, `[b, ...]`."""
 
@@ -38,8 +40,12 @@ def lipschitz(decode: Decode, z: Float[Array, "b d"], *, chunk: int = 16) -> Flo
     def at(z: Array) -> Array:
         jacobian = jax.jacfwd(lambda z: decode(z[None])[0])(z).reshape(-1, z.shape[0])
         # J^T J is small, [d, d]. Its largest eigenvalue keeps all digits, unlike its smallest.
-        gram = jnp.matmul(jacobian.T, jacobian, precision=jax.lax.Precision.HIGHEST)
-        return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 0))
+        # In units of the largest derivative, whose square may be zero or infinite in float32.
+        largest = jnp.max(jnp.abs(jacobian))
+        unit = jnp.where(largest > 0, largest, 1.0)
+        scaled = jacobian / unit
+        gram = jnp.matmul(scaled.T, scaled, precision=jax.lax.Precision.HIGHEST)
+        return unit * jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 0))
 
     return jax.lax.map(at, z, batch_size=min(chunk, len(z)))
 
@@ -73,13 +79,13 @@ def path_speeds(
     """
     if steps < 1:
         raise ValueError(f"a path needs at least one step, got {steps}")
+    check_one_shape(start=start, end=end)
     t = jnp.linspace(0, 1, steps + 1)
 
     def along(ends: tuple[Array, Array]) -> Array:
         a, b = ends
         images = decode(a + t[:, None] * (b - a)).reshape(steps + 1, -1)
-        moved = jnp.linalg.norm(jnp.diff(images, axis=0), axis=1)
-        return moved * steps / jnp.linalg.norm(b - a)
+        return norm(jnp.diff(images, axis=0)) * (steps / norm(b - a))
 
     return jax.lax.map(along, (start, end))
 
@@ -104,6 +110,7 @@ def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bo
       Burda et al., `Importance Weighted Autoencoders <https://arxiv.org/abs/1509.00519>`_,
       section 5.2.
     """
+    check_finite(means=means)
     return jnp.var(means, axis=0) > threshold
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from jaxae.numeric import as_probabilities, check_image_shape
 
 Transform = Callable[[PRNGKeyArray, Array], Array]
 """A transform, `(key, x) -> x`."""
@@ -22,7 +24,7 @@ SYMMETRIES = (1, 2, 4, 8)
 """Numbers of symmetries: the identity; with mirroring left to right; also upside down; all of a square."""
 
 
-def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
+def binarize(key: PRNGKeyArray, x: Shaped[Array, "*b"]) -> Float[Array, "*b"]:
     """Dynamic binarisation: each value becomes 1 with a probability equal to its grey level, else 0.
 
     Args:
@@ -40,7 +42,7 @@ def binarize(key: PRNGKeyArray, x: Float[Array, "*b"]) -> Float[Array, "*b"]:
       Salakhutdinov and Murray, `On the Quantitative Analysis of Deep Belief Networks
       <https://www.cs.toronto.edu/~rsalakhu/papers/dbn_ais.pdf>`_.
     """
-    return jax.random.bernoulli(key, x).astype(jnp.float32)
+    return jax.random.bernoulli(key, as_probabilities(x, "grey levels")).astype(jnp.float32)
 
 
 def random_shift(pixels: int) -> Transform:
@@ -65,7 +67,8 @@ def random_shift(pixels: int) -> Transform:
     if pixels < 0:
         raise ValueError(f"the largest shift must not be negative, got {pixels} pixels")
 
-    def shift(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def shift(key: PRNGKeyArray, x: Shaped[Array, "b h w c"]) -> Shaped[Array, "b h w c"]:
+        check_image_shape(x)
         corners = jax.random.randint(key, (x.shape[0], 2), 0, 2 * pixels + 1)
         padded = jnp.pad(x, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
 
@@ -115,11 +118,12 @@ def random_affine(
         if not 0 <= strength < math.inf:
             raise ValueError(f"the {name} must be finite and not negative, got {strength}")
 
-    def move(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def move(key: PRNGKeyArray, x: Shaped[Array, "b h w c"]) -> Shaped[Array, "b h w c"]:
+        check_image_shape(x)
         draws = jax.random.uniform(key, (x.shape[0], 6), minval=-1.0, maxval=1.0)
         return jax.vmap(move_one)(x, draws)
 
-    def move_one(image: Float[Array, "h w c"], draw: Float[Array, " 6"]) -> Float[Array, "h w c"]:
+    def move_one(image: Shaped[Array, "h w c"], draw: Float[Array, " 6"]) -> Shaped[Array, "h w c"]:
         angle = math.radians(rotation) * draw[0]
         down, right = jnp.exp(math.log1p(scale) * draw[1:3])
         turn = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
@@ -132,7 +136,7 @@ def random_affine(
         centre = jnp.array([(h - 1) / 2, (w - 1) / 2]) + shift * draw[4:]
         place = jnp.einsum("ij,jhw->ihw", matrix, grid, precision=HIGHEST) + centre[:, None, None]
 
-        def interpolate(channel: Float[Array, "h w"]) -> Float[Array, "h w"]:
+        def interpolate(channel: Shaped[Array, "h w"]) -> Shaped[Array, "h w"]:
             return jax.scipy.ndimage.map_coordinates(channel, list(place), order=1)
 
         return jax.vmap(interpolate, in_axes=-1, out_axes=-1)(image)
@@ -140,7 +144,7 @@ def random_affine(
     return move
 
 
-def random_flip(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+def random_flip(key: PRNGKeyArray, x: Shaped[Array, "b h w c"]) -> Shaped[Array, "b h w c"]:
     """Mirrors each image left to right with probability 1/2.
 
     Args:
@@ -155,11 +159,12 @@ def random_flip(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "
       >>> sorted({tuple(row) for row in random_flip(jax.random.key(0), x)[:, 0, :, 0].tolist()})
       [(0.0, 1.0), (1.0, 0.0)]
     """
+    check_image_shape(x)
     flip = jax.random.bernoulli(key, 0.5, (x.shape[0], 1, 1, 1))
     return jnp.where(flip, x[:, :, ::-1], x)
 
 
-def symmetry(x: Float[Array, "b h w c"], i: int) -> Float[Array, "b h2 w2 c"]:
+def symmetry(x: Shaped[Array, "b h w c"], i: int) -> Shaped[Array, "b h2 w2 c"]:
     """Applies one of the eight symmetries of a square.
 
     Args:
@@ -175,6 +180,7 @@ def symmetry(x: Float[Array, "b h w c"], i: int) -> Float[Array, "b h2 w2 c"]:
       >>> [symmetry(x, i).ravel().astype(int).tolist() for i in (1, 2, 4)]
       [[1, 0, 3, 2], [2, 3, 0, 1], [0, 2, 1, 3]]
     """
+    check_image_shape(x)
     x = x[:, :, ::-1] if i & 1 else x
     x = x[:, ::-1] if i & 2 else x
     return x.swapaxes(1, 2) if i & 4 else x
@@ -199,7 +205,8 @@ def random_symmetry(count: int) -> Transform:
     """
     _check_count(count)
 
-    def turn(key: PRNGKeyArray, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    def turn(key: PRNGKeyArray, x: Shaped[Array, "b h w c"]) -> Shaped[Array, "b h w c"]:
+        check_image_shape(x)
         if count == 8 and x.shape[1] != x.shape[2]:
             raise ValueError(
                 f"only square images have 8 symmetries, and these are {x.shape[1]} x {x.shape[2]}; "

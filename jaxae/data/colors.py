@@ -1,5 +1,7 @@
 """Colour spaces and colourfulness. Images are sRGB, `[..., 3]`, bytes or floats in [0, 1]."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from jaxtyping import Array, Float, Shaped
 
 from jaxae.arrays import as_float
 from jaxae.data.images import check_same_shape
+from jaxae.numeric import as_images, check_image_shape, norm
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
@@ -85,6 +88,12 @@ def from_chroma(grey: Float[Array, "*b 1"], chroma: Float[Array, "*b 2"]) -> Flo
       >>> bool(jnp.allclose(from_chroma(luma(x), chroma(x)), x, atol=1e-6))
       True
     """
+    grey, chroma = as_float(grey), as_float(chroma)
+    if grey.shape != (*chroma.shape[:-1], 1) or chroma.shape[-1] != 2:
+        raise ValueError(
+            f"luma and chroma must be [..., 1] and [..., 2], and have the shapes {grey.shape} and "
+            f"{chroma.shape}"
+        )
     grey = grey[..., 0]
     blue, red = (grey + 2 * (1 - LUMA[i]) * chroma[..., j] for i, j in ((2, 0), (0, 1)))
     green = (grey - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
@@ -114,7 +123,13 @@ def with_luma(grey: Float[Array, "*b #c"], colors: Float[Array, "*b c"]) -> Floa
       >>> round(float(luma(image)[0]), 4)
       0.5
     """
+    grey, colors = as_float(grey), as_float(colors)
     _check(colors)
+    if grey.shape[:-1] != colors.shape[:-1] or grey.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"the grey image must be {(*colors.shape[:-1], 1)} or {colors.shape}, and has the shape "
+            f"{grey.shape}"
+        )
     grey = luma(grey) if grey.shape[-1] == 3 else grey
     weights = jnp.asarray(LUMA, colors.dtype)
     return colors - weights * (luma(colors) - grey) / jnp.sum(jnp.square(weights))
@@ -143,7 +158,7 @@ def rgb_to_lab(x: Shaped[Array | np.ndarray, "*b c"]) -> Float[Array, "*b c"]:
     References:
       CIE 15, Colorimetry; the matrix of IEC 61966-2-1.
     """
-    x = as_float(x)
+    x = as_images(x)
     _check(x)
     # `where` computes both branches and their gradients, so neither may be infinite.
     linear = jnp.where(x > 0.04045, ((jnp.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
@@ -175,6 +190,7 @@ def chroma_error(
       >>> chroma_error(x, x).tolist()
       [0.0]
     """
+    check_image_shape(x)
     check_same_shape(x, y)
     difference = rgb_to_lab(x)[..., 1:] - rgb_to_lab(y)[..., 1:]
     return jnp.mean(jnp.square(difference), axis=(1, 2, 3))
@@ -205,12 +221,16 @@ def colorfulness(x: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, " b"]
       Hasler and Süsstrunk, `Measuring Colourfulness in Natural Images
       <https://doi.org/10.1117/12.477378>`_.
     """
-    x = 255 * as_float(x)
+    check_image_shape(x)
+    x = 255 * as_images(x)
     _check(x)
     red, green, blue = x[..., 0], x[..., 1], x[..., 2]
     axes = jnp.stack([red - green, (red + green) / 2 - blue])
-    deviation = jnp.sqrt(jnp.sum(jnp.var(axes, axis=(2, 3)), axis=0))
-    return deviation + 0.3 * jnp.sqrt(jnp.sum(jnp.square(jnp.mean(axes, axis=(2, 3))), axis=0))
+    mean = jnp.mean(axes, axis=(2, 3), keepdims=True)
+    # Norms, whose gradient at zero, of an image of one colour, is finite.
+    deviation = norm((axes - mean).swapaxes(0, 1).reshape(x.shape[0], -1))
+    deviation = deviation / math.sqrt(x.shape[1] * x.shape[2])
+    return deviation + 0.3 * norm(mean[..., 0, 0], axis=0)
 
 
 def _check(x: Array) -> None:

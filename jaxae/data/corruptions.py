@@ -1,19 +1,21 @@
 r"""Corruptions for denoising autoencoders: pure functions `(key, x) -> x~`.
 
 The functions below return corruptions, and raise a `ValueError` if a parameter is out of range. A
-corruption takes images, floats in [0, 1], `[b, h, w, c]`. It corrupts each image independently, and
-keeps the shape unless its documentation says otherwise.
+corruption takes images, `[b, h, w, c]`, floats in [0, 1], or bytes, which it divides by 255. It corrupts
+each image independently, and keeps the shape unless its documentation says otherwise.
 """
 
 import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from jaxae.arrays import as_float
 from jaxae.base import Corruption
 from jaxae.data import masks
 from jaxae.data.colors import luma
+from jaxae.numeric import as_images, check_image_shape
 
 
 def gaussian(scale: float, *, clip: bool = False) -> Corruption:
@@ -39,7 +41,8 @@ def gaussian(scale: float, *, clip: bool = False) -> Corruption:
     if not 0 <= scale < math.inf:
         raise ValueError(f"the scale of the noise must be finite and not negative, got {scale}")
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    def corrupt(key: PRNGKeyArray, x: Shaped[Array, "b ..."]) -> Float[Array, "b ..."]:
+        x = as_images(x) if clip else as_float(x)
         noisy = x + scale * jax.random.normal(key, x.shape, x.dtype)
         return jnp.clip(noisy, 0, 1) if clip else noisy
 
@@ -69,7 +72,8 @@ def masking(rate: float) -> Corruption:
     """
     _check_rate(rate)
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    def corrupt(key: PRNGKeyArray, x: Shaped[Array, "b ..."]) -> Float[Array, "b ..."]:
+        x = as_float(x)
         return jnp.where(jax.random.bernoulli(key, rate, x.shape), jnp.zeros((), x.dtype), x)
 
     return corrupt
@@ -98,7 +102,8 @@ def salt_and_pepper(rate: float) -> Corruption:
     """
     _check_rate(rate)
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    def corrupt(key: PRNGKeyArray, x: Shaped[Array, "b ..."]) -> Float[Array, "b ..."]:
+        x = as_images(x)
         u = jax.random.uniform(key, x.shape)
         coin = (u < rate / 2).astype(x.dtype)
         return jnp.where(u < rate, coin, x)
@@ -128,6 +133,7 @@ def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
     _check_fill(value)
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
+        x = as_images(x)
         return jnp.where(mask(key, x.shape), jnp.asarray(value, x.dtype), x)
 
     return corrupt
@@ -155,6 +161,7 @@ def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
     _check_fill(value)
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c1"]:
+        x = as_images(x)
         hole = mask(key, x.shape)
         hidden = jnp.where(hole, jnp.asarray(value, x.dtype), x)
         return jnp.concatenate([hidden, hole.astype(x.dtype)], axis=-1)
@@ -175,7 +182,7 @@ def grayscale() -> Corruption:
     """
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h w c"]:
-        _check_images(x)
+        check_image_shape(x)
         return jnp.broadcast_to(luma(x), x.shape)
 
     return corrupt
@@ -206,7 +213,8 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
         raise ValueError(f"downsampling needs a factor of 2 or more, got {factor}")
 
     def corrupt(key: PRNGKeyArray, x: Array) -> Float[Array, "b h2 w2 c"]:
-        _check_images(x)
+        check_image_shape(x)
+        x = as_images(x)
         b, h, w, c = x.shape
         shape = (b, -(-h // factor), -(-w // factor), c)
         small = jnp.clip(jax.image.resize(x, shape, "cubic"), 0, 1)
@@ -235,7 +243,7 @@ def compose(*corruptions: Corruption) -> Corruption:
     if not corruptions:
         raise ValueError("compose needs at least one corruption")
 
-    def corrupt(key: PRNGKeyArray, x: Float[Array, "b ..."]) -> Array:
+    def corrupt(key: PRNGKeyArray, x: Shaped[Array, "b ..."]) -> Array:
         for part, part_key in zip(
             corruptions, jax.random.split(key, len(corruptions)), strict=True
         ):
@@ -253,8 +261,3 @@ def _check_rate(rate: float) -> None:
 def _check_fill(value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(f"the fill value must be in [0, 1], got {value}")
-
-
-def _check_images(x: Array) -> None:
-    if x.ndim != 4:
-        raise ValueError(f"this corruption needs images, [b, h, w, c], got shape {x.shape}")

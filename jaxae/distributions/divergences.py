@@ -121,12 +121,11 @@ def kl_normal(
     first = jnp.linalg.cholesky(covariance)
     second = jnp.linalg.cholesky(other_covariance)
 
-    def log_det(factor: Array) -> Array:
-        return 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
-
     # In coordinates in which the second covariance is the identity.
     factor = jax.scipy.linalg.solve_triangular(second, first, lower=True)
     shift = jax.scipy.linalg.solve_triangular(second, (mean - other_mean)[..., None], lower=True)
-    trace = jnp.sum(jnp.square(factor), axis=(-2, -1))
-    distance = jnp.sum(jnp.square(shift), axis=(-2, -1))
-    return 0.5 * (trace + distance - mean.shape[-1] + log_det(second) - log_det(first))
+    # The diagonal is that of the two factors divided, so that the divergence of diagonal covariances is a
+    # sum of terms that are not negative and keep their digits where the two are nearly equal.
+    own, other = (jnp.log(jnp.diagonal(f, axis1=-2, axis2=-1)) for f in (first, second))
+    below = jnp.sum(jnp.square(jnp.tril(factor, -1)), axis=(-2, -1))
+    return kl_standard_normal(shift[..., 0], 2 * (own - other)) + 0.5 * below

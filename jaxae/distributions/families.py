@@ -31,7 +31,7 @@ def normal(mean: Float[Array, "b ..."], log_var: Float[Array, "b ..."]) -> Distr
     """
 
     def elementwise(z: Array) -> Array:
-        return -0.5 * (jnp.square(z - mean) * jnp.exp(-log_var) + log_var + LOG_2PI)
+        return -0.5 * (jnp.square((z - mean) * jnp.exp(-0.5 * log_var)) + log_var + LOG_2PI)
 
     def log_prob(z: Array) -> Array:
         return _sum_code(elementwise(z), mean)

@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arrays import as_float
+from jaxae.numeric import check_scale
+
 Kernel = Callable[[Array, Array], Array]
 """The similarity of two points: `(x [n, d], y [m, d]) -> [n, m]`."""
 
@@ -36,7 +39,7 @@ def imq(scale: float) -> Kernel:
     References:
       Tolstikhin et al., `Wasserstein Auto-Encoders <https://arxiv.org/abs/1711.01558>`_, section 4.
     """
-    return _of_distances(scale, lambda squared, c: c / (c + squared))
+    return _of_distances(scale, lambda squared: 1 / (1 + squared))
 
 
 def rbf(scale: float) -> Kernel:
@@ -57,7 +60,7 @@ def rbf(scale: float) -> Kernel:
     References:
       Gretton et al., `A Kernel Two-Sample Test <https://jmlr.org/papers/v13/gretton12a.html>`_.
     """
-    return _of_distances(scale, lambda squared, c: jnp.exp(-squared / c))
+    return _of_distances(scale, lambda squared: jnp.exp(-squared))
 
 
 def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float[Array, ""]:
@@ -85,7 +88,7 @@ def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float
       Gretton et al., `A Kernel Two-Sample Test <https://jmlr.org/papers/v13/gretton12a.html>`_,
       equation 3.
     """
-    x, y = (points.astype(jnp.float32) for points in (x, y))
+    x, y = as_float(x), as_float(y)
     n, m = len(x), len(y)
     if min(n, m) < 2:
         raise ValueError(f"the discrepancy needs two draws of each distribution, got {n} and {m}")
@@ -104,15 +107,20 @@ def mmd(x: Float[Array, "n d"], y: Float[Array, "m d"], kernel: Kernel) -> Float
     return within(x) + within(y) - 2 * total(x, y) / (n * m)
 
 
-def _of_distances(scale: float, function: Callable[[Array, float], Array]) -> Kernel:
-    if not 0 < scale < math.inf:
-        raise ValueError(f"the scale of a kernel must be positive, got {scale}")
+def _of_distances(scale: float, function: Callable[[Array], Array]) -> Kernel:
+    check_scale("the scale of a kernel", scale)
+    width = math.sqrt(scale)
 
     def kernel(x: Array, y: Array) -> Array:
+        if x.shape[1:] != y.shape[1:]:
+            raise ValueError(
+                f"points of a kernel must have the same number of dimensions, got {x.shape} and {y.shape}"
+            )
         # The squared distance itself, not the square of a norm, whose gradient at zero is nan; and
-        # from differences, since the expanded square loses the digits of near points.
-        squared = jnp.sum(jnp.square(x[:, None] - y), axis=-1)
-        parts = [function(squared, s * scale) for s in SCALES]
+        # from differences, since the expanded square loses the digits of near points. They are divided
+        # by the width before they are squared, or their squares would over- or underflow.
+        squared = jnp.sum(jnp.square((x[:, None] - y) / width), axis=-1)
+        parts = [function(squared / s) for s in SCALES]
         return functools.reduce(jnp.add, parts) / len(parts)
 
     return kernel

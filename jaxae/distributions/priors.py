@@ -11,6 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.base import Distribution, Params, Prior, Tree
 from jaxae.distributions import families
+from jaxae.numeric import as_array, check_finite
+
+HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def standard_normal(latent_dim: int) -> Prior:
@@ -57,7 +60,7 @@ def petals(
     References:
       Makhzani et al., `Adversarial Autoencoders <https://arxiv.org/abs/1511.05644>`_, figure 4.
     """
-    if min(classes, radius, length, width) <= 0:
+    if not all(value > 0 for value in (classes, radius, length, width)):
         raise ValueError("the petals' number, radius, length and width must be positive")
 
     def shape(key: PRNGKeyArray, labels: Array) -> Array:
@@ -101,7 +104,7 @@ def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) ->
     References:
       Makhzani et al., `Adversarial Autoencoders <https://arxiv.org/abs/1511.05644>`_, figure 4.
     """
-    if min(classes, turns, width) <= 0:
+    if not all(value > 0 for value in (classes, turns, width)):
         raise ValueError("the roll's classes, turns and width must be positive")
 
     def shape(key: PRNGKeyArray, labels: Array) -> Array:
@@ -148,6 +151,9 @@ def gaussian_mixture(
 
     .. math:: p(z) = \sum_k \pi_k \, \mathcal N(z; \mu_k, \Sigma_k)
 
+    It is fitted in units of the standard deviation of each dimension, so that the scale of the codes does
+    not matter.
+
     Args:
       codes: of training examples, `[n, d]`.
       components: the number of components.
@@ -157,7 +163,7 @@ def gaussian_mixture(
       a :class:`Prior` with a density; see :func:`jaxae.with_prior`.
 
     Raises:
-      ValueError: if there are too few codes to estimate the covariances.
+      ValueError: if there are too few codes to estimate the covariances, or some are not finite.
 
     Examples:
       >>> codes = np.random.default_rng(0).normal(5.0, 0.1, (100, 2))
@@ -178,13 +184,19 @@ def gaussian_mixture(
             f"{n} codes are too few for {components} covariances in {size} dimensions; it takes more "
             f"than {components * (size + 1)}"
         )
-    fitted = GaussianMixture(components, random_state=seed).fit(np.asarray(codes, np.float64))
+    check_finite(codes=codes)
+    codes = np.asarray(codes, np.float64)
+    # In standard units: scikit-learn adds 1e-6 to variances, which small codes would vanish in.
+    centre, unit = codes.mean(axis=0), codes.std(axis=0)
+    unit = np.where(unit > 0, unit, unit.max() or 1.0)
+    fitted = GaussianMixture(components, random_state=seed).fit((codes - centre) / unit)
     log_weights = jnp.asarray(np.log(fitted.weights_), jnp.float32)
-    means = jnp.asarray(fitted.means_, jnp.float32)
-    factors = jnp.asarray(np.linalg.cholesky(fitted.covariances_), jnp.float32)
+    means = jnp.asarray(centre + unit * fitted.means_, jnp.float32)
+    cholesky = unit[:, None] * np.linalg.cholesky(fitted.covariances_)
+    factors = jnp.asarray(cholesky, jnp.float32)
 
     # The determinant and the quadratic form in the coordinates that make each component standard.
-    inverses = jnp.asarray(np.linalg.inv(np.linalg.cholesky(fitted.covariances_)), jnp.float32)
+    inverses = jnp.asarray(np.linalg.inv(cholesky), jnp.float32)
     log_dets = jnp.log(jnp.diagonal(inverses, axis1=1, axis2=2)).sum(axis=1)
 
     def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
@@ -192,17 +204,16 @@ def gaussian_mixture(
             which_key, noise_key = jax.random.split(key)
             which = jax.random.categorical(which_key, log_weights, shape=(n,))
             noise = jax.random.normal(noise_key, (n, size))
-            z = means[which] + jnp.einsum("nij,nj->ni", factors[which], noise)
+            z = means[which] + jnp.einsum("nij,nj->ni", factors[which], noise, precision=HIGHEST)
             return z, log_prob(z)
 
         def log_prob(z: Array) -> Array:
-            highest = jax.lax.Precision.HIGHEST
             centred = z[..., None, :] - means
-            standard = jnp.einsum("kij,...kj->...ki", inverses, centred, precision=highest)
+            standard = jnp.einsum("kij,...kj->...ki", inverses, centred, precision=HIGHEST)
             normal = -0.5 * jnp.sum(jnp.square(standard) + families.LOG_2PI, axis=-1)
             return logsumexp(log_weights + log_dets + normal, axis=-1)
 
-        mean = jnp.broadcast_to(jnp.exp(log_weights) @ means, (n, size))
+        mean = jnp.broadcast_to(jnp.asarray(centre, jnp.float32), (n, size))
         return Distribution(draw, mean, log_prob)
 
     return Prior(size, distribution, name=f"gaussian_mixture({components})")
@@ -241,7 +252,7 @@ def _of_classes(
     """
 
     def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
-        labels = jnp.full(n, -1) if condition is None else jnp.asarray(condition)
+        labels = jnp.full(n, -1) if condition is None else as_array(condition)
         if labels.shape != (n,) or not jnp.issubdtype(labels.dtype, jnp.integer):
             raise ValueError(
                 f"the condition of the prior {name} is a label for each of {n} codes, whole numbers [{n}], "
@@ -253,7 +264,9 @@ def _of_classes(
             every = jnp.arange(classes)
             of_each = log_prob(z[..., None, :], every)
             of_any = logsumexp(of_each, axis=-1) - math.log(classes)
-            return jnp.where(labels < 0, of_any, log_prob(z, labels))
+            # A label that is no class has no density, as it has no draws.
+            of_own = jnp.where(labels < classes, log_prob(z, labels), jnp.nan)
+            return jnp.where(labels < 0, of_any, of_own)
 
         def draw(key: PRNGKeyArray) -> tuple[Array, Array | None]:
             class_key, shape_key = jax.random.split(key)

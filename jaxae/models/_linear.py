@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
@@ -17,6 +18,8 @@ from jaxae.models._tied import tied_autoencoder
 from jaxae.models.latent import from_functions
 from jaxae.networks.mlp import mlp_decoder, mlp_encoder
 from jaxae.objectives.bounds import reconstruction
+
+HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class PrincipalComponents(NamedTuple):
@@ -69,7 +72,9 @@ def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> Prin
         )
     x = as_float(x)
     mean = jnp.mean(x, axis=0)
+    # Again, since the mean of values with an offset is rounded.
     centred = (x - mean).reshape(n, values)
+    centred = centred - jnp.mean(centred, axis=0)
     _, s, components = jnp.linalg.svd(centred, full_matrices=False)
     largest = jnp.take_along_axis(
         components, jnp.argmax(jnp.abs(components), axis=1, keepdims=True), axis=1
@@ -122,11 +127,15 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
         return principal_components(x, latent_dim)._asdict()
 
     def encode(params: Params, x: Array, key: PRNGKeyArray | None = None) -> Array:
-        return (x - params["mean"]).reshape(x.shape[0], -1) @ params["components"].T
+        return jnp.matmul(
+            (x - params["mean"]).reshape(x.shape[0], -1), params["components"].T, precision=HIGHEST
+        )
 
     def outputs(params: Params, z: Array, key: PRNGKeyArray | None = None) -> Array:
         mean = params["mean"]
-        return mean + (z @ params["components"]).reshape(z.shape[0], *mean.shape)
+        return mean + jnp.matmul(z, params["components"], precision=HIGHEST).reshape(
+            z.shape[0], *mean.shape
+        )
 
     model = from_functions(init, encode, outputs, likelihood, name="pca")
     return Autoencoder(model, reconstruction())

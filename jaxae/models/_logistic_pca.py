@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import bernoulli
 from jaxae.models.latent import from_functions
 from jaxae.objectives.bounds import reconstruction
+
+product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
 """The step lengths of the line search; with the last one the code stays as it is."""
@@ -67,7 +70,7 @@ def logistic_pca(shape: Sequence[int], latent_dim: int, *, iterations: int = 8) 
         return best_codes(params["components"], params["bias"], pixels, iterations)
 
     def outputs(params: Params, z: Array, key: PRNGKeyArray | None) -> Array:
-        return (params["bias"] + z @ params["components"]).reshape(z.shape[0], *shape)
+        return (params["bias"] + product(z, params["components"])).reshape(z.shape[0], *shape)
 
     def code_norm(context: Context) -> tuple[Term]:
         return (Term("code_norm", 0.5 * jnp.sum(jnp.square(context.z), axis=-1)),)
@@ -90,15 +93,15 @@ def best_codes(
 
     def one(x: Array) -> Array:
         def objective(z: Array) -> Array:
-            cross_entropy = optax.sigmoid_binary_cross_entropy(bias + z @ components, x)
+            cross_entropy = optax.sigmoid_binary_cross_entropy(bias + product(z, components), x)
             return jnp.sum(cross_entropy) + 0.5 * jnp.sum(jnp.square(z))
 
         def gradient(z: Array) -> Array:
-            return components @ (jax.nn.sigmoid(bias + z @ components) - x) + z
+            return product(components, jax.nn.sigmoid(bias + product(z, components)) - x) + z
 
         def newton(z: Array, _: None) -> tuple[Array, None]:
-            p = jax.nn.sigmoid(bias + z @ components)
-            hessian = (p * (1 - p) * components) @ components.T + jnp.eye(k)
+            p = jax.nn.sigmoid(bias + product(z, components))
+            hessian = product(p * (1 - p) * components, components.T) + jnp.eye(k)
             factor = (jnp.linalg.cholesky(hessian), True)
             direction = jax.scipy.linalg.cho_solve(factor, gradient(z))
             candidates = z - jnp.array(STEPS)[:, None] * direction

@@ -1,13 +1,15 @@
 """Spectral normalisation."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.base import Network, Params
+from jaxae.numeric import unit_vector
 
 
 def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
@@ -43,28 +45,30 @@ def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
     if iterations < 1:
         raise ValueError(f"the power method needs at least one iteration, got {iterations}")
 
+    product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
     def normalised(w: Array) -> Array:
         if w.ndim < 2:
             return w
         matrix = w.reshape(-1, w.shape[-1]).astype(jnp.float32)
+        # In units of the largest weight, or the products of very small or large weights are zero or
+        # infinite. The result does not depend on the unit.
+        largest = jnp.max(jnp.abs(lax.stop_gradient(matrix)), initial=0.0)
+        matrix = matrix / jnp.where(largest > 0, largest, 1.0)
         still = lax.stop_gradient(matrix)
         # A fixed random vector is almost surely not orthogonal to the singular vector.
         start = jax.random.normal(jax.random.key(0), matrix.shape[1:])
 
         def closer(_: Any, v: Array) -> Array:
-            return _unit(still.T @ _unit(still @ v))
+            return unit_vector(product(still.T, unit_vector(product(still, v))))
 
-        v = lax.fori_loop(0, iterations, closer, _unit(start))
-        u = _unit(still @ v)
-        largest = u @ matrix @ v
+        v = lax.fori_loop(0, iterations, closer, unit_vector(start))
+        u = unit_vector(product(still, v))
+        value = product(product(u, matrix), v)
         # A matrix of zeros stays one, and gets a gradient that is finite.
-        return w / jnp.where(largest > 0, largest, 1.0).astype(w.dtype)
+        return (matrix / jnp.where(value > 0, value, 1.0)).reshape(w.shape).astype(w.dtype)
 
     def apply(params: Params, x: Array, *, key: PRNGKeyArray | None = None) -> Array:
         return network.apply(jax.tree.map(normalised, params), x, key=key)
 
     return Network(network.init, apply)
-
-
-def _unit(v: Float[Array, " n"]) -> Float[Array, " n"]:
-    return v / jnp.maximum(jnp.linalg.norm(v), jnp.finfo(jnp.float32).tiny)

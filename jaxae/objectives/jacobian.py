@@ -12,6 +12,8 @@ from jaxae.arrays import largest_value
 
 Mode = Literal["forward", "reverse", "auto", "hutchinson"]
 
+HIGHEST = jax.lax.Precision.HIGHEST
+
 CHUNK_VALUES = 2**27
 """The number of values that a chunk of directions may have in the widest layer: half a gigabyte."""
 
@@ -121,7 +123,7 @@ def _pushed(
     """The squared norm of J times these directions, at one example."""
 
     def along(t: Array) -> Array:
-        return function(x + (t @ directions).reshape(x.shape))
+        return function(x + jnp.matmul(t, directions, precision=HIGHEST).reshape(x.shape))
 
     return _squares(jax.jacfwd(along)(jnp.zeros(directions.shape[0])))
 
@@ -130,7 +132,9 @@ def _pulled(
     function: Callable[[Array], Array], directions: Float[Array, "m codes"], x: Array
 ) -> Float[Array, ""]:
     """The squared norm of these directions times J, at one example."""
-    return _squares(jax.jacrev(lambda x: directions @ function(x).ravel())(x))
+    return _squares(
+        jax.jacrev(lambda x: jnp.matmul(directions, function(x).ravel(), precision=HIGHEST))(x)
+    )
 
 
 def _squares(values: Array) -> Float[Array, ""]:

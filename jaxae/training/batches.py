@@ -14,6 +14,7 @@ from jaxae.composition import as_batch
 from jaxae.data.images import Images
 from jaxae.data.loading import Splits
 from jaxae.data.streams import Stream
+from jaxae.numeric import check_integers
 
 Data: TypeAlias = Any
 """An array, `[n, ...]`, a :class:`jaxae.Stream`, a dict of these, or a :class:`jaxae.Batch` of them."""
@@ -63,7 +64,8 @@ def _checked_array(leaf: Any) -> Any:
         if leaf.dtype.kind in "OSUV" and not jnp.issubdtype(leaf.dtype, jnp.number):
             raise ValueError(f"data are numbers, not {leaf.dtype}")
         if not leaf.dtype.isnative:
-            return leaf.astype(leaf.dtype.newbyteorder("="))
+            leaf = leaf.astype(leaf.dtype.newbyteorder("="))
+        check_integers(leaf)
     return leaf
 
 

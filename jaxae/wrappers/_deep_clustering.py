@@ -1,7 +1,5 @@
 """Deep embedded clustering: codes and centres are trained towards sharper assignments."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.arrays import Weight, as_vectors, check_weights
 from jaxae.base import Batch, Context, Model, Params, Penalty, Term
 from jaxae.composition import Autoencoder
+from jaxae.numeric import check_scale
 from jaxae.objectives.bounds import scaled
 
 Assignments = Float[Array | np.ndarray, "n k"]
@@ -43,11 +42,18 @@ def soft_assignments(
       Xie et al., `Unsupervised Deep Embedding for Clustering Analysis
       <https://arxiv.org/abs/1511.06335>`_, equation 1, where s is 1.
     """
-    if not 0 < scale < math.inf:
-        raise ValueError(f"the scale must be positive, got {scale}")
-    # Differences first: the expanded square loses the digits of near codes.
-    squared = jnp.sum(jnp.square(codes[:, None] - centres), axis=-1) / scale**2
-    kernel = 1 / (1 + squared)
+    check_scale("the scale", scale)
+    if codes.shape[1] != centres.shape[1]:
+        raise ValueError(
+            f"the centres have {centres.shape[1]} dimensions, and the codes {codes.shape[1]}"
+        )
+    # Differences first: the expanded square loses the digits of near codes. Far from all centres they
+    # are in units of the largest, which cancels in the quotient: no square is infinite, no kernel zero.
+    distance = (codes[:, None] - centres) / scale
+    unit = jnp.maximum(jnp.max(jnp.abs(distance), axis=(1, 2), keepdims=True), 1.0)
+    unit = jax.lax.stop_gradient(unit)
+    squared = jnp.sum(jnp.square(distance / unit), axis=-1)
+    kernel = 1 / (jnp.square(1 / unit[..., 0]) + squared)
     return kernel / jnp.sum(kernel, axis=1, keepdims=True)
 
 
@@ -130,8 +136,7 @@ def deep_clustering(
       al., `Deep Embedded Clustering with Data Augmentation
       <https://proceedings.mlr.press/v95/guo18b.html>`_.
     """
-    if not 0 < scale < math.inf:
-        raise ValueError(f"the scale must be positive, got {scale}")
+    check_scale("the scale", scale)
     check_weights(reconstruction=reconstruction)
     if centres.ndim != 2:
         raise ValueError(f"centres are [k, d], and these have shape {centres.shape}")

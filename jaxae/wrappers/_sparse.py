@@ -10,6 +10,7 @@ from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Term
 from jaxae.composition import Autoencoder
 from jaxae.networks.layers import Activation
+from jaxae.numeric import absolute
 
 CodePenalty = Callable[[Array], Array]
 """The penalty of each code, `[b, d] -> [b]`."""
@@ -67,7 +68,7 @@ def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
       >>> l1(jnp.array([[1.0, -2.0]])).tolist()
       [3.0]
     """
-    return jnp.sum(jnp.abs(z), axis=-1)
+    return jnp.sum(absolute(z), axis=-1)
 
 
 def kl_sparsity(rate: float) -> CodePenalty:

@@ -113,9 +113,9 @@ def test_labels_in_narrow_integer_types():
     [
         (
             lambda c, y: jaxae.analysis.match_clusters(c, y[1:]),
-            "got 3 clusters and 2 labels",
+            r"got \(3,\) and \(2,\)",
         ),
-        (lambda c, y: jaxae.analysis.match_clusters(c[:0], y[:0]), "got 0 clusters"),
+        (lambda c, y: jaxae.analysis.match_clusters(c[:0], y[:0]), r"got \(0,\)"),
         (lambda c, y: jaxae.analysis.cluster_scores(c - 1, y), "numbered from 0"),
         (lambda c, y: jaxae.analysis.cluster_scores(c, y - 1), "numbered from 0"),
         (

@@ -72,12 +72,18 @@ def test_a_mixture_is_fitted_to_codes():
 def test_a_mixture_has_the_density_of_scikit_learn():
     from sklearn.mixture import GaussianMixture
 
-    codes = np.random.default_rng(0).normal(size=(300, 3)) @ np.diag([1.0, 0.1, 3.0])
-    fitted = GaussianMixture(4, random_state=0).fit(codes)
+    units = np.array([1.0, 0.1, 3.0])
+    standard = np.random.default_rng(0).normal(size=(300, 3))
+    standard = (standard - standard.mean(axis=0)) / standard.std(axis=0)
+    fitted = GaussianMixture(4, random_state=0).fit(standard)
     z = np.random.default_rng(1).normal(size=(50, 3))
-    found = priors.gaussian_mixture(codes, components=4).distribution(None, 50)
-    expected = fitted.score_samples(z)
-    np.testing.assert_allclose(found.log_prob(jnp.float32(z)), expected, rtol=1e-4, atol=1e-3)
+    expected = fitted.score_samples(z) - np.log(units).sum()
+    # At any scale: scikit-learn itself adds 1e-6 to the variances of codes.
+    for scale in (1.0, 1e-6, 1e6):
+        found = priors.gaussian_mixture(scale * units * standard + 2 * scale, components=4)
+        of_z = jnp.float32(scale * units * z + 2 * scale)
+        log_prob = found.distribution(None, 50).log_prob(of_z) + 3 * np.log(scale)
+        np.testing.assert_allclose(log_prob, expected, rtol=1e-4, atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The likelihood of classes of colours."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +10,7 @@ from jaxae.arrays import sum_values
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.data.colors import chroma, from_chroma, luma
 from jaxae.distributions.likelihoods.common import as_float32, checked
+from jaxae.numeric import check_scale
 
 
 def color_classes(
@@ -55,8 +54,7 @@ def color_classes(
     table = np.asarray(centres, np.float32)
     if table.ndim != 2 or table.shape[1] != 2 or len(table) < 2:
         raise ValueError(f"the centres are colours, [k, 2] with k > 1, not {table.shape}")
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"the temperature must be positive, got {temperature}")
+    check_scale("the temperature", temperature)
 
     def logits(outputs: Array) -> Float[Array, "b h w k"]:
         several = as_float32(outputs[..., 1:])
@@ -67,9 +65,8 @@ def color_classes(
             # The nearest centre, by differences: an expanded square loses the digits of near ones.
             squared = jnp.sum(jnp.square(chroma(x)[..., None, :] - table), axis=-1)
             nearest = jnp.argmin(squared, axis=-1)
-            return -sum_values(
-                optax.softmax_cross_entropy_with_integer_labels(logits(outputs), nearest)
-            )
+            cost = optax.softmax_cross_entropy_with_integer_labels(logits(outputs), nearest)
+            return -sum_values(jnp.where(jnp.isfinite(x).all(axis=-1), cost, jnp.nan))
 
         def image(probabilities: Array) -> Array:
             color = jnp.matmul(probabilities, table, precision=jax.lax.Precision.HIGHEST)
@@ -79,7 +76,9 @@ def color_classes(
             chosen = jax.random.categorical(key, logits(outputs))
             return image(jax.nn.one_hot(chosen, len(table))), None
 
-        mean = image(jax.nn.softmax(logits(outputs) / temperature))
+        # Relative to the largest, so that no quotient is infinite.
+        relative = logits(outputs) - jnp.max(logits(outputs), axis=-1, keepdims=True)
+        mean = image(jax.nn.softmax(relative / temperature))
         return Distribution(draw, mean, log_prob, stats=logits(outputs))
 
     return checked(

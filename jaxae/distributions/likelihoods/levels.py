@@ -41,8 +41,9 @@ def discretized_logistic() -> Likelihood:
         location, scale = parameters(outputs)
 
         def elementwise(x: Array) -> Array:
-            upper = (x + half - location) / scale
-            lower = (x - half - location) / scale
+            # The width of a bin is added after the difference, which is exact near the location.
+            centred, width = (x - location) / scale, half / scale
+            upper, lower = centred + width, centred - width
             # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no cancellation in
             # either tail. At the ends of the range one of the sigmoids is one.
             below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
@@ -96,13 +97,19 @@ def categorical(levels: int = 256) -> Likelihood:
 
         def elementwise(x: Array) -> Array:
             level = jnp.round(x * (levels - 1)).astype(jnp.int32)
-            return -optax.softmax_cross_entropy_with_integer_labels(logits, level)
+            cost = optax.softmax_cross_entropy_with_integer_labels(logits, level)
+            return jnp.where(jnp.isfinite(x), -cost, jnp.nan)
 
         def draw(key: PRNGKeyArray) -> Array:
             return jax.random.categorical(key, logits).astype(jnp.float32) / (levels - 1)
 
         value = jnp.arange(levels, dtype=jnp.float32) / (levels - 1)
-        return independent(elementwise, jax.nn.softmax(logits) @ value, draw, stats=logits)
+        return independent(
+            elementwise,
+            jnp.matmul(jax.nn.softmax(logits), value, precision=jax.lax.Precision.HIGHEST),
+            draw,
+            stats=logits,
+        )
 
     return checked(
         Likelihood(

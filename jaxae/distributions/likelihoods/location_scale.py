@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.distributions.likelihoods.common import LOG_SCALE_BOUND, as_float32, checked, independent
+from jaxae.numeric import absolute, check_scale
 
 Scale = float | Literal["learned", "shared", "optimal"]
 """The scale of a likelihood: a number, or how it is found, see :func:`gaussian`."""
@@ -75,10 +76,10 @@ def laplace(scale: Scale = 1.0) -> Likelihood:
     """
 
     def best(difference: Array) -> Array:
-        return jnp.log(jnp.mean(jnp.abs(difference)) + jnp.exp(-LOG_SCALE_BOUND))
+        return jnp.log(jnp.mean(absolute(difference)) + jnp.exp(-LOG_SCALE_BOUND))
 
     return _location_scale(
-        lambda z: -jnp.abs(z) - math.log(2), jax.random.laplace, best, scale, "laplace"
+        lambda z: -absolute(z) - math.log(2), jax.random.laplace, best, scale, "laplace"
     )
 
 
@@ -95,8 +96,10 @@ def _location_scale(
             raise ValueError(
                 f'the scale of a likelihood is a number, "learned", "shared" or "optimal", not {scale!r}'
             )
-    elif not (scale is not None and math.isfinite(scale) and scale > 0):
-        raise ValueError(f"the scale of a likelihood must be positive, got {scale}")
+    elif scale is None:
+        raise ValueError("the scale of a likelihood must be positive, got None")
+    else:
+        check_scale("the scale of a likelihood", scale)
 
     def distribution(outputs: Float[Array, "b ..."], params: Params = None) -> Distribution:
         location = as_float32(outputs)

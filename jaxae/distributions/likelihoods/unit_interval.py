@@ -69,17 +69,19 @@ def continuous_bernoulli() -> Likelihood:
         size = jnp.abs(logits)
         near = size < 0.1
         safe = jnp.where(near, 1.0, logits)
-        squared = jnp.square(logits)
+        # The gradient of a branch that is not taken must be finite too.
+        small = jnp.where(near, logits, 0.0)
+        squared = jnp.square(small)
         # C = |l| / (1 - exp(-|l|)) beside the cross-entropy x l - max(l, 0), or the series of both.
         far = jnp.log(jnp.abs(safe)) - jnp.log(-jnp.expm1(-jnp.abs(safe)))
         series = -squared / 24 + jnp.square(squared) / 2880
         numerator = jnp.where(safe > 0, 1.0, -jnp.exp(jnp.minimum(safe, 0)))
         away = numerator / -jnp.expm1(-jnp.abs(safe)) - 1 / safe
-        mean = jnp.where(near, 0.5 + logits / 12 - logits * squared / 720, away)
+        mean = jnp.where(near, 0.5 + small / 12 - small * squared / 720, away)
 
         def elementwise(x: Array) -> Array:
             positive = (logits > 0).astype(jnp.float32)
-            return jnp.where(near, (x - 0.5) * logits + series, (x - positive) * logits + far)
+            return jnp.where(near, (x - 0.5) * small + series, (x - positive) * logits + far)
 
         def draw(key: PRNGKeyArray) -> Array:
             u = jax.random.uniform(key, logits.shape)
