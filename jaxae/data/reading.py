@@ -22,7 +22,12 @@ SPLIT_FOLDERS = {"train": "train", "test": "test", "validation": "validation", "
 
 
 def from_folder(
-    folder: Path, image_size: int | None, stream: bool | None = False
+    folder: Path,
+    image_size: int | None,
+    stream: bool | None = False,
+    *,
+    frames: str = "first",
+    levels: int | None = None,
 ) -> dict[str, Images]:
     """Reads a folder of images.
 

@@ -143,7 +143,7 @@ def report(run: Run, results: Mapping[str, Any]) -> None:
         return
     table = Table(show_header=False)
     for name, value in results.items():
-        if name != "protocol":
+        if name not in ("protocol", "classes"):
             table.add_row(name, _number(value))
     console = Console()
     console.print(table)
