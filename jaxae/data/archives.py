@@ -189,7 +189,7 @@ def check_memory(size: int) -> None:
         )
 
 
-def in_words(size: float) -> str:
+def in_words(size: int) -> str:
     """A number of bytes in words.
 
     Examples:

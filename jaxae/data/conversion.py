@@ -119,6 +119,9 @@ def from_splits(
     notes = [note] if note else []
     if any(arrays.images.ndim == 4 for arrays in splits.values()) and channels == "first":
         notes.append("the second axis was read as the channels")
+    shapes = [arrays.images.shape for arrays in splits.values()]
+    if len(shapes[0]) == 3 and shapes[0][0] in (3, 4):
+        notes.append(f"shape {shapes[0]} was read as {shapes[0][0]} grey images")
     if (count := next(iter(parts.values())).shape[-1]) not in (1, 3):
         notes.append(f"images of {count} channels")
     converted = {}

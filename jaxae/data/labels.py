@@ -63,7 +63,7 @@ def number_labels(
         distinct.remove(UNLABELLED)
         count = sum(int((part == UNLABELLED).sum()) for part in given.values())
         notes.append(f"{count} images have no label (-1)")
-    classes = sorted(distinct, key=natural_order if kinds == {"text"} else None)
+    classes = sorted(distinct, key=_order)
     number = {value: i for i, value in enumerate(classes)} | (
         {UNLABELLED: UNLABELLED} if unlabelled else {}
     )
@@ -78,6 +78,10 @@ def number_labels(
         notes.append(f"labels from {names[0]} to {names[-1]} were numbered from 0")
     notes.append(f"{len(classes)} class{'es' * (len(classes) != 1)}{_some(names)}")
     return {split: numbered.get(split) for split in labels}, names, notes
+
+
+def _order(value: int | str) -> Any:
+    return natural_order(value) if isinstance(value, str) else value
 
 
 def _some(names: tuple[str, ...], most: int = 12) -> str:

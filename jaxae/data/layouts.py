@@ -8,9 +8,6 @@ import numpy as np
 Channels: TypeAlias = Literal["first", "last"]
 """Where the axis of the channels is: `[n, c, h, w]` or `[n, h, w, c]`."""
 
-COLORS = (1, 3, 4)
-"""Numbers of channels of grey, RGB and RGBA images."""
-
 
 def check_channels(channels: str | None) -> None:
     """Raises a `ValueError` unless `channels` is "first", "last" or None."""
@@ -73,15 +70,10 @@ def channels_last(images: np.ndarray, first: bool) -> np.ndarray:
 def _check_not_one_image(shape: tuple[int, ...], name: str) -> None:
     a, b, c = shape
     if c in (3, 4) and min(a, b) >= 8:
-        readings = (f"[h, w, c] of {a} x {b} with {c} channels", f"{a} grey images of {b} x {c}")
-    elif a in COLORS and b == c >= 8:
-        readings = (f"[c, h, w] of {b} x {c}", f"{a} grey image{'s' * (a != 1)} of {b} x {c}")
-    else:
-        return
-    raise ValueError(
-        f"{name} has shape {shape}: one image {readings[0]}, or {readings[1]}? save one image as "
-        "[1, h, w, c], and grey images as [n, h, w, 1]"
-    )
+        raise ValueError(
+            f"{name} has shape {shape}: one image of {a} x {b} with {c} channels, or {a} grey images of "
+            f"{b} x {c}? save one image as [1, h, w, c], and grey images as [n, h, w, 1]"
+        )
 
 
 def _flattened(shape: tuple[int, ...]) -> str:

@@ -34,11 +34,11 @@ def find_white(
 
     Examples:
       >>> find_white([np.uint16([0, 65535])], "the array")[0], find_white([np.uint8([7])], "", 7)[0]
-      (65535, 7)
+      (65535.0, 7.0)
     """
     dtype = parts[0].dtype
-    if dtype == bool:
-        return 1, "booleans were read as black and white", ""
+    if np.issubdtype(dtype, np.bool_):
+        return 1.0, "booleans were read as black and white", ""
     if not (np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)):
         raise ValueError(
             f"{name} has type {dtype}; convert the images to uint8, bool, or floats in [0, 1]"
@@ -51,19 +51,19 @@ def find_white(
                 f"{name} has values from {smallest:.6g} to {largest:.6g}, which are not in [0, "
                 f"{levels}], the range that levels={levels} (--levels {levels}) gives"
             )
-        return levels, f"values of 0 to {levels} were read as black to white", ""
+        return float(levels), f"values of 0 to {levels} were read as black to white", ""
     if is_float:
         return _white_of_floats(smallest, largest, whole, dtype, name)
     if largest == 1 and smallest >= 0:
-        return 1, "values of 0 and 1 were read as black and white", ""
+        return 1.0, "values of 0 and 1 were read as black and white", ""
     if dtype == np.uint8:
-        return 255, "", _darkness(smallest, largest, 255, name)
-    said = f"{name} has type {dtype} and values from {smallest} to {largest}"
+        return 255.0, "", _darkness(smallest, largest, 255, name)
+    said = f"{name} has type {dtype} and values from {smallest:.15g} to {largest:.15g}"
     if smallest < 0:
         raise ValueError(f"{said}; convert the images to bytes (uint8) or to floats in [0, 1]")
     for white in (255, 65535):
         if DARK * white < largest <= white:
-            return white, f"values of 0 to {white} ({dtype}) were read as black to white", ""
+            return float(white), f"values of 0 to {white} ({dtype}) were read as black to white", ""
     likely = 2 ** max(int(largest).bit_length(), 1) - 1
     raise ValueError(
         f"{said}, and it is not certain which value is white: give it, such as levels={likely} "
@@ -75,10 +75,10 @@ def _white_of_floats(
     smallest: float, largest: float, whole: bool, dtype: np.dtype, name: str
 ) -> tuple[float, str, str]:
     if smallest >= 0 and largest <= 1:
-        return 1, "", _darkness(smallest, largest, 1, name)
+        return 1.0, "", _darkness(smallest, largest, 1, name)
     if smallest >= 0 and whole and DARK * 255 < largest <= 255:
         note = f"whole numbers from 0 to 255 ({dtype}) were read as black to white"
-        return 255, note, ""
+        return 255.0, note, ""
     remedy = "scale the images to [0, 1]"
     if smallest >= 0:
         white = 255 if largest <= 255 else 2 ** int(largest).bit_length() - 1
@@ -98,8 +98,8 @@ def _extremes(parts: Sequence[np.ndarray], name: str) -> tuple[float, float, boo
                 if not np.isfinite(chunk).all():
                     raise ValueError(f"{name} has values that are not finite (NaN or infinite)")
                 whole = whole and bool((chunk == np.rint(chunk)).all())
-            smallest.append(chunk.min().item())
-            largest.append(chunk.max().item())
+            smallest.append(float(chunk.min()))
+            largest.append(float(chunk.max()))
     return min(smallest), max(largest), whole
 
 
@@ -125,7 +125,7 @@ def scale(images: np.ndarray, white: float) -> np.ndarray:
       bytes, rounded to 256 levels, or float32.
 
     Examples:
-      >>> scale(np.uint16([0, 4095]), 4095).tolist(), scale(np.array([0.0, 5.0]), 10).tolist()
+      >>> scale(np.uint16([0, 4095]), 4095.0).tolist(), scale(np.array([0.0, 5.0]), 10.0).tolist()
       ([0, 255], [0.0, 0.5])
     """
     is_float = np.issubdtype(images.dtype, np.floating)
