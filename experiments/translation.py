@@ -118,7 +118,8 @@ def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     if config.dataset != Config.dataset or config.data_dir is not None:
         raise ValueError("--dataset cannot be combined with --inputs; leave it out")
     flags.check(config)
-    pairs = jaxae.data.load_pairs(config.inputs, config.targets, image_size=config.image_size)
+    with datasets.warnings_as_notes():
+        pairs = jaxae.data.load_pairs(config.inputs, config.targets, image_size=config.image_size)
     x, y = pairs.train
     size = datasets.batch_size(config, len(x), 16)
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"

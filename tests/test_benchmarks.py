@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import jacobian, ours, workloads
+from benchmarks import inputs, jacobian, ours, workloads
 from benchmarks.contenders import Contender, take_turns
+from benchmarks.input_cases import Expected, Truth, pictures, problem, statistics
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
@@ -100,3 +101,39 @@ def test_rounds_alternate_the_order_of_contenders():
 @pytest.mark.parametrize("hidden", [0, 6])
 def test_every_mode_of_the_jacobian_has_a_time(mode, hidden):
     assert jacobian.jaxae_step(mode, inputs=5, hidden=hidden, code=3)() > 0
+
+
+def outcome(images, **groups):
+    found = {name.replace("_", ":"): statistics(part) for name, part in groups.items()}
+    return {"shape": images.shape[1:], "groups": {"all": statistics(images)} | found}
+
+
+def test_an_input_is_right_or_said_or_neither():
+    images = pictures(20, 3)
+    truth = Truth({"all": images}, (8, 8, 3))
+    right, words = outcome(images), ("--channels first",)
+    assert problem(Expected((), truth), right, "") == ""
+    assert problem(Expected((), truth, words), None, "error: give --channels first") == ""
+    assert problem(Expected((), None, words), None, "error: no").startswith("refused")
+    assert problem(Expected((), None, words), right, "").startswith("silent")
+    assert problem(Expected((), truth), None, "error: no").startswith("refused")
+    assert problem(Expected((), truth, words, both=True), right, "").startswith("silent")
+    assert problem(Expected((), truth), right, "Traceback ...").startswith("traceback")
+    for wrong in (images[:-1], 255 - images, images.swapaxes(1, 2), images[..., ::-1], images // 2):
+        assert problem(Expected((), truth), outcome(wrong), "").startswith("silent")
+    a, b = images[:5], images[5:]
+    named = Truth({"class:2": a, "class:10": b}, (8, 8, 3))
+    assert problem(Expected((), named), outcome(images, class_2=a, class_10=b), "") == ""
+    for wrong in ({"class_10": b, "class_2": a}, {"class_2": b, "class_10": a}, {}):
+        assert problem(Expected((), named), outcome(images, **wrong), "").startswith("silent")
+
+
+def test_there_are_inputs_of_all_kinds():
+    assert len(inputs.CASES) > 100
+
+
+def test_inputs_are_read_in_processes_of_their_own():
+    command = [sys.executable, "-m", "benchmarks.inputs", "--only", "channels first, grey"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "right or said: 2 of 2, silent: 0, tracebacks: 0" in done.stdout, done.stderr
+    assert done.returncode == 0

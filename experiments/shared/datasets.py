@@ -1,7 +1,10 @@
 """The data that experiments train and test on."""
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -64,11 +67,18 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
     if not hold_out and getattr(config, "patience", None) is not None:
         raise ValueError("--patience needs validation images, and this experiment holds out none")
     stream = {"auto": None, "stream": True}.get(config.placement, False)
-    splits = processes.raise_together(
-        lambda: jaxae.load(
-            config.dataset, data_dir=config.data_dir, image_size=config.image_size, stream=stream
+    with warnings_as_notes():
+        splits = processes.raise_together(
+            lambda: jaxae.load(
+                config.dataset,
+                data_dir=config.data_dir,
+                image_size=config.image_size,
+                stream=stream,
+                channels=config.channels,
+                frames=config.frames,
+                levels=config.levels,
+            )
         )
-    )
     train, validation, test = (split.images for split in splits)
     where, why = placement(config, train, validation if hold_out else None)
     binary = jaxae.data.is_binary(test if where == "stream" else train)
@@ -85,6 +95,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         levels = "dynamically binarised pixels (the test set binarised once)"
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
+    protocol = "; ".join([protocol, *splits.train.notes])
     labels = [split.labels for split in splits]
     attributes = [split.attributes for split in splits]
     if not hold_out:
@@ -112,7 +123,27 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         tuple(attributes),
         where,
         why,
+        splits.train.classes,
     )
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """A context whose warnings about data are printed as lines on standard error, `note: ...`."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", jaxae.data.DataWarning)
+            yield
+    finally:
+        said = {
+            str(w.message): None for w in caught if issubclass(w.category, jaxae.data.DataWarning)
+        }
+        for text in said if processes.is_first() else ():
+            print(f"note: {text}", file=sys.stderr)
+        for w in caught:
+            if not issubclass(w.category, jaxae.data.DataWarning):
+                warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
 
 
 def _binarized(key: jax.Array, images: np.ndarray) -> np.ndarray:
@@ -165,8 +196,9 @@ def known_labels(data: Data, count: int, seed: int) -> np.ndarray:
 
 
 def count_classes(data: Data) -> int:
-    """The number of classes; 0 without labels."""
-    return max((1 + int(np.max(part)) for part in data.labels if part is not None), default=0)
+    """The number of classes, with or without an example in these splits; 0 without labels."""
+    numbered = [1 + int(np.max(part)) for part in data.labels if part is not None]
+    return max([*numbered, len(data.classes)]) if numbered else 0
 
 
 def check_components(code: int, data: Data) -> None:
@@ -184,9 +216,10 @@ def check_labels(config: Config, data: Data) -> None:
     for labels in data.labels:
         if labels is None:
             raise ValueError(f"{config.dataset} has no labels, which this experiment needs")
-        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        if unknown := int((labels < 0).sum()):
             raise ValueError(
-                f"the labels of {config.dataset} are not the numbers of classes, 0, 1, ..."
+                f"{unknown} images of {config.dataset} have no label (-1), and this experiment needs the "
+                "labels of all images"
             )
     if len(np.unique(np.asarray(data.labels[0]))) < 2:
         raise ValueError(f"all images of {config.dataset} have the same label")

@@ -29,6 +29,14 @@ class Data:
     ~/tensorflow_datasets."""
     image_size: int | None = None
     """Crop each image to the square in its middle, and resize the square to this many pixels."""
+    channels: Literal["first", "last"] | None = None
+    """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is
+    needed only where the shape can be read in both ways."""
+    frames: Literal["first", "all"] = "first"
+    """Which images to read from files that contain several, such as TIFF stacks and animations."""
+    levels: int | None = None
+    """Value of white in an array file or in image files, for example 4095 for 12 bits. The default is
+    the largest value of the type, or the run stops if that is not certain."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,7 +172,7 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 
 def check(config: Config) -> None:
     """Raises if a flag is out of range, before anything is read or written."""
-    positive = ("epochs", "batch_size", "code", "patience", "image_size", "accumulate")
+    positive = ("epochs", "batch_size", "code", "patience", "image_size", "accumulate", "levels")
     for name in (*positive, "checkpoint_every"):
         value = getattr(config, name, None)
         if value is not None and value < 1:

@@ -150,6 +150,8 @@ def conduct(
             if data.placed and processes.is_first():
                 print(data.placed, file=sys.stderr)
             results = work(run)
+            if data.classes:
+                results["classes"] = list(data.classes)
             results["seconds"] = time.perf_counter() - started
             if classes := getattr(data, "classes", ()):
                 results["classes"] = list(classes)

@@ -1,4 +1,4 @@
-"""The type of a set of images, and checks on arrays of images: bytes, or floats in [0, 1]."""
+"""The type of a set of images, resizing, and checks on arrays of images: bytes, or floats in [0, 1]."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -53,82 +53,6 @@ class Images(NamedTuple):
             return self._replace(images=images, labels=labels, attributes=attributes)
         images = images[np.asarray(indices, int)]
         return self._replace(images=images, labels=labels, attributes=attributes)
-
-
-def from_arrays(
-    images: np.ndarray,
-    labels: np.ndarray | None = None,
-    attributes: Mapping[str, np.ndarray] = MappingProxyType({}),
-    *,
-    name: str = "the array",
-    image_size: int | None = None,
-) -> Images:
-    """Checks an array of images and converts it to `[n, h, w, c]`, bytes or float32.
-
-    Booleans, and bytes that are all 0 or 1, become black (0) and white (255).
-
-    Args:
-      images: `[n, h, w]` or `[n, h, w, c]`; bytes, booleans, or floats in [0, 1].
-      labels: `[n]`, or None.
-      attributes: `{name: [n]}`, booleans or 0 and 1.
-      name: how error messages refer to the array.
-      image_size: if given, the central square of each image is resized to this height and width.
-
-    Returns:
-      :class:`Images`.
-
-    Raises:
-      ValueError: if the array is empty, has another shape or type, or has values out of range, or if
-        the labels or attributes do not match the images.
-
-    Examples:
-      >>> from_arrays(np.zeros((5, 3, 4), bool)).images.shape
-      (5, 3, 4, 1)
-    """
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4:
-        raise ValueError(f"{name} has shape {images.shape}; images are [n, h, w] or [n, h, w, c]")
-    if images.size == 0:
-        raise ValueError(f"{name} is empty: its shape is {images.shape}")
-    if images.dtype == bool:
-        images = images.astype(np.uint8)
-    elif np.issubdtype(images.dtype, np.floating):
-        images = images.astype(np.float32, copy=False)
-        _check_floats(images, name)
-    elif images.dtype != np.uint8:
-        raise ValueError(
-            f"{name} has type {images.dtype}; convert the images to uint8, bool, or floats in [0, 1]"
-        )
-    if images.dtype == np.uint8 and max(int(part.max()) for part in chunks(images)) == 1:
-        images = images * np.uint8(255)
-    n = len(images)
-    if labels is not None and labels.shape != (n,):
-        raise ValueError(f"{name} has {n} images, but labels of shape {labels.shape}")
-    for attribute, values in attributes.items():
-        if values.shape != (n,):
-            raise ValueError(
-                f"{name} has {n} images, but the attribute {attribute} has shape {values.shape}"
-            )
-        if not np.isin(values, (0, 1)).all():
-            raise ValueError(
-                f"{name}: the attribute {attribute} has values other than 0 or 1; an image has an "
-                "attribute (1) or not (0)"
-            )
-    if image_size is not None:
-        images = np.stack([resize(image, image_size) for image in images])
-    return Images(images, labels, {key: values.astype(bool) for key, values in attributes.items()})
-
-
-def _check_floats(images: np.ndarray, name: str) -> None:
-    for part in chunks(images):
-        if not np.isfinite(part).all():
-            raise ValueError(f"{name} has values that are not finite")
-        if part.min() < 0 or part.max() > 1:
-            raise ValueError(
-                f"{name} has floats from {images.min():.4g} to {images.max():.4g}; scale the images "
-                "to [0, 1]"
-            )
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

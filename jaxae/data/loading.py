@@ -2,15 +2,18 @@
 
 import difflib
 import os
+import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxae.data.array_files import from_file, from_mapped
+from jaxae.data.array_files import from_mapped, read_splits
 from jaxae.data.folders import from_folder
 from jaxae.data.images import Images
-from jaxae.data.messages import SIZE_HINT, describe_shape
+from jaxae.data.layouts import Channels, check_channels
+from jaxae.data.levels import check_levels
+from jaxae.data.messages import SIZE_HINT, DataWarning, describe_shape
 
 EMBEDDED = ("mnist5k", "digits")
 """Names of the data sets that need no download."""
@@ -40,6 +43,9 @@ def load(
     image_size: int | None = None,
     validation_fraction: float = 0.1,
     stream: bool | None = False,
+    channels: Channels | None = None,
+    frames: Literal["first", "all"] = "first",
+    levels: int | None = None,
 ) -> Splits:
     """Loads a data set, divided into training, validation and test sets.
 
@@ -55,18 +61,29 @@ def load(
         - the name of any tfds data set with images;
         - a folder of images, which may have the subfolders `train`, `validation` and `test`, and
           below these a subfolder for each class;
-        - an `.npy` file of images, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1];
+        - an `.npy` file of images, `[n, h, w]` or `[n, h, w, c]`, bytes or floats in [0, 1], or as in
+          :func:`jaxae.data.from_arrays`;
         - an `.npz` file with such an array `images`, and optionally `labels`, `[n]`, and
-          `attributes`, `[n, a]`, 0 or 1, together with `attribute_names`, `[a]`.
+          `attributes`, `[n, a]`, 0 or 1, together with `attribute_names`, `[a]`; or with arrays for its
+          splits, such as `x_train`, `y_train`, `x_test` and `y_test`.
       data_dir: the folder of tfds data sets; by default `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
       image_size: if given, the central square of each image is resized to this height and width.
       validation_fraction: of the training set, if the data set has no validation set.
       stream: whether the training images are a :class:`Stream`, which is read and decoded during
-        training; possible for tfds data sets, folders and `.npy` files of bytes. None: only if the
+        training; possible for tfds data sets, folders and `.npy` files of integers. None: only if the
         images would take more than half of the free memory.
+      channels: of array files, "first" for `[n, c, h, w]` and "last" for `[n, h, w, c]`; needed where
+        the shape can be read in both ways.
+      frames: of image files that hold several images (TIFF stacks, animations), the first or all.
+      levels: the value of white in array files and image files, if it is not that of the type, such as
+        4095 for 12 bits in uint16.
 
     Returns:
-      :class:`Splits`, whose images are `[n, h, w, c]`.
+      :class:`Splits`, whose images are `[n, h, w, c]` and whose labels are numbered 0, 1, .... The notes
+      of the training set say how the data were read.
+
+    Warns:
+      DataWarning: if some of the data are left out, or are read in a way that may not be meant.
 
     Raises:
       ValueError: if there is no such data set, or it cannot be read; the message says what to change
@@ -80,7 +97,30 @@ def load(
     check_image_size(image_size)
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"the validation fraction must be in [0, 1), got {validation_fraction}")
-    splits = _find(str(name), data_dir, image_size, stream)
+    check_channels(channels)
+    check_levels(levels)
+    if frames not in ("first", "all"):
+        raise ValueError(f'frames must be "first" or "all", got {frames!r}')
+    is_path = isinstance(name, os.PathLike)
+    name = os.fspath(name)
+    path = _path(name, is_path)
+    if path is None:
+        _refuse(name, "a data set of tensorflow_datasets", channels, frames, levels)
+        # Imported here because it imports tfds, which takes seconds.
+        from jaxae.data.datasets import prepared
+
+        splits = prepared.read(name, data_dir, image_size, stream)
+    elif path.suffix.lower() in (".npy", ".npz"):
+        _refuse(name, "an array file", None, frames, None)
+        mapped = from_mapped(path, image_size, stream, channels=channels, levels=levels)
+        splits = (
+            {"train": mapped}
+            if mapped is not None
+            else read_splits(path, image_size, channels=channels, levels=levels)
+        )
+    else:
+        _refuse(name, "a folder", channels, "first", None)
+        splits = from_folder(path, image_size, stream, frames=frames, levels=levels)
     shape = splits["train"].images.shape[1:]
     for split, data in splits.items():
         if data.images.shape[1:] != shape:
@@ -95,7 +135,22 @@ def load(
     validation = splits.get("validation")
     if validation is None:
         train, validation = set_aside(train, validation_fraction, name, "validation")
-    return Splits(train, validation, test)
+    return Splits(train, validation._replace(notes=()), test._replace(notes=()))
+
+
+def _refuse(
+    name: str, kind: str, channels: Channels | None, frames: str, levels: int | None
+) -> None:
+    """Raises a `ValueError` for options that do not apply to a kind of data."""
+    for option, given, where in (
+        ("channels", channels is not None, "array files"),
+        ("frames", frames != "first", "folders"),
+        ("levels", levels is not None, "array files and folders"),
+    ):
+        if given:
+            raise ValueError(
+                f"{option} (--{option} in a command) is for {where}, and {name} is {kind}; leave it out"
+            )
 
 
 def check_image_size(image_size: int | None) -> None:
@@ -140,27 +195,49 @@ def set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[I
     return data.take(np.sort(rest)), chosen._replace(images=chosen.images[:])
 
 
-def _find(
-    name: str, data_dir: Any, image_size: int | None, stream: bool | None
-) -> dict[str, Images]:
+def _path(name: str, is_path: bool) -> Path | None:
+    """The file or folder that is meant, or None for a data set of tfds.
+
+    A `Path`, a name with a separator that is not `DATA_SET/CONFIG`, and a name that no data set has are
+    paths. A folder in the working directory that has the name of a data set gives a warning.
+    """
     path = Path(name).expanduser()
     if path.suffix.lower() in (".npy", ".npz"):
-        if (mapped := from_mapped(path, image_size, stream)) is not None:
-            return {"train": mapped}
-        return {"train": from_file(path, image_size)}
+        return path
+    if is_path and path.is_dir():
+        return path
     # Imported here because it imports tfds, which takes seconds.
-    from jaxae.data.datasets import builders, prepared
+    from jaxae.data.datasets import builders
 
     names = builders.names()
-    if name.split("/")[0].split(":")[0] in names:
-        return prepared.read(name, data_dir, image_size, stream)
+    first, _, rest = name.partition("/")
+    is_data_set = first.split(":")[0] in names
     if path.is_dir():
-        return from_folder(path, image_size, stream)
+        if not is_data_set:
+            return path
+        if rest and not builders.has_config(first.split(":")[0], rest.split(":")[0]):
+            warnings.warn(
+                f"{name} is read as the folder of this name, as the data set {first} has no configuration "
+                f"{rest!r}",
+                DataWarning,
+                stacklevel=3,
+            )
+            return path
+        if name.endswith("/"):
+            return path
+        warnings.warn(
+            f"{name} is read as the data set of this name, not as the folder; for the folder, give "
+            f"./{name}",
+            DataWarning,
+            stacklevel=3,
+        )
+    if is_data_set:
+        return None
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npy or .npz file")
     if os.sep in name:
         raise ValueError(f"there is no folder or file {path}")
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(
         f"there is no data set {name!r}; {hint}{' and '.join(EMBEDDED)} need no download; otherwise "

@@ -67,6 +67,11 @@ def open_builder(name: str, data_dir: Any) -> Any:
     return builder
 
 
+def has_config(name: str, config: str) -> bool:
+    """Whether a data set has a configuration of this name, as in `cifar10_corrupted/fog_1`."""
+    return name not in EMBEDDED and config in tfds.builder_cls(name).builder_configs
+
+
 def image_feature(builder: Any) -> str:
     """Name of the feature that is the image: `image` if there is one, else the first.
 
@@ -91,6 +96,13 @@ def label_feature(builder: Any) -> str | None:
         if isinstance(feature, tfds.features.ClassLabel)
     ]
     return "label" if "label" in found else next(iter(found), None)
+
+
+def class_names(builder: Any) -> tuple[str, ...]:
+    """Names of the classes of :func:`label_feature`; empty if they are numbers, or there are none."""
+    label = label_feature(builder)
+    names = () if label is None else tuple(builder.info.features[label].names)
+    return () if names == tuple(map(str, range(len(names)))) else names
 
 
 def attribute_features(builder: Any) -> tuple[str, list[str]] | None:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from jaxae.data.datasets.builders import image_feature, open_builder
+from jaxae.data.datasets.builders import class_names, image_feature, open_builder
 from jaxae.data.datasets.decoded import decoded, read_columns
 from jaxae.data.images import Images, resize
 from jaxae.data.streams import Stream, should_stream
@@ -50,7 +50,8 @@ def read(
                 images[split] = _streamed(builder, tfds_split, key, source, decode)
                 continue
         images[split] = decoded(builder, tfds_split, key, image_size)
-    return images
+    classes = class_names(builder)
+    return {split: data._replace(classes=classes) for split, data in images.items()}
 
 
 def _decode(record: Any, *, key: str, image_size: int | None, white: int = 1) -> np.ndarray:
