@@ -297,9 +297,11 @@ def draw(
     )
 
 
-def _squared_error(draws: Draws, batch: Batch) -> Float[Array, " b"] | None:
+def _squared_error(draws: Draws | None, batch: Batch) -> Float[Array, " b"] | None:
     """The squared error of the mean of p(x | z), for likelihoods whose mean costs nothing."""
-    if draws.log_likelihood is None or draws.likelihood.family not in ("gaussian", "laplace"):
+    if draws is None or draws.log_likelihood is None:
+        return None  # an objective without codes, such as a classifier's
+    if draws.likelihood.family not in ("gaussian", "laplace"):
         return None
     difference = batch.x - draws.likelihood.mean[: len(batch.x)]
     if batch.observed is not None:
