@@ -28,6 +28,8 @@ The figures of spectral are of the training images. The method was selected on t
 Lectures: the self-supervised classifier and its "best performing solution".
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from typing import Any, Literal, NamedTuple
@@ -35,7 +37,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples

@@ -3,7 +3,6 @@
 import json
 import math
 
-import numpy as np
 import pytest
 
 from jaxae.runs.folder import LAYOUT, Run, new_directory, read_config, write_json
