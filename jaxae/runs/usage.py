@@ -255,13 +255,12 @@ def _default(option: Option) -> str:
 def _docstrings(cls: type) -> dict[str, str]:
     """The strings below the fields of a class, by field."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
-    return {
-        one.target.id: " ".join(two.value.value.split())
-        for one, two in zip(body, body[1:], strict=False)
-        if isinstance(one, ast.AnnAssign)
-        and isinstance(two, ast.Expr)
-        and isinstance(two.value, ast.Constant)
-    }
+    found = {}
+    for one, two in zip(body, body[1:], strict=False):
+        if isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr):
+            if isinstance(one.target, ast.Name) and isinstance(two.value, ast.Constant):
+                found[one.target.id] = " ".join(str(two.value.value).split())
+    return found
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:

@@ -32,7 +32,7 @@ def check_available() -> None:
 
 
 def _platforms() -> str:
-    return jax.config.jax_platforms or ""
+    return getattr(jax.config, "jax_platforms", None) or ""
 
 
 def _advice(reason: str) -> str:
