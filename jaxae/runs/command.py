@@ -57,7 +57,7 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
             watched.watch()
             processes.connect()
         devices.check_available()
-        with _announced(parsed.dataset):
+        with _announced():
             main(parsed)
     except BrokenPipeError:  # whoever reads the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,12 +128,12 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
 
 
 @contextlib.contextmanager
-def _announced(dataset: str) -> Iterator[None]:
+def _announced() -> Iterator[None]:
     """A context that says what is going on if it takes longer than half a second."""
 
     def say() -> None:
         if processes.is_first():
-            print(f"reading {dataset} and compiling ...", file=sys.stderr, flush=True)
+            print("reading the data and compiling ...", file=sys.stderr, flush=True)
 
     timer = threading.Timer(0.5, say)
     timer.daemon = True

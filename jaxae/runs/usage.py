@@ -257,9 +257,10 @@ def _docstrings(cls: type) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
     found = {}
     for one, two in zip(body, body[1:], strict=False):
-        if isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr):
-            if isinstance(one.target, ast.Name) and isinstance(two.value, ast.Constant):
-                found[one.target.id] = " ".join(str(two.value.value).split())
+        if not (isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr)):
+            continue
+        if isinstance(one.target, ast.Name) and isinstance(two.value, ast.Constant):
+            found[one.target.id] = " ".join(str(two.value.value).split())
     return found
 
 
