@@ -37,6 +37,8 @@ components, without any training, 10,000 test images differ from as many trainin
 Lectures: adversarial autoencoders, the distribution of the hidden code; q(z) becomes p(z).
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -47,7 +49,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results

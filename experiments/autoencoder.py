@@ -10,12 +10,13 @@ Lectures: h = f(x), r = g(h) with codes of 16 and of 2; half the squared error f
 cross-entropy from logits for binary ones; compression, the size of the code against the error.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
 from typing import Any
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.findings import findings
 from experiments.shared.tables import print_results

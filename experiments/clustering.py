@@ -28,6 +28,8 @@ The figures of spectral are of the training images. The method was selected on t
 Lectures: the self-supervised classifier and its "best performing solution".
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import sys
 import time
@@ -38,7 +40,6 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples

@@ -24,6 +24,8 @@ image 0.00479); grey 0.00662, affine 0.00620. chroma_error 142 (grey 197), color
 Lectures: colorization on CIFAR-10, with figures of the truth, the grey input and the prediction.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from typing import Any
@@ -33,7 +35,6 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common

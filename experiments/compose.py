@@ -13,6 +13,8 @@ Measured (the first command, mnist5k, one core, jax 0.10.2, 233 s): negative ELB
 images 114.6 nats, contraction 97.9, sparsity 16.2.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -22,7 +24,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.tables import print_results

@@ -28,6 +28,8 @@ code of an AE by 0.145.
 Lectures: lambda * ||J_h(x)||^2; codes that change less when images change.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from functools import partial
@@ -38,7 +40,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.tables import print_results

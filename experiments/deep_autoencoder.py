@@ -23,6 +23,8 @@ Lectures: PCA against an autoencoder at 30 codes; rows of real images, deep auto
 PCA.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -31,7 +33,6 @@ from typing import Any
 import jax
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, running
 from experiments.shared.tables import print_results

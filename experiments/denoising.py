@@ -15,6 +15,8 @@ Lectures: L(x, g(f(x~))) with Gaussian noise, masking, salt and pepper, a missin
 photo), loss of colour and of detail; figures of original, corrupted and denoised images.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import math
 import time
@@ -28,7 +30,6 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results

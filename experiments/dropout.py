@@ -12,6 +12,8 @@ Measured (mnist5k, 784-1000-500-20, 2 cores shared, jax 0.10.2, 268 s): test err
 Lectures: the dropout autoencoder, and the plot of error against dropout rate.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.tables import print_results
 from jaxae.runs import curves, figures, inference, recipes

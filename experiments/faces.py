@@ -31,6 +31,8 @@ Lectures: interpolation in codes of faces, hair colour, glasses; samples of a VA
 about 50 dimensions.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -41,7 +43,6 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
 from experiments.shared.attributes import Method

@@ -33,6 +33,8 @@ blurred. By all other measures the prior fitted after training is best, because 
 Lectures: VAE compared with GAN: the same decoder, samples side by side, sharpness.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 import warnings
@@ -46,7 +48,6 @@ import numpy as np
 import optax
 from sklearn.exceptions import ConvergenceWarning
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.judge import train_judge

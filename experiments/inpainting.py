@@ -18,6 +18,8 @@ image 18.05), biharmonic 14.13, mean 11.59; the whole image 24.18, ssim 0.858.
 Lectures: recovering a torn-out part of a photo.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from collections.abc import Callable
@@ -29,7 +31,6 @@ import jax.numpy as jnp
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets, measuring
 from experiments.shared import image_to_image as common

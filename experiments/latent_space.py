@@ -31,6 +31,8 @@ decoded, expectation and reality; measured regularity; q(z | x) at beta 0 and 1;
 compared with VAE.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from functools import partial
@@ -41,7 +43,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, latent_figures, optimizers, running
 from experiments.shared.judge import flat, train_judge

@@ -14,6 +14,8 @@ Lectures: PCA; a linear autoencoder, tied and not, spans the subspace of PCA but
 points in the plane, their codes, and the points decoded from them.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import math
 import time
@@ -27,7 +29,6 @@ import scipy.linalg
 from rich.console import Console
 from rich.table import Table
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.tables import print_results

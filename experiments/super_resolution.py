@@ -17,6 +17,8 @@ images.
 Lectures: super-resolution as denoising, where the corruption is a loss of detail.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from typing import Any
@@ -25,7 +27,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets
 from experiments.shared import image_to_image as common

@@ -18,6 +18,8 @@ Measured (the first command, one core, jax 0.10.2): digits moved 4 pixels down a
 Lectures: shifting images, day and night, and pairs of images in general.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import time
 from pathlib import Path
@@ -27,7 +29,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import applying, datasets, flags
 from experiments.shared import image_to_image as common

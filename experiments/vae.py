@@ -13,6 +13,8 @@ Lectures: E(z), V(z) and the reparameterisation; the ELBO with L samples; the we
 by importance sampling; samples of digits, faces and CIFAR-10.
 """
 
+import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)
+
 import dataclasses
 import math
 import time
@@ -22,7 +24,6 @@ from typing import Any
 import jax
 import numpy as np
 
-import experiments  # noqa: F401  (finds the packages, also for a script)
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results

@@ -45,6 +45,8 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
       doc: the description that `--help` prints.
     """
     parsed = None
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and _in_main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a console may lack letters of a name
             stream.reconfigure(errors="replace")
@@ -54,7 +56,7 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
             watched.watch()
             processes.connect()
         devices.check_available()
-        with _announced(parsed.dataset):
+        with _announced():
             main(parsed)
     except BrokenPipeError:  # whoever reads the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,6 +97,10 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
         os._exit(watched.BROKEN)  # not a normal exit, for the same reason
 
 
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage.help_text(config, doc))
@@ -121,14 +127,14 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
 
 
 @contextlib.contextmanager
-def _announced(dataset: str) -> Iterator[None]:
-    """A context that says what is going on if it takes longer than a second."""
+def _announced() -> Iterator[None]:
+    """A context that says what is going on if it takes longer than half a second."""
 
     def say() -> None:
         if processes.is_first():
-            print(f"reading {dataset} and compiling ...", file=sys.stderr, flush=True)
+            print("reading the data and compiling ...", file=sys.stderr, flush=True)
 
-    timer = threading.Timer(1.0, say)
+    timer = threading.Timer(0.5, say)
     timer.daemon = True
     timer.start()
     try:
@@ -149,7 +155,7 @@ def resumable(run: Run) -> Iterator[None]:
     def stop_now(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    main_thread = threading.current_thread() is threading.main_thread()
+    main_thread = _in_main_thread()
     before = signal.signal(signal.SIGTERM, stop_now) if main_thread else None
     try:
         with contextlib.ExitStack() as stack:

@@ -43,7 +43,8 @@ def compare(
       >>> compare({"code": 4, "old": 1}, {"code": 5, "new": 2}, {"new": 2})
       Comparison(differences={'code': 'code was 4 and is 5'}, ignored=('--new', '--old'))
     """
-    differences, ignored = {}, []
+    differences: dict[str, str] = {}
+    ignored: list[str] = []
     data = _compare_data(before.get("data"), config.get("data"))
     same_data = "data" in before and not data
     for name, value in config.items():

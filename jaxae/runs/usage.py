@@ -139,13 +139,14 @@ def explain(config: type, message: str) -> str:
     option = named.get(flag[1]) if flag else None
     if flag is None or option is None:
         return f"{message} (see --help)"
+    message = re.split(r"\. Got errors|Argument helptext|-{3,}", message)[0].strip()
     several = "..." in option.value
     wanted = [WORDS[word][several] for word in WORDS if word in option.value]
     wanted += [f"one of {', '.join(option.choices)}"] if option.choices else []
     expected = " or ".join(wanted)
     if "issing value" in message:
         return f"{flag[1]} needs a value: {expected} (see --help)"
-    value = re.search(r"(?:choice '|from \['|arguments: \['|: ')(.*)'(?:\]| for|\.? *$)", message)
+    value = re.search(r"(?:choice '|from \['|arguments: \['|: ')(.*?)'(?:\]| for|\.? *$)", message)
     if value is None:
         return f"{flag[1]}: {message} (see --help)"
     given = value[1].replace("', '", " ")
@@ -162,6 +163,8 @@ def check_values(parsed: Any) -> None:
             flag = f"--{field.name.replace('_', '-')}"
             if isinstance(value, str) and not value.strip():
                 raise ValueError(f"{flag} must not be empty; leave it out for the default")
+            if field.name == "run_dir" and re.search("[\udc80-\udcff]", str(value)):
+                raise ValueError(f"{flag} has letters that this locale does not; set PYTHONUTF8=1")
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{flag} must be a finite number, got {value}")
 
@@ -252,13 +255,13 @@ def _default(option: Option) -> str:
 def _docstrings(cls: type) -> dict[str, str]:
     """The strings below the fields of a class, by field."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
-    return {
-        one.target.id: " ".join(two.value.value.split())
-        for one, two in zip(body, body[1:], strict=False)
-        if isinstance(one, ast.AnnAssign)
-        and isinstance(two, ast.Expr)
-        and isinstance(two.value, ast.Constant)
-    }
+    found = {}
+    for one, two in zip(body, body[1:], strict=False):
+        if not (isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr)):
+            continue
+        if isinstance(one.target, ast.Name) and isinstance(two.value, ast.Constant):
+            found[one.target.id] = " ".join(str(two.value.value).split())
+    return found
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:

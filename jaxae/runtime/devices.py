@@ -14,7 +14,7 @@ def check_platforms() -> None:
     JAX itself would fail with an empty message at its first use. No device is opened here, because
     processes that train together have to be connected first.
     """
-    named = set((jax.config.jax_platforms or "").split(","))
+    named = set(_platforms().split(","))
     if not named <= {"cuda", "gpu", "rocm"}:
         return
     installed = importlib.metadata.entry_points(group="jax_plugins")
@@ -31,9 +31,13 @@ def check_available() -> None:
         raise ValueError(_advice(reason[:200])) from error
 
 
+def _platforms() -> str:
+    return getattr(jax.config, "jax_platforms", None) or ""
+
+
 def _advice(reason: str) -> str:
     return (
-        f"JAX finds no device for JAX_PLATFORMS={jax.config.jax_platforms or ''} ({reason}); unset that "
+        f"JAX finds no device for JAX_PLATFORMS={_platforms()} ({reason}); unset that "
         "variable, or set JAX_PLATFORMS=cpu"
     )
 

@@ -96,6 +96,7 @@ class Accepted(Exception):  # noqa: N818
     """The arguments would have started a run."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_no_number_may_be_negative(name, monkeypatch, capsys):
     module = MODULES[name]
