@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from jaxae.runs.figures import save
 from jaxae.runs.style import OTHER, PALETTE, REFERENCE, Style, class_styles, entitle
 
-LARGEST_RATIO = 4.0
+LARGEST_RATIO = 2.5
 """Panels whose points spread so much differently have scales of their own, and say so."""
 
 Names = tuple[str, str]

@@ -115,7 +115,7 @@ def test_a_panel_without_labels_has_a_colour_that_no_class_has(drawn):
 
 def test_panels_that_are_compared_share_their_scale_or_say_that_they_do_not(drawn):
     points = np.random.default_rng(0).normal(size=(500, 2))
-    scatters.scatter({"AE": 3 * points, "VAE": points + 1}, None, PATH, title="t")
+    scatters.scatter({"AE": 2 * points, "VAE": points + 0.5}, None, PATH, title="t")
     first, second = drawn[0].axes
     assert first.get_xlim() == second.get_xlim()
     assert first.get_ylim() == second.get_ylim()
