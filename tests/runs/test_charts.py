@@ -318,4 +318,6 @@ def test_confusion(drawn):
 def test_long_titles_have_several_lines():
     figure = Figure(figsize=(4, 2))
     style.entitle(figure, "a title of many words " * 6)
-    assert max(map(len, figure.get_suptitle().splitlines())) <= 42
+    lines = figure.get_suptitle().splitlines()
+    assert max(map(len, lines)) <= 42
+    assert min(map(len, lines)) > 20  # no last line of a single word
