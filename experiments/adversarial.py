@@ -64,7 +64,7 @@ LEAST, COMPARED, PAIRS = 20, 10_000, 40
 """Codes that are compared with the prior, at least and at most; pairs of samples of the prior."""
 VOTERS, NEIGHBOURS = 10_000, 10
 """Training codes of the nearest-neighbour classifier, and the neighbours it uses."""
-SCATTERED, SHOWN, GRID = 5000, 60, 20
+SCATTERED, SHOWN, GRID = 1500, 60, 20
 """Codes and samples in figures; images on each side of the decoded plane."""
 
 

@@ -15,7 +15,7 @@ from jaxae.composition import as_batch
 from jaxae.runs import charts, figures, inference, scatters
 from jaxae.runs.folder import Run
 
-SCATTERED, ELLIPSES = 5000, 300
+SCATTERED, ELLIPSES = 2000, 200
 """Codes and posteriors in a figure, at most."""
 SHOWN_DIMENSIONS = 12
 """Traversals in a figure, at most."""

@@ -1,5 +1,6 @@
 """Images in rows and grids, as PNG files."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
 from jaxae.runs.style import entitle
 from jaxae.runtime.files import atomic_write
@@ -169,14 +171,13 @@ def _gap(size: int) -> int:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG file; its folder is created if it does not exist."""
+    """Writes a PNG file without a loss of colours; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    drawn = io.BytesIO()
+    # The background is white on a dark page too.
+    figure.savefig(drawn, dpi=120, bbox_inches="tight", facecolor="white", format="png")
+    pixels = np.asarray(Image.open(drawn).convert("RGB"))
+    if (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]  # one channel of grey levels makes a smaller file
     with atomic_write(path) as partial:
-        figure.savefig(
-            partial,
-            dpi=120,
-            bbox_inches="tight",
-            facecolor="white",  # readable on a dark page too
-            format="png",
-            pil_kwargs={"optimize": True},
-        )
+        Image.fromarray(pixels).save(partial, format="PNG", optimize=True)

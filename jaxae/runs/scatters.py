@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from jaxae.runs.figures import save
 from jaxae.runs.style import OTHER, PALETTE, REFERENCE, Style, class_styles, entitle
 
-LARGEST_RATIO = 4.0
+LARGEST_RATIO = 2.5
 """Panels whose points spread so much differently have scales of their own, and say so."""
 
 Names = tuple[str, str]
@@ -55,7 +55,7 @@ def scatter(
                 color=style.colour,
                 markersize=float(np.clip(130 / np.sqrt(len(points)), 1.8, 4.0)),
                 markeredgewidth=0,
-                alpha=0.8,
+                alpha=0.9,
             )
         low, high = limits[i]
         outside = int(np.sum(((points < low) | (points > high)).any(axis=1)))
@@ -217,6 +217,7 @@ def _finish(
     (left, bottom), (right, top) = limits
     heading = f"{name}\n(scales differ between panels)" if differ else name
     axes.set_title(heading, fontsize=10)
+    axes.set_anchor("N")  # below the title, without a space between them
     axes.set(
         xlabel=f"{first}\n{note}" if note else first,
         ylabel=second,

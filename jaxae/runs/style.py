@@ -73,10 +73,14 @@ def class_styles(labels: np.ndarray, classes: Sequence[str] = ()) -> dict[int, S
 def entitle(figure: Figure, title: str) -> None:
     """Writes the title above a figure, in several lines if it is longer than the figure is wide."""
     characters = max(20, int(10.5 * figure.get_figwidth()))
-    lines = -(-len(title) // characters)
+    lines = textwrap.wrap(title, characters)
     # Lines of about the same length, rather than a last one of a single word.
-    balanced = textwrap.wrap(title, min(characters, len(title) // lines + 10))
-    figure.suptitle("\n".join(balanced), fontsize=12)
+    for width in range(-(-len(title) // max(1, len(lines))), characters):
+        balanced = textwrap.wrap(title, width)
+        if len(balanced) == len(lines):
+            lines = balanced
+            break
+    figure.suptitle("\n".join(lines), fontsize=12)
 
 
 def name_curves(figure: Figure, *, columns: int = 0) -> None:

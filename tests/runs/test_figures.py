@@ -21,6 +21,8 @@ def test_colours_are_those_of_the_images(tmp_path):
     blue = np.zeros((4, 8, 8, 3), np.uint8)
     blue[..., 2] = 255
     figures.rows({"input": red, "reconstruction": blue}, tmp_path / "a.png", title="rows")
+    with Image.open(tmp_path / "a.png") as written:
+        assert written.mode == "RGB"  # not a palette, which would merge colours
     shown = picture(tmp_path / "a.png")
     reds = np.argwhere(np.abs(shown - [255, 0, 0]).max(-1) <= 2)
     blues = np.argwhere(np.abs(shown - [0, 0, 255]).max(-1) <= 2)
@@ -32,6 +34,8 @@ def test_colours_are_those_of_the_images(tmp_path):
 def test_grey_is_grey(tmp_path):
     figures.grid(np.full((10, 4, 4, 1), 0.5), tmp_path / "a.png", title="grid", columns=5)
     assert count(tmp_path / "a.png", [127, 127, 127]) > 1000
+    with Image.open(tmp_path / "a.png") as written:
+        assert written.mode == "L"
     many = figures.displayable(np.random.default_rng(0).random((2, 3, 3, 5)))
     assert many.shape == (2, 3, 3, 3)
 
