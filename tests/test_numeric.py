@@ -116,6 +116,18 @@ KINKS = {
         0.5,
         0,
     ),
+    "assignment of a code far from near and far centres": (
+        lambda z: soft_assignments(z, jnp.array([[0.0], [5e24]]))[0, 0],
+        jnp.full((1, 1), 1e25),
+        0.2,
+        0,
+    ),
+    "assignment of a code between centres": (
+        lambda z: soft_assignments(z, jnp.array([[0.0], [1.0]]))[0, 0],
+        jnp.full((1, 1), 3.0),
+        5 / 15,
+        (4 * 15 - 5 * 10) / 15**2,
+    ),
     "slerp of a code and itself": (
         lambda z: analysis.slerp(z, z, jnp.array([0.5])).sum(),
         jnp.full(2, 1e-25),

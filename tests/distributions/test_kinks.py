@@ -165,3 +165,12 @@ def test_a_last_layer_that_starts_at_zero_trains_like_the_closed_form(name, x):
     np.testing.assert_allclose(ours[0], theirs, rtol=1e-2, atol=1e-5)
     start = closed(np.zeros_like(theirs), x)
     assert closed(theirs, x) > start or (x == 0 and name in ("gaussian", "laplace"))
+
+
+@pytest.mark.parametrize("logit", [0.0999, -0.0999, 0.1001, 0.05, 1e-4, 0.0])
+def test_the_mean_of_continuous_bernoulli_where_a_series_takes_over(logit):
+    """The mean is the derivative of log((exp(l) - 1) / l), to the last digits of float32."""
+    logit = float(np.float32(logit))
+    expected = 0.5 if logit == 0 else 1 / -np.expm1(-logit) - 1 / logit
+    found = likelihoods.continuous_bernoulli().mean(jnp.full((1, 1), logit))
+    assert float(found[0, 0]) == pytest.approx(expected, abs=5e-7 if abs(logit) < 0.1 else 2e-6)
