@@ -116,6 +116,18 @@ KINKS = {
         0.5,
         0,
     ),
+    "assignment of a code far from near and far centres": (
+        lambda z: soft_assignments(z, jnp.array([[0.0], [5e24]]))[0, 0],
+        jnp.full((1, 1), 1e25),
+        0.2,
+        0,
+    ),
+    "assignment of a code between centres": (
+        lambda z: soft_assignments(z, jnp.array([[0.0], [1.0]]))[0, 0],
+        jnp.full((1, 1), 3.0),
+        5 / 15,
+        (4 * 15 - 5 * 10) / 15**2,
+    ),
     "slerp of a code and itself": (
         lambda z: analysis.slerp(z, z, jnp.array([0.5])).sum(),
         jnp.full(2, 1e-25),
@@ -511,3 +523,16 @@ def test_pixels_that_are_nan_have_no_density():
         assert np.isnan(
             likelihood.distribution(out).log_prob(jnp.full((1, 1, 1, 3), jnp.nan))
         ).all()
+
+
+@pytest.mark.parametrize("exponent", [-90, 90])
+def test_the_gradient_of_a_spectral_norm_at_any_scale(exponent):
+    scale = 2.0**exponent
+    weights, factors = jnp.asarray(CODES[:4]), jnp.asarray(CODES[4:8])
+    slope = jax.grad(lambda w: jnp.sum(factors * SPECTRAL.apply(w, w)))
+    np.testing.assert_allclose(slope(weights * scale) * scale, slope(weights), rtol=1e-4, atol=1e-5)
+
+
+def test_draws_like_two_codes_have_their_unbiased_variance():
+    drawn = analysis.draw_like(KEY, jnp.array([[1.0], [-1.0]]), 4000)
+    assert float(jnp.var(drawn)) == pytest.approx(2, rel=0.1)

@@ -165,3 +165,30 @@ def test_a_last_layer_that_starts_at_zero_trains_like_the_closed_form(name, x):
     np.testing.assert_allclose(ours[0], theirs, rtol=1e-2, atol=1e-5)
     start = closed(np.zeros_like(theirs), x)
     assert closed(theirs, x) > start or (x == 0 and name in ("gaussian", "laplace"))
+
+
+@pytest.mark.parametrize("logit", [0.0999, -0.0999, 0.1001, 0.05, 1e-4, 0.0])
+def test_the_mean_of_continuous_bernoulli_where_a_series_takes_over(logit):
+    """The mean is the derivative of log((exp(l) - 1) / l), to the last digits of float32."""
+    logit = float(np.float32(logit))
+    expected = 0.5 if logit == 0 else 1 / -np.expm1(-logit) - 1 / logit
+    found = likelihoods.continuous_bernoulli().mean(jnp.full((1, 1), logit))
+    assert float(found[0, 0]) == pytest.approx(expected, abs=5e-7 if abs(logit) < 0.1 else 2e-6)
+
+
+@pytest.mark.parametrize("logit", [0.0, 0.0099, -0.0099, 0.0101, 5.0])
+def test_draws_of_continuous_bernoulli_invert_its_distribution_function(logit):
+    """One uniform number for each value, also where a series takes over."""
+    key = jax.random.key(0)
+    found = likelihoods.continuous_bernoulli().distribution(jnp.full((1, 1000), logit)).draw(key)[0]
+    u = np.asarray(jax.random.uniform(key, (1, 1000)), np.float64)
+    expected = u if logit == 0 else np.log1p(u * np.expm1(logit)) / logit
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [likelihoods.gaussian, likelihoods.laplace])
+def test_the_smallest_optimal_scale_is_the_bound(make):
+    """Without any error the scale would be zero."""
+    found = make("optimal").distribution(jnp.zeros((1, 1))).log_prob(jnp.zeros((1, 1)))
+    constant = np.log(2 * np.pi) / 2 if make is likelihoods.gaussian else np.log(2)
+    assert float(found[0]) == pytest.approx(likelihoods.LOG_SCALE_BOUND - constant, rel=1e-5)
