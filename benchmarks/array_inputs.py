@@ -197,4 +197,3 @@ CASES: dict[str, Case] = {
     "several labels": refused_labels(np.ones((40, 5), int), "one-hot", "attributes"),
     "too few labels": refused_labels(np.zeros(39, int), "40 images", "labels of shape (39,)"),
 }
-assert GREY.shape[1] == SIDE

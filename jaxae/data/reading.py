@@ -37,6 +37,8 @@ def from_folder(
       folder: the path.
       image_size: as in :func:`jaxae.load`.
       stream: as in :func:`jaxae.load`; only training images are streamed.
+      frames: as in :func:`jaxae.load`.
+      levels: as in :func:`jaxae.load`.
 
     Returns:
       the splits that the folder has; if it has no subfolder `train`, everything is in `train`.
