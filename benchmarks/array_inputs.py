@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.input_cases import SIDE, Case, Expected, Truth, by_class, pictures
+from benchmarks.input_cases import Case, Expected, Truth, by_class, pictures
 
 GREY, COLOR = pictures(40), pictures(40, 3)
 FOUR_BITS = (GREY // 16).astype(np.uint8)
 TWELVE_BITS = GREY.astype(np.uint16) * 16 + 15
 
 
-def npy(array: np.ndarray, truth: np.ndarray | None = None, *words: str, flags: tuple[str, ...] = (),
-        both: bool = False) -> Case:  # fmt: skip
+def npy(
+    array: np.ndarray,
+    truth: np.ndarray | None = None,
+    *words: str,
+    flags: tuple[str, ...] = (),
+) -> Case:
     """A case of one `.npy` file."""
 
     def case(folder: Path) -> Expected:
@@ -24,12 +28,17 @@ def npy(array: np.ndarray, truth: np.ndarray | None = None, *words: str, flags: 
         if truth is not None:
             shape = truth.shape[1:] if truth.ndim == 4 else (*truth.shape[1:], 1)
             right = Truth({"all": truth}, shape)
-        return Expected(("--dataset", "images.npy", *flags), right, words, both)
+        return Expected(("--dataset", "images.npy", *flags), right, words)
 
     return case
 
 
-def npz(arrays: dict[str, Any], groups: dict[str, np.ndarray] | None, *words: str, both: bool = False) -> Case:  # fmt: skip
+def npz(
+    arrays: dict[str, Any],
+    groups: dict[str, np.ndarray] | None,
+    *words: str,
+    both: bool = False,
+) -> Case:
     """A case of one `.npz` file."""
 
     def case(folder: Path) -> Expected:
@@ -40,15 +49,16 @@ def npz(arrays: dict[str, Any], groups: dict[str, np.ndarray] | None, *words: st
     return case
 
 
-def labelled(names: list[Any], labels: Any, *words: str, both: bool = False) -> Case:
+def labelled(names: list[Any], labels: Any) -> Case:
     """A case of images of three classes; `labels` makes the labels from the numbers of the classes."""
     groups = by_class(names)
     images = np.concatenate(list(groups.values()))
     numbers = np.repeat(np.arange(len(groups)), [len(part) for part in groups.values()])
-    return npz({"images": images, "labels": labels(numbers)}, groups, *words, both=both)
+    return npz({"images": images, "labels": labels(numbers)}, groups)
 
 
 def refused_labels(labels: Any, *words: str) -> Case:
+    """A case of labels that cannot be read, or not silently."""
     return npz({"images": GREY, "labels": labels}, None, *words)
 
 
@@ -77,17 +87,14 @@ def in_other_words(content: bytes, name: str, *words: str) -> Case:
 
 def bomb(folder: Path) -> Expected:
     """An archive of a few hundred bytes that says that it unpacks to 93 TiB."""
-    header, claimed = io.BytesIO(), (10**8, 1000, 1024)
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": claimed}
-    )
     with zipfile.ZipFile(folder / "images.npz", "w") as archive:
-        archive.writestr("images.npy", header.getvalue())
+        archive.writestr("images.npy", header_only((10**8, 1000, 1024)))
         archive.infolist()[0].file_size += 10**8 * 1000 * 1024
     return Expected(("--dataset", "images.npz"), None, ("images.npz", "memory"))
 
 
 def header_only(shape: tuple[int, ...]) -> bytes:
+    """The header of an `.npy` file, without its values."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -96,6 +103,7 @@ def header_only(shape: tuple[int, ...]) -> bytes:
 
 
 def saved(array: np.ndarray) -> bytes:
+    """The content of an `.npy` file."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=True)
     return file.getvalue()
@@ -189,4 +197,3 @@ CASES: dict[str, Case] = {
     "several labels": refused_labels(np.ones((40, 5), int), "one-hot", "attributes"),
     "too few labels": refused_labels(np.zeros(39, int), "40 images", "labels of shape (39,)"),
 }
-assert GREY.shape[1] == SIDE

@@ -184,8 +184,8 @@ def test_labels_are_needed_and_checked(tmp_path):
     for name, labels, message in (
         ("none", None, "has no labels"),
         ("one", np.zeros(60, np.int64), "the same label"),
-        ("words", np.array(["a", "b"] * 30), "are not the numbers"),
-        ("negative", np.arange(60) % 3 - 1, "are not the numbers"),
+        ("fractions", np.arange(60) / 2, "labels that are fractions"),
+        ("unknown", np.arange(60) % 3 - 1, "have no label"),
     ):
         arrays = {"images": images} | ({} if labels is None else {"labels": labels})
         np.savez(tmp_path / f"{name}.npz", **arrays)
