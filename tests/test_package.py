@@ -27,8 +27,8 @@ PACKAGES = [
     "analysis",
     "runs",
 ]
-"""In their order: a package imports from those before it. `arrays`, `base` and `composition` come first."""
-FIRST = ["arrays", "base", "composition"]
+"""In their order: a package imports from those before it. The modules in `FIRST` come first."""
+FIRST = ["arrays", "checks", "arguments", "base", "composition"]
 
 
 def python(code):

@@ -18,6 +18,7 @@ from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array
 
+from jaxae.arguments import checked
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import BusyError, exclusive
 from jaxae.training.damage import (
@@ -70,6 +71,7 @@ class Checkpoints:
       ([1.0, 1.0], 1)
     """
 
+    @checked
     def __init__(self, directory: str | Path):
         import orbax.checkpoint as ocp  # takes half a second, and not every run saves
 
