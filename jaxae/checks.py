@@ -248,12 +248,18 @@ def check_values(unit: bool, data: Any, name: str = "x") -> None:
 def _extremes(array: Any, observed: Any) -> tuple[float, float]:
     """The smallest and the largest value, of those that are known."""
     rows = slice(None, None, max(1, -(-array.size // CHECKED_VALUES)))
-    some = array if rows.step == 1 else array[rows]
+    with jax.ensure_compile_time_eval():
+        some = array if rows.step == 1 else array[rows]
     if observed is not None:  # where values are missing, x may be anything
-        some = jnp.where(jnp.asarray(observed[rows]) > 0, some, 0)
-    if isinstance(some, jax.Array):
-        low, high = jax.device_get(_min_max(some))
-        return float(low), float(high)
+        some = np.where(np.asarray(observed)[rows] > 0, np.asarray(some), 0)
+    if isinstance(some, jax.Array) and some.is_fully_addressable:
+        if all(device.platform == "cpu" for device in some.devices()):
+            some = np.asarray(some)  # without a copy
+        else:
+            # An array that a traced function closes over has values too.
+            with jax.ensure_compile_time_eval():
+                low, high = jax.device_get(_min_max(some))
+            return float(low), float(high)
     return float(some.min()), float(some.max())
 
 
@@ -263,7 +269,8 @@ def _min_max(array: Any) -> tuple[Any, Any]:
 
 
 def _are_whole(array: Any) -> bool:
-    some = np.asarray(array[:16], np.float64)
+    with jax.ensure_compile_time_eval():
+        some = np.asarray(array[:16], np.float64)
     return bool((some == np.round(some)).all())
 
 
