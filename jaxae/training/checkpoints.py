@@ -175,6 +175,7 @@ class Checkpoints:
         options = self._ocp.CheckpointManagerOptions(
             max_to_keep=2,
             enable_async_checkpointing=writes,
+            async_options=self._ocp.AsyncOptions(timeout_secs=self._handler.timeout()),
             # Only a writer removes incomplete checkpoints that a killed process has left.
             cleanup_tmp_directories=writes,
             create=not alone,

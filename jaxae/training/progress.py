@@ -1,5 +1,6 @@
 """The progress of a training: a bar on a terminal or in a notebook, a few lines in a log."""
 
+import importlib.util
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -35,7 +36,12 @@ class EpochProgress:
             TimeRemainingColumn(compact=True),
             console=self._console,
         )
-        self._live = shown and (self._console.is_terminal or self._console.is_jupyter)
+        # In a notebook, rich draws with ipywidgets; without them there are lines, as in a log.
+        widgets = importlib.util.find_spec("ipywidgets") is not None
+        notebook = self._console.is_jupyter
+        self._live = shown and (widgets if notebook else self._console.is_terminal)
+        if notebook and not widgets:
+            self._console = Console(stderr=True, quiet=not shown, force_jupyter=False)
 
     def __enter__(self) -> "EpochProgress":
         if self._live:
