@@ -175,7 +175,11 @@ class Checkpoints:
         options = self._ocp.CheckpointManagerOptions(
             max_to_keep=2,
             enable_async_checkpointing=writes,
-            async_options=self._ocp.AsyncOptions(timeout_secs=self._handler.timeout()),
+            async_options=self._ocp.AsyncOptions(
+                timeout_secs=self._handler.timeout(),
+                # Else parts of a save wait for each other until a time of day, see `timeout`.
+                create_directories_asynchronously=False,
+            ),
             # Only a writer removes incomplete checkpoints that a killed process has left.
             cleanup_tmp_directories=writes,
             create=not alone,
