@@ -47,11 +47,9 @@ def _private_temporary() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-        if stat.S_ISDIR(found.st_mode) and ours:
-            if found.st_mode & 0o077:
-                folder.chmod(0o700)
-                if found.st_mode & 0o022:  # others may have written into it
-                    return _once()
+        written_by_others = bool(found.st_mode & 0o022)
+        if stat.S_ISDIR(found.st_mode) and ours and not written_by_others:
+            folder.chmod(0o700)
             return folder
     return _once()
 

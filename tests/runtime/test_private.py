@@ -31,8 +31,10 @@ def test_the_fallback_is_ours_alone(shared):
 def test_a_folder_that_others_can_write_into_is_not_used(shared):
     shared.mkdir()
     shared.chmod(0o777)
-    found = cache.cache_dir()
-    assert found != shared and found.stat().st_mode & 0o777 == 0o700
+    for _ in range(2):  # what others have put there stays there
+        found = cache.cache_dir()
+        assert found != shared
+        assert found.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_link_is_not_followed(shared, tmp_path):
