@@ -152,7 +152,9 @@ def main(config: Config) -> dict[str, Any]:
             ("logistic PCA", "logistic_pca"),
             ("PCA", "pca"),
         ):
-            rows[f"{title}\nsquared error {results[f'{name}/error']:.2f}"] = decoded[name]
+            rows[f"{title}\nsquared error {results[f'{name}/squared_error_unclipped']:.2f}"] = (
+                decoded[name]
+            )
         title = (
             f"{Path(config.dataset).name}: test images reconstructed from {config.code} latent "
             f"dimensions, with the mean squared error of all test images"

@@ -145,7 +145,7 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
         "between the decoder's subspace and that of PCA; basis_cosine is the mean over components of "
         "the closest direction of the decoder's basis (1: the same basis)"
     )
-    errors = {key: results[f"{key}/mse_per_image"] for key in decoded}
+    errors = {key: results[f"{key}/squared_error_unclipped"] for key in decoded}
     draw(config, run, data, decoded, found, errors)
     return results
 

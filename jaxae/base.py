@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, sum_values
+from jaxae.checks import check_positive
 
 Params: TypeAlias = Any
 Tree: TypeAlias = Any
@@ -184,14 +186,16 @@ class Prior(NamedTuple):
     conditional: bool = False
     name: str = "prior"
 
+    @checked
     def sample(
         self, key: PRNGKeyArray, n: int, *, condition: Tree | None = None, params: Params = None
     ) -> Tree:
         """Draws of n codes; with labels as `condition`, each from the class of its label.
 
         Raises:
-          ValueError: if there is a condition and the prior uses none.
+          ValueError: if there is a condition and the prior uses none, or the key or `n` is not one.
         """
+        check_positive(n=n)
         if condition is not None and self.classes is None and not self.conditional:
             raise ValueError(f"the prior {self.name} uses no condition")
         return self.distribution(params, n, condition).draw(key)[0]

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, as_float, fold_in_name, merge, sum_values
 from jaxae.base import (
     Batch,
@@ -25,7 +27,15 @@ from jaxae.base import (
     Term,
     Tree,
 )
-from jaxae.numeric import as_array
+from jaxae.checks import (
+    check_examples,
+    check_params,
+    check_positive,
+    check_tree,
+    check_values,
+    explained,
+    native,
+)
 
 
 class Autoencoder(NamedTuple):
@@ -50,6 +60,7 @@ class Autoencoder(NamedTuple):
     corruption: Corruption | None = None
     monitor: str | None = "loss"
 
+    @checked
     def init(self, key: PRNGKeyArray, batch: Batch | Tree) -> Params:
         """Parameters, a dict with an entry for each network.
 
@@ -57,35 +68,50 @@ class Autoencoder(NamedTuple):
           key: for the initialisation.
           batch: real examples, for parameters that are initialised from data.
         """
-        batch = self._batch(batch)
+        batch = self.batch(batch)
         if self.corruption is not None:
             corruption_key, key = jax.random.split(key)
             batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
-        params = self.model.init(key, batch)
+        with explained("the model", None, batch.input):
+            params = self.model.init(key, batch)
         for penalty in self.penalties:
             if penalty.init is not None:
                 own = penalty.init(fold_in_name(key, penalty.name), self.model, params, batch)
                 params = merge(params, own)
         return params
 
+    @checked
     def encode(self, params: Params, x: Batch | Tree, *, condition: Tree | None = None) -> Tree:
         """Codes of `x`, deterministic: the means of the posterior, leaves `[b, ...]`.
 
         Raises:
-          ValueError: if the model has no encoder, or its posterior has no mean.
+          ValueError: if the model has no encoder, or its posterior has no mean; if `x` is not what the
+            model describes, or does not fit the parameters.
         """
-        batch = as_batch(x)
+        check_params(params)
         if condition is not None:
-            batch = batch._replace(condition=condition)
-        z = posterior_of(self.model)(params, self._batch(batch)).mean
+            batch = x if isinstance(x, Batch) else Batch(_one_tree(x))
+            x = batch._replace(condition=condition)
+        batch = self.batch(x)
+        posterior = posterior_of(self.model)
+        with explained("the encoder", params, batch.input):
+            z = posterior(params, batch).mean
         if z is None:
             raise ValueError("the posterior of this model has no mean, so a code has to be drawn")
         return z
 
     def decode(self, params: Params, z: Tree, *, condition: Tree | None = None) -> Tree:
-        """The mean of the likelihood at codes; it is not clipped to [0, 1]."""
-        return self.model.likelihood(params, z, self._condition(condition)).mean
+        """The mean of the likelihood at codes; it is not clipped to [0, 1].
 
+        Raises:
+          ValueError: if the codes do not fit the parameters.
+        """
+        check_params(params)
+        z = _as_codes(z)
+        with explained("the decoder", params, z):
+            return self.model.likelihood(params, z, self._condition(condition)).mean
+
+    @checked
     def loss(
         self,
         params: Params,
@@ -108,12 +134,17 @@ class Autoencoder(NamedTuple):
           an :class:`Output`, per example: the objective in nats, plus weighted penalties. With a Gaussian
           or a Laplace likelihood, `squared_error` is among its metrics: that of the mean of p(x | z) at
           the first draw of z, summed over the (known) values of an example.
+
+        Raises:
+          ValueError: if the batch is not what the model describes, or does not fit the parameters.
         """
-        batch = self._batch(batch)
+        check_params(params)
+        batch = self.batch(batch)
         if self.corruption is not None:
             corruption_key, key = jax.random.split(key)
             batch = batch._replace(seen=self.corruption(corruption_key, batch.input))
-        out, draws = self.objective.apply(self.model, params, key, batch, step, train)
+        with explained("the model", params, batch.input):
+            out, draws = self.objective.apply(self.model, params, key, batch, step, train)
         for penalty in self.penalties:
             own = fold_in_name(key, penalty.name)
             context = Context(self.model, params, own, batch, draws, step, train)
@@ -123,12 +154,22 @@ class Autoencoder(NamedTuple):
             out = out.add(Term("squared_error", error, None))
         return out
 
+    @checked
     def draws(
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree, samples: int = 1
     ) -> Draws:
-        """Codes drawn from the posterior, and log-densities at them, without dropout or corruption."""
-        return draw(self.model, params, key, self._batch(batch), samples)
+        """Codes drawn from the posterior, and log-densities at them, without dropout or corruption.
 
+        Raises:
+          ValueError: as by `loss`, or if `samples` is not positive.
+        """
+        check_params(params)
+        check_positive(samples=samples)
+        batch = self.batch(batch)
+        with explained("the model", params, batch.input):
+            return draw(self.model, params, key, batch, samples)
+
+    @checked
     def log_weight(
         self, params: Params, key: PRNGKeyArray, batch: Batch | Tree
     ) -> Float[Array, " b"]:
@@ -139,6 +180,7 @@ class Autoencoder(NamedTuple):
         """
         return self.draws(params, key, batch).log_weight[0]
 
+    @checked
     def sample(
         self, params: Params, key: PRNGKeyArray, n: int, *, condition: Tree | None = None
     ) -> Tree:
@@ -150,11 +192,14 @@ class Autoencoder(NamedTuple):
         Raises:
           ValueError: if the model has no prior.
         """
+        check_params(params)
+        check_positive(n=n)
         condition = self._condition(condition)
         if self.model.prior is None:
             raise ValueError(
-                "this model has no prior to draw codes from; jaxae.with_prior gives it one, such as "
-                "jaxae.priors.gaussian_mixture of its codes"
+                "this model has no prior to draw codes from, as plain autoencoders have none; after "
+                "training, give it one with jaxae.with_prior, such as jaxae.priors.gaussian_mixture of its "
+                "codes, or train a jaxae.vae"
             )
         z, _ = self.model.prior(params, n, condition).draw(key)
         return self.decode(params, z, condition=condition)
@@ -168,9 +213,16 @@ class Autoencoder(NamedTuple):
     @property
     def scheduled(self) -> tuple[str, ...]:
         """The names of the weights that follow a schedule."""
+        return tuple(name for name, _ in self.schedules)
+
+    @property
+    def schedules(self) -> tuple[tuple[str, Callable[[Step], Any]], ...]:
+        """The weights that follow a schedule, with their names."""
         pieces = [self.objective.options, *(penalty.options for penalty in self.penalties)]
         weights = ("beta", "weight", "r1")
-        return tuple(n for options in pieces for n, v in options if n in weights and callable(v))
+        return tuple(
+            (n, v) for options in pieces for n, v in options if n in weights and callable(v)
+        )
 
     def add(self, penalty: Penalty) -> Autoencoder:
         """The same autoencoder with one more penalty.
@@ -184,8 +236,14 @@ class Autoencoder(NamedTuple):
             )
         return self._replace(penalties=(*self.penalties, penalty))
 
-    def _batch(self, batch: Batch | Tree) -> Batch:
+    def batch(self, batch: Batch | Tree) -> Batch:
+        """Examples as the model takes them: a :class:`Batch`, checked, and with bytes as floats.
+
+        Raises:
+          ValueError: if they are not what the model describes. Values that `jit` is tracing pass.
+        """
         batch = as_batch(batch)
+        check_values(self.model.unit, batch)
         return batch._replace(condition=self._condition(batch.condition))
 
     def _condition(self, condition: Tree | None) -> Tree | None:
@@ -324,6 +382,7 @@ def _check_codes(z: Tree, prior: Distribution) -> None:
         )
 
 
+@checked
 def reconstruct(
     model: Autoencoder, params: Params, x: Batch | Tree, *, condition: Tree | None = None
 ) -> Tree:
@@ -348,24 +407,45 @@ def as_batch(batch: Batch | Tree) -> Batch:
     """A batch with its images as floats; an array or a dict stands for `Batch(x)`.
 
     Raises:
-      ValueError: for a tuple or list, which is ambiguous.
+      ValueError: for a tuple or list, which is ambiguous; if a part is not an array of numbers; or if the
+        parts have different numbers of examples.
 
     Examples:
       >>> as_batch(jnp.full((1, 2), 255, jnp.uint8)).x.tolist()
       [[1.0, 1.0]]
     """
     if not isinstance(batch, Batch):
-        if isinstance(batch, tuple | list):
-            raise ValueError(
-                "a tuple is ambiguous; write jaxae.Batch(x, label=labels), or "
-                "jaxae.Batch(targets, seen=inputs)"
-            )
-        batch = Batch(batch)
+        batch = Batch(_one_tree(batch))
+    batch = jax.tree.map(native, batch)
+    check_examples(batch)
     if batch.observed is not None:
         jax.tree.map(_check_observed, batch.x, batch.observed)
     x, seen, condition = map(_as_floats, (batch.x, batch.seen, batch.condition))
-    label = None if batch.label is None else as_array(batch.label)
+    label = None if batch.label is None else jnp.asarray(native(batch.label))
     return Batch(x, seen, condition, label, batch.observed)
+
+
+def _one_tree(x: Any) -> Tree:
+    check_tree(x)
+    if x is None:
+        raise ValueError("there are no data: x is None")
+    return x
+
+
+def _as_codes(z: Tree) -> Tree:
+    """Codes as arrays of numbers; bytes would be images."""
+    if z is None or (isinstance(z, list) and not any(hasattr(leaf, "shape") for leaf in z)):
+        raise ValueError(f"codes are arrays, [b, d], not {type(z).__name__}; use numpy.asarray(z)")
+
+    def convert(leaf: Any) -> Any:
+        leaf = native(leaf)
+        if leaf.dtype == jnp.uint8:
+            raise ValueError(
+                "codes are floats or int32, and these are bytes (uint8), as images are"
+            )
+        return leaf
+
+    return jax.tree.map(convert, z)
 
 
 def _check_observed(x: Any, observed: Any) -> None:
@@ -381,12 +461,13 @@ def _as_floats(tree: Tree) -> Tree:
     """Bytes as floats in [0, 1] and floats as float32; whole numbers stay what they are."""
 
     def convert(leaf: Any) -> Array:
-        leaf = as_array(leaf)
+        leaf = jnp.asarray(native(leaf))
         if leaf.dtype == jnp.uint8 or jnp.issubdtype(leaf.dtype, jnp.floating):
             return as_float(leaf)
         return leaf
 
-    return jax.tree.map(convert, tree)
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, which is refused
+        return jax.tree.map(convert, tree)
 
 
 def posterior_of(model: Model) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxae.arrays import as_float
+from jaxae.checks import native
 
 ROUNDING = 1e-4
 """How far outside of [0, 1] a probability may be."""
@@ -160,34 +161,15 @@ def as_array(values: Any) -> Array:
     """An array of JAX; integers that its 32 bits cannot hold are refused, not wrapped.
 
     Raises:
-      ValueError: if an integer is out of the range of JAX's type.
+      ValueError: if an integer is out of the range of JAX's type, or the values are not numbers.
 
     Examples:
       >>> as_array(np.array([1, 2**32 + 1]))
       Traceback (most recent call last):
-      ValueError: integers must fit into 32 bits, and these are from 1 to 4294967297; number labels from 0
+      ValueError: whole numbers from 1 to 4294967297 do not fit into int32; number the classes, \
+numpy.unique(labels, return_inverse=True)[1]
     """
-    if not isinstance(values, jax.Array):
-        values = np.asarray(values)
-        check_integers(values)
-    return jnp.asarray(values)
-
-
-def check_integers(values: np.ndarray) -> None:
-    """Raises a `ValueError` for integers that JAX would wrap, as :func:`as_array`.
-
-    Examples:
-      >>> check_integers(np.array([0, 9]))
-    """
-    kind = jax.dtypes.canonicalize_dtype(values.dtype)
-    if not np.issubdtype(values.dtype, np.integer) or kind == values.dtype or not values.size:
-        return
-    low, high, limits = int(values.min()), int(values.max()), jnp.iinfo(kind)
-    if low < limits.min or high > limits.max:
-        raise ValueError(
-            f"integers must fit into {limits.bits} bits, and these are from {low} to {high}; "
-            "number labels from 0"
-        )
+    return jnp.asarray(native(values if isinstance(values, jax.Array) else np.asarray(values)))
 
 
 def check_image_shape(x: Any) -> None:

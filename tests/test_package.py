@@ -27,8 +27,8 @@ PACKAGES = [
     "analysis",
     "runs",
 ]
-"""In their order: a package imports from those before it. The modules of `FIRST` come first."""
-FIRST = ["arrays", "numeric", "base", "composition"]
+"""In their order: a package imports from those before it. The modules in `FIRST` come first."""
+FIRST = ["arrays", "checks", "arguments", "numeric", "base", "composition"]
 
 
 def python(code):

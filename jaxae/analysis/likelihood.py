@@ -7,14 +7,16 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import largest_value
 from jaxae.base import Batch, Params, Tree
-from jaxae.composition import Autoencoder, as_batch
+from jaxae.composition import Autoencoder
 
 CHUNK_VALUES = 2**22
 """Number of values that the widest layer may have for all draws of a chunk."""
 
 
+@checked
 def importance_nll(
     model: Autoencoder,
     params: Params,
@@ -67,7 +69,7 @@ def importance_nll(
             "the likelihood of this model depends on the whole batch, so log p(x) of an example is not "
             'defined; in place of gaussian("optimal"), use gaussian("shared") or gaussian("learned")'
         )
-    batch = as_batch(x)
+    batch = model.batch(x)
     b = len(jax.tree.leaves(batch.x)[0])
     if chunk is None:
         chunk = CHUNK_VALUES // _widest(model, params, key, batch)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Params, Posterior, Tree
 from jaxae.distributions import families
@@ -11,6 +12,7 @@ LOG_VAR_BOUND = 15.0
 """Posterior log-variances stay within (-15, 15)."""
 
 
+@checked
 def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) -> Posterior:
     r"""A normal distribution with diagonal covariance: means, then log-variances.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Distribution, Params, Prior, Tree
 from jaxae.distributions import families
 from jaxae.numeric import as_array, check_finite
@@ -16,6 +17,7 @@ from jaxae.numeric import as_array, check_finite
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
+@checked
 def standard_normal(latent_dim: int) -> Prior:
     """The standard normal distribution N(0, I) in `latent_dim` dimensions.
 
@@ -35,6 +37,7 @@ def standard_normal(latent_dim: int) -> Prior:
     )
 
 
+@checked
 def petals(
     classes: int = 10, *, radius: float = 2.0, length: float = 0.7, width: float = 0.15
 ) -> Prior:
@@ -83,6 +86,7 @@ def petals(
     return _of_classes(2, classes, shape, log_prob, name=f"petals({classes})")
 
 
+@checked
 def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) -> Prior:
     r"""A rolled-up band in the plane, with constant density along it; each class is a segment.
 
@@ -118,6 +122,7 @@ def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) ->
     return _of_classes(2, classes, shape, name=f"swiss_roll({classes})")
 
 
+@checked
 def categorical(classes: int) -> Prior:
     """Equally likely classes as one-hot vectors.
 

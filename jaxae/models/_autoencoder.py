@@ -1,5 +1,6 @@
 """The autoencoder: h = f(x), r = g(h), trained to reconstruct x."""
 
+from jaxae.arguments import checked
 from jaxae.base import Likelihood, Network
 from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import gaussian
@@ -8,6 +9,7 @@ from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.bounds import reconstruction
 
 
+@checked
 def autoencoder(
     encoder: Network, decoder: Network, likelihood: Likelihood | None = None
 ) -> Autoencoder:

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, as_vectors
 from jaxae.base import Batch, Distribution, Draws, Model, Objective, Output, Params, Tree
 from jaxae.composition import Autoencoder
 from jaxae.distributions import families
 
 
+@checked
 def classifier(
     encode: Callable[[Params, Array], Array], pretrained: Params, classes: int
 ) -> Autoencoder:

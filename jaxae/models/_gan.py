@@ -3,6 +3,7 @@
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, check_weights
 from jaxae.base import (
     Batch,
@@ -24,6 +25,7 @@ from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import prior_draws
 
 
+@checked
 def gan(
     generator: Network,
     discriminator: Network,

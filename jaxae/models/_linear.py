@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from jaxae.arguments import checked
 from jaxae.arrays import as_float
 from jaxae.base import Likelihood, Params
 from jaxae.composition import Autoencoder
@@ -85,6 +86,7 @@ def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> Prin
     )
 
 
+@checked
 def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     r"""Principal component analysis as an autoencoder; its `init` is the fit.
 
@@ -141,6 +143,7 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     return Autoencoder(model, reconstruction())
 
 
+@checked
 def linear_autoencoder(
     shape: Sequence[int],
     latent_dim: int,

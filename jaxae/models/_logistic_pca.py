@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Context, Params, Penalty, Term
 from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import bernoulli
@@ -21,6 +22,7 @@ STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
 """The step lengths of the line search; with the last one the code stays as it is."""
 
 
+@checked
 def logistic_pca(shape: Sequence[int], latent_dim: int, *, iterations: int = 8) -> Autoencoder:
     r"""An autoencoder whose logits lie in a linear subspace and whose code minimises the loss.
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Likelihood, Params
 from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import gaussian
@@ -16,6 +17,7 @@ from jaxae.networks.layers import Activation
 from jaxae.objectives.bounds import reconstruction
 
 
+@checked
 def tied_autoencoder(
     shape: Sequence[int],
     latent_dim: int,

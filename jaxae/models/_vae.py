@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight
 from jaxae.base import Likelihood, Network, Posterior, Prior
 from jaxae.composition import Autoencoder
@@ -9,6 +10,7 @@ from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.bounds import elbo
 
 
+@checked
 def vae(
     encoder: Network,
     decoder: Network,

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, Weight, at_step
 from jaxae.base import (
     Batch,
@@ -27,6 +28,7 @@ from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import kl_divergence
 
 
+@checked
 def vae_gan(
     encoder: Network,
     decoder: Network,

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 from jaxtyping import PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import fold_in_name
 from jaxae.base import (
     Batch,
@@ -20,6 +21,7 @@ from jaxae.base import (
 from jaxae.distributions import families
 
 
+@checked
 def latent_variable_model(
     encoder: Network,
     decoder: Network,

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Network, Params, Tree
 from jaxae.networks.layers import Activation
 
@@ -45,6 +46,7 @@ def linen(module: nn.Module) -> Network:
     return Network(init, apply)
 
 
+@checked
 def activate(network: Network, function: Activation) -> Network:
     """A network followed by a function.
 
@@ -65,6 +67,7 @@ def activate(network: Network, function: Activation) -> Network:
     return network._replace(apply=apply)
 
 
+@checked
 def with_condition(network: Network, classes: int | None = None) -> Network:
     """A network that takes a condition in addition to its input.
 
@@ -126,6 +129,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
     return Network(init, apply, conditional=True)
 
 
+@checked
 def categorical_code(decoder: Network, classes: int) -> Network:
     """A decoder of codes that begin with class logits, which it is given as probabilities.
 

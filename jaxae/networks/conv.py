@@ -8,11 +8,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, Conv, check, check_image, drop, halvings, shaped
 
 
+@checked
 def conv_encoder(
     latent_dim: int,
     channels: Sequence[int] = (32, 64),
@@ -44,6 +46,7 @@ def conv_encoder(
     return linen(_ConvEncoder(tuple(channels), latent_dim, activation, dropout, dtype))
 
 
+@checked
 def conv_decoder(
     shape: Sequence[int],
     channels: Sequence[int] = (64, 32),

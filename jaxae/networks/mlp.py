@@ -8,11 +8,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, check, drop, shaped
 
 
+@checked
 def mlp_encoder(
     latent_dim: int,
     hidden: Sequence[int] = (400,),
@@ -49,6 +51,7 @@ def mlp_encoder(
     return linen(_MLP(tuple(hidden), latent_dim, gated, activation, dropout, dtype))
 
 
+@checked
 def mlp_decoder(
     shape: Sequence[int],
     hidden: Sequence[int] = (400,),

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import (
@@ -22,6 +23,7 @@ from jaxae.networks.layers import (
 )
 
 
+@checked
 def resnet_encoder(
     latent_dim: int,
     channels: Sequence[int] = (32, 64, 128),
@@ -60,6 +62,7 @@ def resnet_encoder(
     return linen(_ResNetEncoder(tuple(channels), latent_dim, activation, dropout, dtype, remat))
 
 
+@checked
 def resnet_decoder(
     shape: Sequence[int],
     channels: Sequence[int] = (128, 64, 32),

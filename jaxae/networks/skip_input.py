@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Network, Params
 from jaxae.data.colors import with_luma
 from jaxae.networks.layers import check, check_image
@@ -17,6 +18,7 @@ CORRECTION = 0.1
 """The factor of a network's output when it is added to the input."""
 
 
+@checked
 def with_input(
     encoder: Network,
     decoder: Network,

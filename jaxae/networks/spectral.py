@@ -8,10 +8,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Network, Params
 from jaxae.numeric import unit_vector
 
 
+@checked
 def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
     r"""A network whose matrices are each divided by their largest singular value.
 

@@ -13,11 +13,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, Conv, check, check_image, drop, halvings, shaped
 
 
+@checked
 def unet_encoder(
     channels: Sequence[int] = (48, 96, 192),
     *,
@@ -57,6 +59,7 @@ def unet_encoder(
     return linen(_UNetEncoder(tuple(channels), blocks, activation, dropout, dtype))
 
 
+@checked
 def unet_decoder(
     shape: Sequence[int],
     channels: Sequence[int] = (192, 96, 48),

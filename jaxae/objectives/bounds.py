@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, Weight, at_step, check_weights
 from jaxae.base import Batch, Distribution, Draws, Model, Objective, Output, Params
 from jaxae.composition import draw
@@ -29,6 +30,7 @@ def reconstruction() -> Objective:
     return Objective("reconstruction", apply)
 
 
+@checked
 def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Objective:
     r"""The negative evidence lower bound, with a weight on the KL divergence.
 
@@ -93,6 +95,7 @@ def elbo(beta: Weight = 1.0, *, samples: int = 1, free_bits: float = 0.0) -> Obj
     return Objective("elbo", apply, options, coupled=free_bits > 0)
 
 
+@checked
 def iwae(samples: int) -> Objective:
     r"""The negative importance-weighted bound, at least as tight as the ELBO and equal to it for K = 1.
 

@@ -13,6 +13,7 @@ import json
 import math
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -28,6 +29,9 @@ from jaxae.training.checkpoints import Checkpoints
 
 LAYOUT = 2
 """Version of the run folder; incremented on every incompatible change."""
+
+CHECKSUM = ".results.crc32"
+"""The checksum of results.json, in a file of its own so that the results stay plain JSON."""
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -160,10 +164,19 @@ class Run:
         """The results of a complete run, or None."""
         path = self.shared / "results.json"
         try:
-            results = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError, RecursionError):  # missing or damaged
+            content = path.read_bytes()
+            # Folders of earlier versions have no checksum.
+            sidecar = path.with_name(CHECKSUM)
+            intact = not sidecar.exists() or int(sidecar.read_text(), 16) == zlib.crc32(content)
+            results = json.loads(content) if intact else None
+        except FileNotFoundError:
             return None
-        return results if isinstance(results, dict) else None
+        except (ValueError, RecursionError):
+            results = None
+        if isinstance(results, dict):
+            return results
+        print(f"damaged: {path}; the results are computed again", file=sys.stderr)
+        return None
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Writes the line of an epoch to metrics.jsonl, and removes the lines after it.
@@ -186,7 +199,15 @@ class Run:
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Writes results.json."""
-        write_json(self.directory / "results.json", _plain(results))
+        path = self.directory / "results.json"
+        content = (json.dumps(_plain(results), indent=2, allow_nan=False) + "\n").encode()
+        # The checksum first: results exist once the run is complete.
+        for name, data in (
+            (CHECKSUM, f"{zlib.crc32(content):08x}\n".encode()),
+            (path.name, content),
+        ):
+            with atomic_write(path.with_name(name)) as partial:
+                partial.write_bytes(data)
 
 
 def read_config(directory: str | Path) -> dict[str, Any]:

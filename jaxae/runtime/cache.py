@@ -1,9 +1,14 @@
 """The cache on disk: prepared data sets and compiled programs, kept between runs."""
 
+import atexit
 import contextlib
+import functools
+import getpass
 import hashlib
 import os
 import platform
+import shutil
+import stat
 import tempfile
 import warnings
 import zlib
@@ -27,8 +32,32 @@ def cache_dir() -> Path:
             return folder
     except OSError:
         pass
-    folder = Path(tempfile.gettempdir()) / f"jaxae-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    return _private_temporary()
+
+
+def _private_temporary() -> Path:
+    """A folder in the temporary directory, of the same name in each run, that is ours alone.
+
+    Programs are loaded from it, so another user must not have made it, nor be able to write into it: then
+    a new one is made, for this process.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    folder = Path(tempfile.gettempdir()) / f"jaxae-{user}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+        written_by_others = bool(found.st_mode & 0o022)
+        if stat.S_ISDIR(found.st_mode) and ours and not written_by_others:
+            folder.chmod(0o700)
+            return folder
+    return _once()
+
+
+@functools.cache
+def _once() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="jaxae-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

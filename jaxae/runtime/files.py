@@ -1,6 +1,9 @@
 """Files that are written atomically, and folders that one process at a time writes into."""
 
+import contextlib
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,10 @@ try:
     import fcntl
 except ImportError:  # on Windows, where folders are not locked
     fcntl = None  # type: ignore[assignment]
+
+
+ABANDONED_SECONDS = 3600
+"""The age at which a temporary file of a process that is gone is removed."""
 
 
 class BusyError(ValueError):
@@ -31,6 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
       >>> path.read_text()
       'all of it'
     """
+    _remove_abandoned(path)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield partial
@@ -41,6 +49,33 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes what killed processes have left of earlier writes of the same file.
+
+    A process of this machine that no longer runs writes no more. One of another machine on a shared disk
+    may, so that a young file stays.
+    """
+    pattern = re.compile(rf"\.(\d+)\.{re.escape(path.name)}")
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path.parent):
+            found = pattern.fullmatch(entry.name)
+            if found is None or not entry.is_file(follow_symlinks=False):
+                continue
+            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS
+            if old and not _is_running(int(found[1])):
+                os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user, or not to be known on this system
+        return True
+    return True
 
 
 @contextmanager

@@ -24,11 +24,16 @@ SMALL = 4096
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh with one axis, "data", over these devices (all of them, of all processes, when None).
 
+    Raises:
+      ValueError: if there is none.
+
     Examples:
       >>> data_mesh(jax.devices()[:1]).shape["data"]
       1
     """
     devices = jax.devices() if devices is None else devices
+    if not devices:
+        raise ValueError("devices must be a list of some devices, such as jax.devices()[:1]")
     # In the order of the processes, since each of them reads its own part of a batch.
     ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
     return Mesh(np.array(ordered), ("data",), axis_types=(AxisType.Auto,))

@@ -10,11 +10,9 @@ from jaxtyping import Array, Integer, PRNGKeyArray
 
 from jaxae.arrays import Step
 from jaxae.base import Batch
+from jaxae.checks import check_positive, check_tree, native
 from jaxae.composition import as_batch
-from jaxae.data.images import Images
-from jaxae.data.loading import Splits
 from jaxae.data.streams import Stream
-from jaxae.numeric import check_integers
 
 Data: TypeAlias = Any
 """An array, `[n, ...]`, a :class:`jaxae.Stream`, a dict of these, or a :class:`jaxae.Batch` of them."""
@@ -34,21 +32,8 @@ def as_data(data: Data) -> Batch:
       >>> as_data(np.zeros((3, 8, 8, 1))).x.shape
       (3, 8, 8, 1)
     """
-    if isinstance(data, Splits):
-        raise ValueError(
-            "these are the three splits of a data set; give the images of one, splits.train.images"
-        )
-    if isinstance(data, Images):
-        raise ValueError(
-            "this is a split with images and labels; give split.images, or "
-            "jaxae.Batch(split.images, label=split.labels)"
-        )
     if not isinstance(data, Batch):
-        if isinstance(data, tuple | list):
-            raise ValueError(
-                "a tuple or list does not say which array is which; give an array, or "
-                "jaxae.Batch(x, label=labels), or jaxae.Batch(targets, seen=inputs)"
-            )
+        check_tree(data)
         data = Batch(data)
     data = jax.tree.map(_checked_array, data)
     count(data)
@@ -56,16 +41,11 @@ def as_data(data: Data) -> Batch:
 
 
 def _checked_array(leaf: Any) -> Any:
-    if not isinstance(leaf, np.ndarray | jax.Array | Stream):
-        raise ValueError(f"data are arrays or streams, not {type(leaf).__name__}")
+    if isinstance(leaf, Stream):
+        return leaf
+    leaf = native(leaf)
     if leaf.ndim == 0:
         raise ValueError("the first axis of data is the example, but a part of them is one number")
-    if isinstance(leaf, np.ndarray):
-        if leaf.dtype.kind in "OSUV" and not jnp.issubdtype(leaf.dtype, jnp.number):
-            raise ValueError(f"data are numbers, not {leaf.dtype}")
-        if not leaf.dtype.isnative:
-            leaf = leaf.astype(leaf.dtype.newbyteorder("="))
-        check_integers(leaf)
     return leaf
 
 
@@ -188,8 +168,7 @@ def check_batch_size(batch_size: int, n: int) -> None:
     """Raises a `ValueError` unless a batch has between one and `n` examples."""
     if n == 0:
         raise ValueError("the training set is empty")
-    if batch_size < 1:
-        raise ValueError(f"the batch size must be positive, got {batch_size}")
+    check_positive(batch_size=batch_size)
     if batch_size > n:
         raise ValueError(f"the batch size {batch_size} is larger than the {n} training examples")
 

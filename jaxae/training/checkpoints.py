@@ -18,6 +18,7 @@ from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array
 
+from jaxae.arguments import checked
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import BusyError, exclusive
 from jaxae.training.damage import (
@@ -70,6 +71,7 @@ class Checkpoints:
       ([1.0, 1.0], 1)
     """
 
+    @checked
     def __init__(self, directory: str | Path):
         import orbax.checkpoint as ocp  # takes half a second, and not every run saves
 
@@ -173,6 +175,11 @@ class Checkpoints:
         options = self._ocp.CheckpointManagerOptions(
             max_to_keep=2,
             enable_async_checkpointing=writes,
+            async_options=self._ocp.AsyncOptions(
+                timeout_secs=self._handler.timeout(),
+                # Else parts of a save wait for each other until a time of day, see `timeout`.
+                create_directories_asynchronously=False,
+            ),
             # Only a writer removes incomplete checkpoints that a killed process has left.
             cleanup_tmp_directories=writes,
             create=not alone,

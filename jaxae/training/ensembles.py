@@ -11,7 +11,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Params
+from jaxae.checks import check_call, check_key, check_positive, check_values
 from jaxae.composition import Autoencoder
 from jaxae.data.streams import Stream
 from jaxae.runtime.cache import enable_compilation_cache
@@ -30,7 +32,7 @@ from jaxae.training.batches import (
 )
 from jaxae.training.evaluation import EVALUATION_BATCH_SIZE, loss_scores, make_scores
 from jaxae.training.loop import NonFiniteError
-from jaxae.training.monitoring import check_monitor
+from jaxae.training.monitoring import check_comparable, check_monitor, varying
 from jaxae.training.progress import EpochProgress
 from jaxae.training.step import (
     GRADIENT_NORM,
@@ -61,6 +63,7 @@ class ManyFits(NamedTuple):
     best_epoch: Int[np.ndarray, " models"]
 
 
+@checked
 def fit_many(
     make: Make,
     data: Data,
@@ -118,8 +121,10 @@ def fit_many(
       >>> fits.history["train/loss"].shape
       (3, 2)
     """
-    checks.check_key(keys, "keys", ndim=1)
-    checks.check_positive(epochs=epochs, evaluation_batch_size=evaluation_batch_size)
+    check_key(keys, "keys", ndim=1)
+    check_call("transform", transform, "key", "x")
+    check_call("validation_transform", validation_transform, "key", "x")
+    check_positive(epochs=epochs, evaluation_batch_size=evaluation_batch_size)
     n = keys.shape[0]
     if any(jnp.ndim(leaf) == 0 or len(leaf) != n for leaf in jax.tree.leaves(values)):
         raise ValueError(f"there are {n} keys, so each of the values must have {n} rows")
@@ -129,16 +134,16 @@ def fit_many(
             "many models share data in memory; take some images of the stream, stream[:n]"
         )
     check_batch_size(batch_size, count(data))
-    first_model = make(jax.tree.map(lambda leaf: leaf[0], values))[0]
+    first_model = _checked_make(make, jax.tree.map(lambda leaf: leaf[0], values))
     if transform is None:
-        checks.check_values(first_model, data)
+        check_values(first_model.model.unit, data)
     else:
         some = jax.tree.map(lambda array: jnp.asarray(array[:batch_size]), data)
-        checks.check_values(first_model, transformed(some, keys[0], transform))
+        check_values(first_model.model.unit, transformed(some, keys[0], transform))
     if validation is not None:
         validation = checks.check_validation(data, validation, transform, validation_transform)
         if validation_transform is None:
-            checks.check_values(first_model, validation, "validation x")
+            check_values(first_model.model.unit, validation, "validation x")
     enable_compilation_cache()
 
     def start(one: tuple[PRNGKeyArray, Any], data: Data) -> tuple[TrainState, Array, Array]:
@@ -175,6 +180,8 @@ def fit_many(
     state, train_keys, validation_keys = compiled(_each(start))((keys, values), examples)
     run, score = compiled(_each(epoch)), compiled(_each(evaluate))
     if held_out is not None:
+        if monitor is None and first_model.monitor == "loss":
+            check_comparable(varying(first_model, epochs * (count(data) // batch_size)))
         names = jax.eval_shape(score, (state, validation_keys, values), held_out).keys()
         monitor = check_monitor(first_model.monitor if monitor is None else monitor, names)
     best, best_score, best_epoch = state.params, np.full(n, np.inf), np.zeros(n, int)
@@ -205,6 +212,22 @@ def fit_many(
             bar({"epoch": number, "images_per_second": images_per_second, **means})
     stacked = {name: np.stack([record[name] for record in history], 1) for name in history[0]}
     return ManyFits(best, state, stacked, best_epoch)
+
+
+def _checked_make(make: Make, value: Any) -> Autoencoder:
+    """The first model, if `make` returns a model and an optimizer."""
+    made = make(value)
+    if not (
+        type(made) in (tuple, list)
+        and len(made) == 2
+        and isinstance(made[0], Autoencoder)
+        and isinstance(made[1], optax.GradientTransformation)
+    ):
+        raise ValueError(
+            "make must return a model and its optimizer, such as (jaxae.vae(...), optax.adam(1e-3)), not "
+            f"{made if isinstance(made, int | float | str) else type(made).__name__}"
+        )
+    return made[0]
 
 
 def _each(function: Callable[[Any, Data], Any]) -> Callable[[Any, Data], Any]:

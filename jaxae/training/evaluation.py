@@ -9,8 +9,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Integer, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Step, merge
 from jaxae.base import Batch, Params
+from jaxae.checks import check_params, check_positive, check_tree, check_values, native
 from jaxae.composition import Autoencoder, as_batch
 from jaxae.runtime import sharding
 from jaxae.runtime.devices import compiler_options
@@ -26,6 +28,7 @@ EVALUATION_BATCH_SIZE = 256
 Metrics = dict[str, float]
 
 
+@checked
 def make_evaluate(
     score: Score,
     *,
@@ -48,12 +51,18 @@ def make_evaluate(
       `(params, key, data) -> {name: [n]}`, the scores of the examples in their order. The same key gives
       the same scores.
 
+    Raises:
+      ValueError: if the score is no function, or the batch size is not positive; by the function, if
+        the data are not arrays of examples, or not what the model of `loss_scores` describes.
+
     Examples:
       >>> brightness = make_evaluate(lambda params, key, x: {"mean": x.mean((1, 2, 3))}, batch_size=2)
       >>> images = jnp.arange(3.0).reshape(3, 1, 1, 1)
       >>> brightness({}, jax.random.key(0), images)["mean"].tolist()
       [0.0, 1.0, 2.0]
     """
+    check_positive(batch_size=batch_size)
+    check = getattr(score, "check", None)
     device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
     options: dict[str, Any] = {"compiler_options": compiler_options(device)}
     if mesh is not None:
@@ -68,8 +77,12 @@ def make_evaluate(
 
     step = jax.jit(one, **options)
 
+    @checked
     def evaluate(params: Params, key: PRNGKeyArray, data: Data) -> dict[str, np.ndarray]:
         nonlocal loop
+        data = _checked_data(data)
+        if check is not None:
+            check(params, data)
         n = count(data)
         if n == 0:
             raise ValueError("there is no example to evaluate")
@@ -84,6 +97,12 @@ def make_evaluate(
         return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
 
     return evaluate
+
+
+def _checked_data(data: Data) -> Data:
+    if not isinstance(data, Batch):
+        check_tree(data)
+    return jax.tree.map(native, data)
 
 
 def make_scores(
@@ -129,6 +148,7 @@ def _score_batch(
     return dict(found)
 
 
+@checked
 def loss_scores(
     model: Autoencoder, transform: Transform | None = None
 ) -> Callable[[tuple[Params, Step], PRNGKeyArray, Data], dict[str, Array]]:
@@ -139,6 +159,12 @@ def loss_scores(
     Args:
       model: any autoencoder.
       transform: applied to the batch first; its noise depends on the key of the evaluation alone.
+
+    Returns:
+      the score. :func:`make_evaluate` calls its `check(params, data)` before anything is compiled.
+
+    Raises:
+      ValueError: if the model is none.
     """
 
     def score(at: tuple[Params, Step], key: PRNGKeyArray, x: Data) -> dict[str, Array]:
@@ -149,6 +175,16 @@ def loss_scores(
         out = model.loss(params, key, x, step=step, train=False)
         return merge({"loss": out.loss}, out.terms, out.metrics)
 
+    def check(at: Any, x: Data) -> None:
+        if not isinstance(at, tuple) or len(at) != 2:
+            raise ValueError(
+                "the params of a loss are a pair, (params, step), for scheduled weights"
+            )
+        check_params(at[0])
+        if transform is None:
+            check_values(model.model.unit, x if isinstance(x, Batch) else Batch(x))
+
+    score.check = check  # type: ignore[attr-defined]
     return score
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.base import Batch, Params
+from jaxae.checks import check_call, check_key, check_params, check_positive, check_values
 from jaxae.composition import Autoencoder
 from jaxae.data.streams import Stream
 from jaxae.runtime import processes, sharding
@@ -64,6 +66,7 @@ class Fit(NamedTuple):
     compile_seconds: float
 
 
+@checked
 def fit(
     model: Autoencoder,
     data: Data,
@@ -168,16 +171,29 @@ def fit(
       >>> int(trained.state.step)
       4
     """
-    checks.check_key(key)
+    check_key(key)
     checks.check_on_epoch(on_epoch)
-    checks.check_positive(
+    check_call("transform", transform, "key", "x")
+    check_call("validation_transform", validation_transform, "key", "x")
+    if params is not None:
+        check_params(params)
+    check_positive(
         epochs=epochs,
         checkpoint_every=checkpoint_every,
         patience=patience,
         evaluation_batch_size=evaluation_batch_size,
+        accumulate=accumulate,
     )
-    if patience is not None and validation is None:
-        raise ValueError("patience needs a validation set")
+    if workers < 0:
+        raise ValueError(f"workers must not be negative, got {workers}")
+    if validation is None:
+        for name, given in (
+            ("patience", patience),
+            ("monitor", monitor),
+            ("validation_transform", validation_transform),
+        ):
+            if given is not None:
+                raise ValueError(f"{name} needs a validation set")
     if ema is not None and evaluation_params is not None:
         raise ValueError("ema and evaluation_params both say what is evaluated; give one of them")
     if params is not None and state is not None:
@@ -185,11 +201,11 @@ def fit(
     data = as_data(data)
     check_batch_size(batch_size, count(data))
     if transform is None:
-        checks.check_values(model, data)
+        check_values(model.model.unit, data)
     if validation is not None:
         validation = checks.check_validation(data, validation, transform, validation_transform)
         if validation_transform is None:
-            checks.check_values(model, validation, "validation x")
+            check_values(model.model.unit, validation, "validation x")
     placement = _checked_placement(placement, data)
     mesh = sharding.data_mesh(devices)
     sharding.check_divides(batch_size, mesh, accumulate)
@@ -201,7 +217,7 @@ def fit(
 
     first = host_examples(data, spread_indices(count(data), batch_size))
     if transform is not None:
-        checks.check_values(model, transformed(first, transform_key(train_key, 0), transform))
+        check_values(model.model.unit, transformed(first, transform_key(train_key, 0), transform))
 
     # The batch is prepared inside of the program: operation by operation, each would be compiled.
     def make(init_key: PRNGKeyArray, train_key: PRNGKeyArray, first: Data) -> TrainState:
@@ -233,7 +249,9 @@ def fit(
         at = (shapes.params, shapes.step)
         some = jax.tree.map(lambda array: array[:evaluation_batch_size], validation)
         monitor = check_monitor(monitor, jax.eval_shape(score, at, validation_key, some).keys())
-        evaluate = make_evaluate(score, batch_size=evaluation_batch_size, mesh=mesh, loop=loop)
+        # The validation data were checked above: not again after each epoch.
+        unchecked = lambda at, key, batch: score(at, key, batch)  # noqa: E731
+        evaluate = make_evaluate(unchecked, batch_size=evaluation_batch_size, mesh=mesh, loop=loop)
         held_out, noise = sharding.put((validation, validation_key), replicated)
 
         def validate(state: TrainState, params: Params) -> dict[str, np.ndarray]:

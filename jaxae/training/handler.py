@@ -17,6 +17,19 @@ from orbax.checkpoint import future
 WORDS, METADATA = "words", "metadata.json"
 
 
+PATIENCE = 200 * 365 * 24 * 3600
+"""Seconds: longer than any clock is off by, and as long as a thread can wait."""
+
+
+def timeout() -> int:
+    """The seconds that orbax waits for a part of a save before it gives up.
+
+    It compares times of day, so that a clock that is set while a save is written would end the run. One
+    process waits for nobody but its own disk; of several, one may be gone.
+    """
+    return PATIENCE if jax.process_count() == 1 else 1200
+
+
 class WordsHandler(ocp.AsyncCheckpointHandler):
     """Writes and reads `Words`. Of several processes, the first writes."""
 
@@ -26,7 +39,11 @@ class WordsHandler(ocp.AsyncCheckpointHandler):
         async def write() -> None:
             self.save(directory, args)
 
-        return [future.CommitFutureAwaitingContractedSignals(write(), name="words")]
+        return [
+            future.CommitFutureAwaitingContractedSignals(
+                write(), name="words", timeout_secs=timeout()
+            )
+        ]
 
     def save(self, directory: Any, args: "Words") -> None:
         """Writes, and returns when everything is on the disk."""

@@ -2,6 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
+
+from jaxae.arrays import at_step
+from jaxae.composition import Autoencoder
+
 CERTAIN = 0.99
 """Accuracy above which a discriminator gives the generator no useful gradient any more."""
 
@@ -49,6 +54,28 @@ def check_monitor(monitor: str | None, names: Collection[str]) -> str:
     if monitor not in names:
         raise ValueError(f"cannot monitor {monitor!r}; the model has {', '.join(names)}")
     return monitor
+
+
+def varying(model: Autoencoder, steps: int) -> tuple[str, ...]:
+    """The names of the weights that change during a training of some steps.
+
+    A schedule may be constant, as ``lambda step: value`` in a sweep over `value` is.
+
+    Examples:
+      >>> import jaxae
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> networks = mlp_encoder(4), mlp_decoder((8, 8, 1))
+      >>> varying(jaxae.vae(*networks, latent_dim=2, beta=lambda step: step / 100), 100)
+      ('beta',)
+      >>> varying(jaxae.vae(*networks, latent_dim=2, beta=lambda step: 0.5), 100)
+      ()
+    """
+    some = np.unique(np.linspace(0, steps, 65).astype(int)).tolist()
+    return tuple(
+        name
+        for name, weight in model.schedules
+        if len({float(at_step(weight, step)) for step in some}) > 1
+    )
 
 
 def check_comparable(scheduled: Collection[str]) -> None:

@@ -47,6 +47,8 @@ class EpochProgress:
             console=self._console,
         )
         self._live = shown and _is_live(self._console)
+        if self._console.is_jupyter and not self._live:
+            self._console = Console(stderr=True, quiet=not shown, force_jupyter=False)
 
     def __enter__(self) -> "EpochProgress":
         if self._live:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Batch, Context, Model, Network, Params, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
@@ -14,6 +15,7 @@ from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.wrappers._with_prior import with_prior
 
 
+@checked
 def adversarial(
     base: Autoencoder,
     discriminator: Network,

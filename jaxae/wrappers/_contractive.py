@@ -5,12 +5,14 @@ from typing import Literal
 import jax
 from jaxtyping import Array
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Batch, Context, Penalty, Term
 from jaxae.composition import Autoencoder, posterior_of
 from jaxae.objectives.jacobian import Mode, check_mode, squared_jacobian_norm
 
 
+@checked
 def contractive(
     base: Autoencoder,
     weight: Weight,

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, check_weights
 from jaxae.base import Batch, Context, Model, Params, Penalty, Term
+from jaxae.checks import check_params
 from jaxae.composition import Autoencoder
 from jaxae.numeric import check_scale
 from jaxae.objectives.bounds import scaled
@@ -82,6 +84,7 @@ def target_distribution(assignments: Assignments) -> Float[np.ndarray, "n k"]:
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+@checked
 def deep_clustering(
     base: Autoencoder,
     pretrained: Params,
@@ -138,13 +141,20 @@ def deep_clustering(
     """
     check_scale("the scale", scale)
     check_weights(reconstruction=reconstruction)
-    if centres.ndim != 2:
-        raise ValueError(f"centres are [k, d], and these have shape {centres.shape}")
+    check_params(pretrained, "pretrained")
+    if jnp.ndim(centres) != 2:
+        raise ValueError(f"centres are [k, d], and these have shape {jnp.shape(centres)}")
+    centres = np.asarray(centres)
     clusters = len(centres)
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
         # What penalties have parameters for, they initialise themselves, below.
         names = jax.eval_shape(base.model.init, key, batch).keys()
+        if missing := [name for name in names if name not in pretrained]:
+            raise ValueError(
+                f"pretrained has no {', '.join(map(repr, missing))}, which this model has parameters for; "
+                "give the parameters of the same model, fit(base, ...).params"
+            )
         return {name: _copied(pretrained[name]) for name in names}
 
     def trained(penalty: Penalty) -> Penalty:

@@ -1,10 +1,13 @@
 """Denoising autoencoders: reconstruct the clean image from a corrupted one."""
 
+from jaxae.arguments import checked
 from jaxae.base import Corruption
+from jaxae.checks import check_call
 from jaxae.composition import Autoencoder
 from jaxae.data import corruptions
 
 
+@checked
 def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
     r"""A model that reconstructs clean data from corrupted data.
 
@@ -39,6 +42,7 @@ def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
       Vincent et al., `Extracting and Composing Robust Features with Denoising Autoencoders
       <https://www.cs.toronto.edu/~larocheh/publications/icml-2008-denoising-autoencoders.pdf>`_.
     """
+    check_call("corruption", corruption, "key", "x")
     if base.corruption is not None:
         corruption = corruptions.compose(base.corruption, corruption)
     return base._replace(corruption=corruption)

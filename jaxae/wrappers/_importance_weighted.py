@@ -1,9 +1,11 @@
 """Importance-weighted autoencoders."""
 
+from jaxae.arguments import checked
 from jaxae.composition import Autoencoder
 from jaxae.objectives.bounds import elbo, iwae
 
 
+@checked
 def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
     r"""Trains a model on the importance-weighted bound, which is tighter than the ELBO.
 

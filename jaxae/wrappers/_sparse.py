@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Term
 from jaxae.composition import Autoencoder
@@ -16,6 +17,7 @@ CodePenalty = Callable[[Array], Array]
 """The penalty of each code, `[b, d] -> [b]`."""
 
 
+@checked
 def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencoder:
     r"""A model with a penalty on active codes.
 
@@ -71,6 +73,7 @@ def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
     return jnp.sum(absolute(z), axis=-1)
 
 
+@checked
 def kl_sparsity(rate: float) -> CodePenalty:
     r"""The KL divergence of the units' mean activities in a batch from a target rate, in nats.
 
@@ -109,6 +112,7 @@ def kl_sparsity(rate: float) -> CodePenalty:
     return penalty
 
 
+@checked
 def top_k(k: int) -> Activation:
     r"""A function that keeps the k largest values of each code and sets the others to zero.
 

@@ -3,11 +3,13 @@
 import jax.numpy as jnp
 import optax
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Term
 from jaxae.composition import Autoencoder
 
 
+@checked
 def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Autoencoder:
     r"""A model whose first code values are class logits, trained where labels are known.
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
@@ -10,6 +11,7 @@ from jaxae.distributions.priors import check_fixed, check_latent_dim
 from jaxae.wrappers._with_prior import with_prior
 
 
+@checked
 def wasserstein(
     base: Autoencoder,
     prior: Prior,

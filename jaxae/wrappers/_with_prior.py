@@ -2,11 +2,13 @@
 
 from jaxtyping import PRNGKeyArray
 
+from jaxae.arguments import checked
 from jaxae.arrays import fold_in_name, merge
 from jaxae.base import Batch, Distribution, Params, Prior, Tree
 from jaxae.composition import Autoencoder
 
 
+@checked
 def with_prior(base: Autoencoder, prior: Prior) -> Autoencoder:
     r"""A model with another distribution of codes.
 
