@@ -1,6 +1,7 @@
 """A classifier trained on the images of a data set, which judges generated images."""
 
 import dataclasses
+import sys
 from functools import partial
 
 import jax
@@ -13,6 +14,7 @@ import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from jaxae.analysis.generation_report import ImageClassifier
 from jaxae.runs.folder import Run
+from jaxae.runtime import processes
 
 IMAGES = 300_000
 """Training images shown to the classifier."""
@@ -50,13 +52,18 @@ def train_judge(
     size = datasets.batch_size(settings, len(data.train), 128)
     data = data._replace(batch_size=size)
     settings = optimizers.with_epochs(settings, data, IMAGES, most=50)
+    if processes.is_first():
+        print(
+            f"training the classifier that judges samples, on {len(data.train):,} labelled images",
+            file=sys.stderr,
+        )
     # The epoch is selected by the cross-entropy and not by the error: its certainty is what is used.
     fitted = running.fit(
         settings,
         run.part("judge"),
         model,
         data,
-        name="classifier that judges samples",
+        name="classifier of images",
         supervised=True,
     )
     return ImageClassifier(
