@@ -54,6 +54,7 @@ NAMES = {
     "median_filter": "median filter",
     "linear": "best linear",
 }
+PREFIXES = {method: "test" if method == "denoised" else method for method in NAMES}
 """Methods in words."""
 
 
@@ -140,8 +141,7 @@ def main(config: Config) -> dict[str, Any]:
         for method, function in methods.items():
             with running.stage(f"{NAMES[method]}: {len(data.test):,} test images"):
                 found = measure(data, corrupt, function)
-            key = "test" if method == "denoised" else method
-            results |= {f"{key}/{k}": v for k, v in found.items()}
+            results |= {f"{PREFIXES[method]}/{k}": v for k, v in found.items()}
         results |= running.training_figures(data, fitted)
         results["protocol"] = (
             f"{data.protocol}; corrupted by {describe(config)}; {name} likelihood; psnr in dB of "
@@ -151,7 +151,7 @@ def main(config: Config) -> dict[str, Any]:
         return results
 
     def show(results: dict[str, Any]) -> None:
-        names = {"test" if key == "denoised" else key: words for key, words in NAMES.items()}
+        names = {PREFIXES[method]: words for method, words in NAMES.items()}
         title = f"Denoising {Path(config.dataset).name}: test images"
         print_results(title, results, ("mse", "psnr", "ssim"), names)
 
@@ -208,9 +208,11 @@ def draw(
     x = datasets.choose(data)
     noisy = corrupt(jax.random.key(datasets.SAMPLE_SEED), x)
     rows = {"original": np.asarray(x)} | {
-        f"{NAMES[name]}\n{results[f'{name}/psnr']:.2f} dB": np.clip(methods[name](noisy), 0, 1)
-        for name in ("corrupted", "denoised", "linear", "median_filter")
-        if name in methods
+        f"{NAMES[method]}\n{results[f'{PREFIXES[method]}/psnr']:.2f} dB": np.clip(
+            methods[method](noisy), 0, 1
+        )
+        for method in ("corrupted", "denoised", "linear", "median_filter")
+        if method in methods
     }
     title = f"{Path(config.dataset).name}: denoising, {describe(config)}; PSNR of all test images"
     figures.rows(rows, run.figures / "denoised.png", title=title)

@@ -21,7 +21,7 @@ TERMS = {
     "feature_distortion": ("reconstruction of features", "nats per image"),
     "cross_entropy": ("cross-entropy of the classes", "nats per image"),
     "clustering": ("KL divergence of the clusters", "nats per image"),
-    "error": ("classification error", "fraction of the images"),
+    "error_rate": ("classification error", "fraction of the images"),
     "mmd": ("squared MMD", "without its weight"),
     "contraction": ("contractive penalty", "without its weight"),
     "sparsity": ("sparsity penalty", "without its weight"),

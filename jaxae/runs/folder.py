@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
