@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from jaxae.arrays import as_float
 from jaxae.data.images import check_same_shape
 from jaxae.numeric import as_images, check_image_shape
 
@@ -18,7 +19,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def squared_error(x: Images, y: Images) -> Float[Array, " b"]:
-    """The squared error of each image, summed over pixels and channels.
+    """The squared error of each example, summed over its values.
 
     Args:
       x: images, `[b, ...]`, bytes or floats; bytes are divided by 255.
@@ -28,14 +29,16 @@ def squared_error(x: Images, y: Images) -> Float[Array, " b"]:
       `[b]`.
 
     Raises:
-      ValueError: if the shapes differ, or the images are neither bytes nor floats in [0, 1].
+      ValueError: if the shapes differ, or one is bytes and the other has grey levels of 0 to 255 as floats.
 
     Examples:
       >>> squared_error(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1))).tolist()
       [4.0]
     """
     check_same_shape(x, y)
-    x, y = as_images(x), as_images(y)
+    # Floats of any unit can be compared with each other, but bytes only with floats in [0, 1].
+    convert = as_float if x.dtype == y.dtype else as_images
+    x, y = convert(x), convert(y)
     return jnp.sum(jnp.square(x - y), axis=tuple(range(1, x.ndim)))
 
 

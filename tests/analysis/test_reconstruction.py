@@ -105,3 +105,10 @@ def test_ssim_of_bright_images_with_low_contrast():
     expected = structural_similarity(np.float64(x), np.float64(y), sigma=1.5, **options)
     found = jaxae.analysis.ssim(x[None, ..., None], y[None, ..., None])
     np.testing.assert_allclose(found, [expected], atol=2e-6)
+
+
+def test_squared_error_of_signals():
+    """Floats of any unit can be compared, since no range is assumed."""
+    x, y = np.random.default_rng(0).uniform(0, 9, (2, 3, 16, 2)).astype(np.float32)
+    found = jaxae.analysis.squared_error(x, y)
+    np.testing.assert_allclose(found, ((x - y) ** 2).sum((1, 2)), rtol=1e-5)
