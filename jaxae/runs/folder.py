@@ -125,9 +125,10 @@ class Run:
         differences, ignored = compare(before, self._config, self._defaults)
         if ignored:
             version = (found.get("versions") or {}).get("jaxae", "unknown")
+            writer = "another revision" if version == __version__ else f"version {version}"
             self.notes = (
-                f"{self.directory} was written by jaxae {version} and this is {__version__}; only one "
-                f"of the two has {', '.join(ignored)}, and nothing else than the default is assumed",
+                f"{self.directory} was started by {writer} of jaxae, and this version does not have the "
+                f"same flags; their defaults are assumed: {', '.join(ignored)}",
             )
         epochs = before.get("epochs"), self._config.get("epochs")
         if list(differences) == ["epochs"] and None not in epochs and epochs[1] > epochs[0]:
