@@ -135,5 +135,5 @@ def test_there_are_inputs_of_all_kinds():
 def test_inputs_are_read_in_processes_of_their_own():
     command = [sys.executable, "-m", "benchmarks.inputs", "--only", "channels first, grey"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "right or said: 2 of 2, silent: 0, tracebacks: 0" in done.stdout, done.stderr
+    assert "correct or reported: 2 of 2, silent: 0, tracebacks: 0" in done.stdout, done.stderr
     assert done.returncode == 0
