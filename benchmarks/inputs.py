@@ -63,7 +63,7 @@ def read_and_train(config: Any) -> dict[str, Any]:
         optimizer=optax.adam(1e-3),
         epochs=1,
         key=jax.random.key(0),
-        batch_size=8,
+        batch_size=min(8, len(data.train)),
         placement=data.placement,
     )
     parts = {"train": data.train[:], "validation": data.validation, "test": data.test}
