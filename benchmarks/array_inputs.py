@@ -1,4 +1,4 @@
-"""Array files as people save them: layouts, ranges, labels, splits, and what cannot be read."""
+"""Array files as they are found in practice: layouts, ranges, labels, splits, and what cannot be read."""
 
 import io
 import zipfile
@@ -58,12 +58,12 @@ def labelled(names: list[Any], labels: Any) -> Case:
 
 
 def refused_labels(labels: Any, *words: str) -> Case:
-    """A case of labels that cannot be read, or not silently."""
+    """A case of labels that cannot be read, or only with a message."""
     return npz({"images": GREY, "labels": labels}, None, *words)
 
 
 def split(names: list[str], labels: bool = True) -> Case:
-    """A case of images in splits, which have labels of which some are missing in the test set."""
+    """A case of images in splits; the test set lacks some of the labels."""
     arrays, groups = {}, {}
     for i, (name, part) in enumerate(zip(names, ("train", "test", "validation"), strict=False)):
         images = pictures(30 - 5 * i, seed=i) // (i + 1)
@@ -86,7 +86,7 @@ def in_other_words(content: bytes, name: str, *words: str) -> Case:
 
 
 def bomb(folder: Path) -> Expected:
-    """An archive of a few hundred bytes that says that it unpacks to 93 TiB."""
+    """An archive of a few hundred bytes that claims to unpack to 93 TiB."""
     with zipfile.ZipFile(folder / "images.npz", "w") as archive:
         archive.writestr("images.npy", header_only((10**8, 1000, 1024)))
         archive.infolist()[0].file_size += 10**8 * 1000 * 1024

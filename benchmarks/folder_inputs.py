@@ -1,4 +1,4 @@
-"""Folders of images as people keep them: classes, splits, formats, stacks, ranges."""
+"""Folders of images as they are found in practice: classes, splits, formats, stacks, ranges."""
 
 import os
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def split_folders(train: str, test: str, validation: str = "") -> Case:
 
 
 def linked(folder: Path) -> Expected:
-    """Folders of classes that are symbolic links, and one that leads back."""
+    """Folders of classes that are symbolic links."""
     groups = by_class(["a", "b"])
     for name, images in zip("ab", groups.values(), strict=True):
         write(folder / "elsewhere" / name, images)
@@ -88,7 +88,7 @@ def linked(folder: Path) -> Expected:
 
 
 def link_loop(folder: Path) -> None:
-    """A link to the folder that it is in."""
+    """A link to the folder that contains it."""
     os.symlink(folder, folder / "a" / "loop")
 
 
@@ -111,7 +111,7 @@ def stack(suffix: str, *flags: str) -> Case:
 
 
 def inverted(folder: Path) -> Expected:
-    """16-bit TIFF in which white is zero."""
+    """16-bit TIFF files in which zero is white."""
     (folder / "images").mkdir()
     for i, image in enumerate(GREY):
         path = folder / "images" / f"{i}.tif"
@@ -120,7 +120,7 @@ def inverted(folder: Path) -> Expected:
 
 
 def mixed_formats(folder: Path) -> Expected:
-    """Every suffix once for three images, and files that are no images."""
+    """Every suffix once for three images, and files that are not images."""
     suffixes = ["png", "PNG", "bmp", "tif", "ppm", "tga", "webp"]
     if features.check("jpg_2000"):
         suffixes.append("jp2")
@@ -152,7 +152,7 @@ def mixed_modes(*flags: str) -> Case:
 
 
 def bears_a_name(name: str, given: str, right: bool, *words: str) -> Case:
-    """A case of a folder that is called like a data set."""
+    """A case of a folder with the name of a data set."""
 
     def case(folder: Path) -> Expected:
         write(folder / name, GREY)
@@ -163,7 +163,7 @@ def bears_a_name(name: str, given: str, right: bool, *words: str) -> Case:
 
 
 def damaged(folder: Path) -> Expected:
-    """A folder with a file that ends too early."""
+    """A folder with a truncated file."""
     write(folder / "images", GREY)
     path = folder / "images" / "7.png"
     path.write_bytes(path.read_bytes()[:60])
@@ -189,7 +189,7 @@ def hidden(folder: Path) -> None:
 
 
 def absent(name: str, *words: str) -> Case:
-    """A case of a name that nothing has."""
+    """A case of a name that does not exist."""
     return lambda folder: Expected(("--dataset", name), None, words)
 
 

@@ -1,4 +1,4 @@
-"""What a case of :mod:`benchmarks.inputs` is: how its files are made, and what must come of them."""
+"""The cases of :mod:`benchmarks.inputs`: what they write, and the expected outcome."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ SIDE, PER_CLASS = 8, 12
 
 
 class Truth(NamedTuple):
-    """What was written, by itself and not by a reader.
+    """What was written, known without reading the files.
 
     Attributes:
       groups: images of each class (`class:NAME`), split (`split:NAME`) or all (`all`), as bytes.
@@ -24,7 +24,7 @@ class Truth(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What must come of a case: the right data, or words, or both.
+    """The expected outcome of a case: the right data, a message, or both.
 
     Attributes:
       flags: of the command, such as `--dataset`.
@@ -58,7 +58,7 @@ def pictures(count: int, channels: int = 0, seed: int = 0, side: int = SIDE) -> 
 
 
 def by_class(names: Sequence[Any], channels: int = 0) -> dict[str, np.ndarray]:
-    """Images of each class; each class has a grey level and a number of its own."""
+    """Images of each class; each class has its own grey level and number of images."""
     return {
         f"class:{name}": np.maximum(pictures(PER_CLASS + i, channels, i), np.uint8(9 * i))
         for i, name in enumerate(names)
@@ -78,10 +78,10 @@ def statistics(images: np.ndarray) -> list[float]:
 
 
 def problem(expected: Expected, found: dict[str, Any] | None, said: str) -> str:
-    """What is wrong with the outcome of a case, beginning with its kind; empty if it is right or said.
+    """What is wrong with the outcome of a case, after its kind; empty if it is correct or reported.
 
     Args:
-      expected: what must come of it.
+      expected: the expected outcome.
       found: what the command read, or None if it stopped.
       said: everything that it printed, with the description of the data.
     """
@@ -106,7 +106,7 @@ def difference(truth: Truth | None, found: dict[str, Any] | None) -> str:
     if found is None:
         return "nothing was read"
     if truth is None:
-        return f"{found['groups'].get('all')} were read of files that cannot be read"
+        return f"{found['groups'].get('all')} were read from files that cannot be read"
     if tuple(found["shape"]) != truth.shape:
         return f"images of {tuple(found['shape'])}, written were {truth.shape}"
     classes = [name for name in truth.groups if name.startswith("class:")]

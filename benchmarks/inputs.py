@@ -1,13 +1,13 @@
-"""Files, folders and arrays of all kinds: what is read from them is right, or something is said.
+"""Files, folders and arrays of all kinds: each is read correctly, or a message says what is wrong.
 
     python -m benchmarks.inputs
     python -m benchmarks.inputs --only labels
 
-Each case writes its files and says, without any reader of jaxae, what is in them: the number, the mean grey
-levels and the shape of the images of each class and split, or the words that must be printed where they
-cannot be read. A command in a process of its own then reads them and trains for an epoch. A case is silent
-if the data are wrong and nothing was said, refused if right data were asked for and the command stopped. The
-last line counts; the exit code is 1 unless all cases are right or said.
+Each case writes its files and states, independently of the readers of jaxae, what they contain: the number,
+the mean grey levels and the shape of the images of each class and split, or the words that must be printed
+if they cannot be read. A command in a process of its own then reads them and trains for an epoch. A case is
+`silent` if the data are wrong and no message says so, and `refused` if the command stopped on data that can
+be read. The last line has the counts; the exit code is 1 unless all cases are correct or reported.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from benchmarks.input_cases import Case, problem, statistics
 
 CASES: dict[str, Case] = array_inputs.CASES | folder_inputs.CASES
 SECONDS = 120
-"""A case that takes longer is ended."""
+"""Time limit of a case."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +63,13 @@ def read_and_train(config: Any) -> dict[str, Any]:
         optimizer=optax.adam(1e-3),
         epochs=1,
         key=jax.random.key(0),
-        batch_size=8,
+        batch_size=min(8, len(data.train)),
         placement=data.placement,
     )
     parts = {"train": data.train[:], "validation": data.validation, "test": data.test}
     images = {split: np.asarray(part) for split, part in parts.items()}
     groups = {"all": statistics(np.concatenate(list(images.values())))}
-    # Validation images that were not there are taken from the training set.
+    # If there are no validation images, they are split off the training set.
     groups |= {f"split:{split}": statistics(part) for split, part in images.items()}
     rest = np.concatenate([images["train"], images["validation"]])
     groups["split:train and validation"] = statistics(rest)
@@ -115,7 +115,7 @@ def child(flags: tuple[str, ...], folder: Path) -> None:
 
 
 def run(number: int, case: Case, folder: Path) -> str:
-    """What is wrong with a case; empty if it is right or said."""
+    """What is wrong with a case; empty if it is correct or reported."""
     work = folder / f"{number}.work"
     work.mkdir()
     expected = case(work)
@@ -145,7 +145,7 @@ def run(number: int, case: Case, folder: Path) -> str:
 def main(config: Config) -> int:
     """Runs the cases and prints those that fail; returns the exit code."""
     started = time.perf_counter()
-    # Imported once, before the processes of the cases are forked; no device is used here.
+    # Imported once, before the processes of the cases are forked; this uses no device.
     import jaxae.data.datasets  # noqa: F401
 
     chosen = {name: case for name, case in CASES.items() if config.only in name}

@@ -1,4 +1,4 @@
-"""Adversarial autoencoder: codes are distributed as a prior, so that a discriminator is deceived.
+"""Adversarial autoencoder: a discriminator makes the distribution of codes match a prior.
 
     python -m experiments.adversarial --dataset mnist --code 2
     python -m experiments.adversarial --dataset mnist --code 2 --prior swiss_roll --labels 10000
@@ -15,7 +15,7 @@ prior stay below, and p_value the fraction of these pairs with a larger value; i
 not distributed as the prior. The names train_mmd, ... are the same for as many training images; test images
 may differ from these, for example if they are of other writers.
 
-The adversarial training alone does not converge exactly: the two players keep moving around the prior.
+Adversarial training alone does not converge exactly: the distribution keeps moving around the prior.
 Therefore the maximum mean discrepancy is added to the loss, with a weight that rises during training
 (--kernel 0 leaves it out).
 

@@ -135,7 +135,7 @@ def check(config: Config) -> None:
     if not config.residual:
         raise ValueError("--classes keeps the grey levels of the input; leave out --no-residual")
     if config.likelihood is not None or config.scale is not None:
-        raise ValueError("--classes is a likelihood of its own; leave out --likelihood and --scale")
+        raise ValueError("--classes defines the likelihood; leave out --likelihood and --scale")
 
 
 def main(config: Config) -> dict[str, Any]:

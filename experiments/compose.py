@@ -51,11 +51,11 @@ class Config(flags.ModelConfig):
     contract: float | None = None
     """Penalise the squared norm of the encoder's Jacobian with this weight."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] | None = None
-    """Compute that norm exactly, with jax.jacfwd (forward), with jax.jacrev (reverse) or with the
+    """Compute the norm of --contract exactly, with jax.jacfwd (forward), jax.jacrev (reverse) or the
     cheaper of the two (auto, the default), or by an unbiased estimate (hutchinson)."""
     sparse: str | None = None
     """Make the code sparse: l1:WEIGHT penalises absolute values, kl:WEIGHT:RATE trains units with a
-    sigmoid towards this mean activity, and top_k:K keeps the K largest values."""
+    sigmoid towards this mean activation, and top_k:K keeps the K largest values."""
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def main(config: Config) -> dict[str, Any]:
 def check(config: Config) -> None:
     """Raises for flags that would have no effect, or that do not go together."""
     if config.jacobian is not None and config.contract is None:
-        raise ValueError("--jacobian goes with --contract")
+        raise ValueError("--jacobian needs --contract")
     if config.importance_weighted is not None:
         if config.beta is None:
-            raise ValueError("--importance-weighted goes with --beta 1, for a VAE")
+            raise ValueError("--importance-weighted is for a VAE; add --beta 1")
         if config.beta != 1:
             raise ValueError(
-                "--beta other than 1 does not go with --importance-weighted, whose bound has no KL "
+                "--beta other than 1 cannot be combined with --importance-weighted, whose bound has no KL "
                 "divergence to weight"
             )
         if config.importance_weighted < 2:
@@ -120,7 +120,7 @@ def check(config: Config) -> None:
             ("--precision", config.precision != "float32"),
         ):
             if used:
-                raise ValueError(f"--tied does not go with {flag}")
+                raise ValueError(f"--tied cannot be combined with {flag}")
 
 
 def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:

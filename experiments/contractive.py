@@ -66,9 +66,9 @@ class Config(flags.Config):
     contract: float = 1.0
     """Penalise the squared norm of the Jacobian with this weight in the loss of CAE."""
     jacobian: Literal["forward", "reverse", "auto", "hutchinson"] = "hutchinson"
-    """Compute that norm in training exactly, with jax.jacfwd (forward), jax.jacrev (reverse) or the
-    cheaper of the two (auto), or by an unbiased estimate (hutchinson). The reported norm is
-    exact."""
+    """Compute the norm of --contract in training exactly, with jax.jacfwd (forward), jax.jacrev
+    (reverse) or the cheaper of the two (auto), or by an unbiased estimate (hutchinson). The reported
+    norm is exact."""
     noise: float = 0.3
     """Add noise with this standard deviation to the inputs of DAE-g."""
     mask: float = 0.3

@@ -87,7 +87,7 @@ class Config(flags.ModelConfig):
     """Start with this learning rate of the optimizer Adam."""
     warmup_steps: int = 200
     """Raise the learning rate linearly from zero during this number of training steps. Without them
-    all pixels of dark images may turn black and stay so."""
+    the network may output black for all pixels of dark images, and not recover."""
 
 
 def corruption(config: Config) -> Corruption:

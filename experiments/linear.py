@@ -10,8 +10,8 @@ Measured (MNIST, 30 components, 2 cores, jax 0.10.2; 54 seconds): PCA 13.866, an
 the same to four digits; largest angles 0.14 degrees (untied) and 0.34 (tied); the nearest direction of
 their bases to a component has a cosine of 0.51 and 0.61 on average. Clipped to [0, 1]: 12.59.
 
-Lectures: PCA; a linear autoencoder, tied and not, spans the subspace of PCA but not its basis; five
-points in the plane, their codes, and the points decoded from them.
+Lectures: PCA; a linear autoencoder, with or without tied weights, spans the subspace of PCA, but its
+basis is another; five points in the plane, their codes, and the points decoded from them.
 """
 
 import experiments  # noqa: F401  # isort: skip  (finds the packages, also for a script)

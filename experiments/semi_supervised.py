@@ -66,7 +66,7 @@ class Config(flags.ModelConfig):
     discriminator_rate: float = 1e-3
     """Start with this learning rate of Adam for both discriminators."""
     labelled_part: float = 0.25
-    """Let labelled images be this fraction of each pass."""
+    """Make labelled images this fraction of each pass over the training set."""
     class_weight: float = 10.0
     """Multiply the encoder's adversarial loss for classes by this weight; the reconstruction error
     is in nats and has weight 1."""

@@ -1,4 +1,4 @@
-"""Super-resolution: enlarges images by a whole factor.
+"""Super-resolution: enlarges images by an integer factor.
 
     python -m experiments.super_resolution --dataset cifar10 --factor 2
     python -m experiments.super_resolution --dataset cifar10 --factor 4

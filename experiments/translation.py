@@ -55,7 +55,7 @@ class Config(common.Config):
     """Compute the pairs from --dataset: shift:DOWN:RIGHT or night. The default is shift:4:2, unless
     --inputs and --targets are given."""
     symmetries: int | None = 1
-    """Leave this at 1, the only possible value: pairs are not transformed."""
+    """This must be 1, because pairs are not transformed."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Config(flags.ModelConfig):
     samples: int = 1
     """Draw this number of codes for each image in training."""
     importance_weighted: bool = False
-    """Train on the importance-weighted bound with these samples, instead of the ELBO."""
+    """Train on the importance-weighted bound with --samples samples, instead of the ELBO."""
     nll_samples: int = 200
     """Estimate log p(x) with this number of importance samples for each test image."""
 
@@ -73,7 +73,7 @@ def recipe(config: Config, images: np.ndarray, steps: int) -> recipes.Recipe:
     if config.importance_weighted:
         if (config.beta, config.beta_warmup, config.cycles, config.free_bits) != (1.0, 0.0, 1, 0.0):
             raise ValueError(
-                "--beta, --beta-warmup, --cycles and --free-bits do not go with "
+                "--beta, --beta-warmup, --cycles and --free-bits cannot be combined with "
                 "--importance-weighted, whose bound has no KL divergence to weight"
             )
         if config.samples < 2:

@@ -29,10 +29,10 @@ EXAMPLES = {
     "Prior": "such as jaxae.priors.standard_normal(16)",
     "TrainState": "jaxae.fit(...).state",
 }
-"""The types that are checked, by name, and what to give."""
+"""The types that are checked, by name, and an example of each for the message."""
 
 SEQUENCES = {
-    (int,): "whole numbers, such as (28, 28, 1)",
+    (int,): "integers, such as (28, 28, 1)",
     (jax.Device,): "a list of devices, such as jax.devices()[:1]",
 }
 
@@ -40,7 +40,7 @@ SEQUENCES = {
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """A function whose arguments are checked against their annotations before it is called.
 
-    Only what a mistake is likely in is checked: the types of jaxae, optimizers, keys, whole numbers,
+    Only types in which mistakes are likely are checked: those of jaxae, optimizers, keys, integers,
     numbers, functions and choices. Arrays and shapes are checked by the functions themselves.
 
     Raises:
@@ -54,7 +54,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
       'abab'
       >>> repeat("ab", times=2.5)
       Traceback (most recent call last):
-      ValueError: times must be a whole number, not 2.5
+      ValueError: times must be an integer, not 2.5
     """
     signature = inspect.signature(function)
     find_hints = functools.cache(lambda: inspect.get_annotations(function, eval_str=True))
@@ -91,11 +91,11 @@ def _check(name: str, value: Any, hint: Any) -> None:
 
 
 def _problem(value: Any, kind: Any) -> str | None:
-    """What a value should be; "" for what goes without saying; None if the value is of the kind."""
+    """What a value should be; "" if the message need not say it; None if the value is of the kind."""
     if kind is type(None):
         return None if value is None else ""
     if kind is int:
-        return None if _is_whole(value) else "a whole number"
+        return None if _is_whole(value) else "an integer"
     if kind is float:
         return None if _is_number(value) else "a number"
     if kind is bool:
@@ -169,16 +169,16 @@ def _advice(value: Any, wanted: list[str]) -> str:
     if "Network" in wanted:
         modules = [kind.__module__ for kind in type(value).__mro__]
         if any(module.startswith("flax.linen") for module in modules):
-            return "; for a Flax module, jaxae.networks.linen(module)"
+            return "; for a Flax module, use jaxae.networks.linen(module)"
         if isinstance(value, type):
-            return "; for a class of Flax, jaxae.networks.linen(Module(...))"
+            return "; for a class of Flax, use jaxae.networks.linen(Module(...))"
     if "Autoencoder" in wanted:
         if isinstance(value, Mapping):
-            return "; these look like params, and the model comes before them"
+            return "; this looks like params, which come after the model"
         if type(value).__name__ == "Model":
-            return "; for a Model, jaxae.Autoencoder(model, objective)"
+            return "; for a Model, use jaxae.Autoencoder(model, objective)"
         if type(value).__name__ == "Network":
-            return "; first build a model of it, such as jaxae.autoencoder(encoder, decoder)"
+            return "; build a model from it first, such as jaxae.autoencoder(encoder, decoder)"
     if inspect.isfunction(value) and not {"Callable", "function"} & set(wanted):
         return f"; call it, {value.__name__}(...)" if value.__name__ != "<lambda>" else ""
     return ""

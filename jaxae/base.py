@@ -105,14 +105,14 @@ class Distribution(NamedTuple):
         """The log-density of `y`, in nats; with `observed`, of the values that are known.
 
         Raises:
-          ValueError: if there is no density, or values are missing and it is not a product over values.
+          ValueError: if there is no density, or values are missing and it does not factorise over the values.
         """
         if observed is None:
             if self.log_prob is None:
                 raise ValueError("this distribution has no density")
             return self.log_prob(y)
         if self.elementwise is None:
-            raise ValueError("missing values need a likelihood that is a product over values")
+            raise ValueError("missing values need a likelihood that factorises over the values")
         # Masked before and after: a missing value may be nan, and so may the gradient at it.
         known = jax.tree.map(lambda y, o: jnp.where(o > 0, y, 0), y, observed)
         values = jax.tree.map(
@@ -355,7 +355,7 @@ class Context(NamedTuple):
         """
         if self.draws.posterior is None:
             raise ValueError(
-                "this penalty is one of an encoder's codes, and this model has no encoder"
+                "this penalty is on the codes of an encoder, and this model has no encoder"
             )
         return self.z
 

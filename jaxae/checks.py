@@ -13,16 +13,17 @@ import numpy as np
 from flax.errors import FlaxError
 
 CHECKED_VALUES = 2**27
-"""About how many values of an array are checked; of larger arrays, rows at equal distances."""
+"""The approximate number of values of an array that are checked; of larger arrays, evenly spaced rows."""
+
 ROUNDING = 1e-4
 """How far outside of [0, 1] a value may be."""
 
-
 FLOAT32 = float(np.finfo(np.float32).max)
+"""The largest finite float32."""
 
 
 def check_positive(**numbers: Any) -> None:
-    """Raises a `ValueError` that names the first number that is neither None nor whole and positive.
+    """Raises a `ValueError` that names the first number that is not a positive integer; None passes.
 
     Examples:
       >>> check_positive(epochs=3, patience=None)
@@ -36,9 +37,9 @@ def check_positive(**numbers: Any) -> None:
         try:
             whole = operator.index(number)
         except TypeError:
-            raise ValueError(f"{name} must be a whole number, not {number!r:.60}") from None
+            raise ValueError(f"{name} must be an integer, not {number!r:.60}") from None
         if isinstance(number, bool):
-            raise ValueError(f"{name} must be a whole number, not {number}")
+            raise ValueError(f"{name} must be an integer, not {number}")
         if whole < 1:
             raise ValueError(f"{name} must be positive, got {number}")
 
@@ -50,12 +51,12 @@ def check_key(key: Any, name: str = "key", ndim: int = 0) -> None:
       >>> check_key(jax.random.key(0))
       >>> check_key(0)
       Traceback (most recent call last):
-      ValueError: key must be a key of JAX, not int; use jax.random.key(0)
+      ValueError: key must be a JAX random key, not int; use jax.random.key(0)
     """
     one, several = "jax.random.key(0)", "jax.random.split(jax.random.key(0), models)"
     advice = f"use {several if ndim else one}"
     if not isinstance(key, jax.Array):
-        raise ValueError(f"{name} must be a key of JAX, not {type(key).__name__}; {advice}")
+        raise ValueError(f"{name} must be a JAX random key, not {type(key).__name__}; {advice}")
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         old = ", or jax.random.wrap_key_data(key)" if key.dtype == jnp.uint32 else ""
         raise ValueError(f"{name} must be a typed key, not an array of {key.dtype}; {advice}{old}")
@@ -71,13 +72,13 @@ def check_params(params: Any, name: str = "params") -> None:
       >>> check_params({"encoder": 1})
       >>> check_params(None)
       Traceback (most recent call last):
-      ValueError: params are the dict that model.init or fit(...).params gives, not NoneType
+      ValueError: params must be the dict from model.init or fit(...).params, not NoneType
     """
     if not isinstance(params, Mapping):
         given = type(params).__name__
         advice = f"; give {given.lower()}.params" if hasattr(params, "params") else ""
         raise ValueError(
-            f"{name} are the dict that model.init or fit(...).params gives, not {given}{advice}"
+            f"{name} must be the dict from model.init or fit(...).params, not {given}{advice}"
         )
 
 
@@ -88,7 +89,7 @@ def check_call(name: str, function: Callable[..., Any] | None, *arguments: str) 
       >>> check_call("transform", lambda key, x: x, "key", "x")
       >>> check_call("transform", lambda x: x, "key", "x")
       Traceback (most recent call last):
-      ValueError: transform is called as transform(key, x), and the function given takes (x)
+      ValueError: transform is called as transform(key, x), but the given function takes (x)
     """
     if function is None:
         return
@@ -103,7 +104,7 @@ def check_call(name: str, function: Callable[..., Any] | None, *arguments: str) 
         signature.bind(*arguments)
     except TypeError:
         raise ValueError(
-            f"{name} is called as {call}, and the function given takes {signature}"
+            f"{name} is called as {call}, but the given function takes {signature}"
         ) from None
 
 
@@ -128,7 +129,7 @@ def check_tree(data: Any) -> None:
 
 
 def native(leaf: Any) -> Any:
-    """An array of numbers that JAX can take: NumPy's in another byte order are converted.
+    """An array of numbers that JAX accepts: NumPy arrays in another byte order are converted.
 
     Raises:
       ValueError: if it is not an array of numbers; the message says how to make one.
@@ -138,7 +139,7 @@ def native(leaf: Any) -> Any:
       True
       >>> native("mnist")
       Traceback (most recent call last):
-      ValueError: data are arrays, not str; to load a data set, jaxae.load("mnist")
+      ValueError: data must be arrays, not str; to load a data set, jaxae.load("mnist")
     """
     if isinstance(leaf, jax.Array):
         return leaf
@@ -154,23 +155,25 @@ def native(leaf: Any) -> Any:
             advice = "; collect its images, numpy.stack(list(data)), or give a jaxae.Stream"
         else:
             advice = ""
-        raise ValueError(f"data are arrays, not {kind}{advice}")
+        raise ValueError(f"data must be arrays, not {kind}{advice}")
     if isinstance(leaf, np.ma.MaskedArray):
         raise ValueError(
             "a masked array is ambiguous; give jaxae.Batch(array.filled(0), observed=~mask), or "
             "array.filled(value)"
         )
     if leaf.dtype.kind not in "biuf" and not jnp.issubdtype(leaf.dtype, jnp.number):
-        raise ValueError(f"data are numbers, not {leaf.dtype}")
+        raise ValueError(f"data must be numbers, not {leaf.dtype}")
     if leaf.dtype.kind == "c":
-        raise ValueError("data are real numbers; give real and imaginary parts as channels")
+        raise ValueError(
+            "complex numbers are not supported; give real and imaginary parts as channels"
+        )
     if leaf.dtype.kind in "iu" and leaf.dtype.itemsize == 8 and leaf.size:
         # JAX would take the lower 32 bits: label 2**32 + 3 would become class 3.
         limits = np.iinfo(jax.dtypes.canonicalize_dtype(leaf.dtype))
         low, high = int(leaf.min()), int(leaf.max())
         if low < limits.min or high > limits.max:
             raise ValueError(
-                f"whole numbers from {low} to {high} do not fit into {limits.dtype}; number the classes, "
+                f"integers from {low} to {high} do not fit into {limits.dtype}; renumber classes with "
                 "numpy.unique(labels, return_inverse=True)[1]"
             )
     return leaf if leaf.dtype.isnative else leaf.astype(leaf.dtype.newbyteorder("="))
@@ -185,7 +188,7 @@ def check_examples(batch: Any) -> None:
     for path, leaf in leaves:
         if jnp.ndim(leaf) == 0:
             raise ValueError(
-                "the first axis of data is the example, but a part of them is one number"
+                "the first axis of data is the example, but a part of the data is a single number"
             )
         sizes[jax.tree_util.keystr(path).strip(".[]'")] = jnp.shape(leaf)[0]
     if min(sizes.values()) != max(sizes.values()):
@@ -196,10 +199,10 @@ def check_examples(batch: Any) -> None:
 
 
 def check_values(unit: bool, data: Any, name: str = "x") -> None:
-    """Raises a `ValueError` if known values of `x` are not finite, or not what a model describes.
+    """Raises a `ValueError` if known values of `x` are not finite, or outside the range of a model.
 
-    Values that jit is tracing have no values yet, and pass. A model of any numbers takes images with
-    values from 0 to 255 too, with a warning.
+    Values that jit is tracing have no values yet, and pass. A model of all real numbers
+    also accepts images with values from 0 to 255, with a warning.
 
     Args:
       unit: whether the model describes values in [0, 1].
@@ -240,7 +243,7 @@ def check_values(unit: bool, data: Any, name: str = "x") -> None:
         if not unit and leaf.ndim == 4 and low >= 0 and 127 < high <= 255 and _are_whole(leaf):
             warnings.warn(
                 f"{where} has whole numbers from {low:.4g} to {high:.4g}, which look like bytes; this model "
-                "takes them as they are, while bytes (uint8) are divided by 255: divide floats too",
+                "uses them unscaled, while it divides bytes (uint8) by 255; divide floats by 255 too",
                 stacklevel=3,
             )
 
@@ -276,7 +279,7 @@ def _are_whole(array: Any) -> bool:
 
 @contextmanager
 def explained(piece: str, params: Any, tree: Any) -> Iterator[None]:
-    """Errors of Flax and JAX where a network and its input do not fit become a `ValueError`.
+    """Turns the errors of Flax and JAX for an input that does not fit a network into a `ValueError`.
 
     Args:
       piece: what is applied, such as "the encoder".

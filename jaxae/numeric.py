@@ -1,4 +1,4 @@
-"""Norms that do not over- or underflow, and checks of what public numeric functions are given."""
+"""Norms that do not over- or underflow, and checks of the arguments of public numeric functions."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ ROUNDING = 1e-4
 """How far outside of [0, 1] a probability may be."""
 
 BRIGHTEST = 2.0
-"""A value above this, and none below zero, are taken for grey levels of 0 to 255."""
+"""Nonnegative floats with a value above this are taken to be grey levels from 0 to 255."""
 
 
 def norm(x: Float[Array, "..."], *, axis: int = -1, keepdims: bool = False) -> Float[Array, "..."]:
@@ -48,7 +48,7 @@ def norm(x: Float[Array, "..."], *, axis: int = -1, keepdims: bool = False) -> F
 
 
 def unit_vector(x: Float[Array, "..."], *, axis: int = -1) -> Float[Array, "..."]:
-    """A vector divided by its length; a vector of zeros stays one.
+    """A vector divided by its length; a vector of zeros is returned as it is.
 
     Examples:
       >>> unit_vector(jnp.array([0.0, 1e-30])).tolist()
@@ -74,7 +74,7 @@ def absolute(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def as_images(x: Shaped[Array | np.ndarray, "..."], name: str = "images") -> Float[Array, "..."]:
-    """Images as float32 in [0, 1]; floats that are grey levels of 0 to 255 are refused.
+    """Images as float32 in [0, 1]; floats that are grey levels from 0 to 255 raise an error.
 
     Floats may lie a little outside of [0, 1], as outputs of a decoder do. Inside of `jax.jit` the values
     are not known, and are not checked.
@@ -91,7 +91,7 @@ def as_images(x: Shaped[Array | np.ndarray, "..."], name: str = "images") -> Flo
       [0.0, 1.0]
       >>> as_images(jnp.array([0.0, 255.0]))
       Traceback (most recent call last):
-      ValueError: images are floats from 0 to 255, and should be in [0, 1]; divide them by 255
+      ValueError: images must be in [0, 1], but these are floats from 0 to 255; divide them by 255
     """
     found = as_float(x)
     if x.dtype == np.uint8 or isinstance(found, jax.core.Tracer) or found.size == 0:
@@ -99,7 +99,7 @@ def as_images(x: Shaped[Array | np.ndarray, "..."], name: str = "images") -> Flo
     low, high = float(jnp.min(found)), float(jnp.max(found))
     if low >= 0 and high > BRIGHTEST:
         raise ValueError(
-            f"{name} are floats from {low:.4g} to {high:.4g}, and should be in [0, 1]; divide them by 255"
+            f"{name} must be in [0, 1], but these are floats from {low:.4g} to {high:.4g}; divide them by 255"
         )
     return found
 
@@ -107,7 +107,7 @@ def as_images(x: Shaped[Array | np.ndarray, "..."], name: str = "images") -> Flo
 def as_probabilities(
     x: Shaped[Array | np.ndarray, "..."], name: str = "probabilities"
 ) -> Float[Array, "..."]:
-    """Probabilities as float32: bytes are divided by 255, and values outside of [0, 1] are refused.
+    """Probabilities as float32: bytes are divided by 255, and values outside of [0, 1] raise an error.
 
     Raises:
       ValueError: if a known value is not in [0, 1], or the values are neither bytes nor floats.
@@ -115,14 +115,14 @@ def as_probabilities(
     Examples:
       >>> as_probabilities(jnp.array([0.0, 2.0]))
       Traceback (most recent call last):
-      ValueError: probabilities must be in [0, 1], and these are from 0 to 2
+      ValueError: probabilities must be in [0, 1], but these are from 0 to 2
     """
     found = as_float(x)
     if isinstance(found, jax.core.Tracer) or found.size == 0:
         return found
     low, high = float(jnp.min(found)), float(jnp.max(found))
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise ValueError(f"{name} must be in [0, 1], and these are from {low:.4g} to {high:.4g}")
+        raise ValueError(f"{name} must be in [0, 1], but these are from {low:.4g} to {high:.4g}")
     return found
 
 
@@ -142,23 +142,23 @@ def check_finite(**arrays: Any) -> None:
 
 
 def check_one_shape(**arrays: Any) -> None:
-    """Raises a `ValueError` unless all arrays have one shape, so that none is broadcast in silence.
+    """Raises a `ValueError` unless all arrays have one shape, so that none is broadcast silently.
 
     Examples:
       >>> check_one_shape(start=jnp.zeros((3, 2)), end=jnp.zeros((3, 1)))
       Traceback (most recent call last):
-      ValueError: start and end must have the same shape, and have the shapes (3, 2) and (3, 1)
+      ValueError: start and end must have the same shape, but have the shapes (3, 2) and (3, 1)
     """
     shapes = [tuple(array.shape) for array in arrays.values()]
     if len(set(shapes)) > 1:
         raise ValueError(
-            f"{' and '.join(arrays)} must have the same shape, and have the shapes "
+            f"{' and '.join(arrays)} must have the same shape, but have the shapes "
             f"{' and '.join(map(str, shapes))}"
         )
 
 
 def as_array(values: Any) -> Array:
-    """An array of JAX; integers that its 32 bits cannot hold are refused, not wrapped.
+    """An array of JAX; integers that do not fit into 32 bits raise an error instead of wrapping around.
 
     Raises:
       ValueError: if an integer is out of the range of JAX's type, or the values are not numbers.
@@ -166,7 +166,7 @@ def as_array(values: Any) -> Array:
     Examples:
       >>> as_array(np.array([1, 2**32 + 1]))
       Traceback (most recent call last):
-      ValueError: whole numbers from 1 to 4294967297 do not fit into int32; number the classes, \
+      ValueError: integers from 1 to 4294967297 do not fit into int32; renumber classes with \
 numpy.unique(labels, return_inverse=True)[1]
     """
     return jnp.asarray(native(values if isinstance(values, jax.Array) else np.asarray(values)))
@@ -178,13 +178,11 @@ def check_image_shape(x: Any) -> None:
     Examples:
       >>> check_image_shape(jnp.zeros((28, 28, 1)))
       Traceback (most recent call last):
-      ValueError: images are [b, h, w, c], and these have the shape (28, 28, 1); a single image is x[None]
+      ValueError: images must be [b, h, w, c], got shape (28, 28, 1); for a single image, use x[None]
     """
     if len(x.shape) != 4:
-        advice = "; a single image is x[None]" if len(x.shape) == 3 else ""
-        raise ValueError(
-            f"images are [b, h, w, c], and these have the shape {tuple(x.shape)}{advice}"
-        )
+        advice = "; for a single image, use x[None]" if len(x.shape) == 3 else ""
+        raise ValueError(f"images must be [b, h, w, c], got shape {tuple(x.shape)}{advice}")
 
 
 def check_scale(name: str, scale: float) -> None:

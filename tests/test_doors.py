@@ -82,8 +82,8 @@ MISUSE = {
     "x is None|contain no array": [lambda: fit(None), lambda: AE.encode(PA, None)],
     "takes? a dict": [lambda: fit({"x": X}), lambda: AE.encode(PA, {"x": X})],
     "masked array is ambiguous": [lambda: fit(np.ma.masked_array(F))],
-    "real numbers": [lambda: fit(F.astype(np.complex64), AE)],
-    "data are numbers, not": [
+    "complex numbers": [lambda: fit(F.astype(np.complex64), AE)],
+    "data must be numbers, not": [
         lambda: fit(X.astype("M8[s]"), AE),
         lambda: AE.encode(PA, X.astype(str)),
         lambda: AE.encode(PA, X.astype(object)),
@@ -94,7 +94,7 @@ MISUSE = {
         lambda: VAE.loss(PV, KEY, jaxae.Batch(X, seen=X[:2])),
         lambda: AE.encode(PA, jaxae.Batch(X, seen=X[:1])),
     ],
-    "do not fit into int32; number the classes": [
+    "do not fit into int32; renumber classes with": [
         lambda: fit(jaxae.Batch(X, label=Y + 2**32)),
         lambda: VAE.loss(PV, KEY, jaxae.Batch(X, label=Y - 2**40)),
     ],
@@ -163,7 +163,7 @@ MISUSE = {
     "plain autoencoders have none; after training.*jaxae.with_prior.*jaxae.vae": [
         lambda: AE.sample(PA, KEY, 3)
     ],
-    "params are the dict": [
+    "params must be the dict": [
         lambda: AE.encode(None, X),
         lambda: AE.encode(X, PA),
         lambda: fit(params="x"),
@@ -187,7 +187,7 @@ MISUSE = {
             lambda key: jaxae.analysis.importance_nll(VAE, PV, key, X, 2),
         )
     ],
-    "must be (positive|a whole number)": [
+    "must be (positive|an integer)": [
         lambda: VAE.sample(PV, KEY, 2.5),
         lambda: VAE.sample(PV, KEY, -1),
         lambda: VAE.sample(PV, KEY, KEY),
@@ -232,7 +232,7 @@ MISUSE = {
         lambda: jaxae.with_prior(AE, np.zeros((4, 2))),
     ],
     "beta must be a number or a function": [lambda: vae(beta="1"), lambda: vae(beta=None)],
-    r"shape must be whole numbers": [lambda: mlp_decoder(64), lambda: mlp_decoder((8.0, 8, 1))],
+    r"shape must be integers": [lambda: mlp_decoder(64), lambda: mlp_decoder((8.0, 8, 1))],
     r"must be a jaxae.Autoencoder, such as jaxae.vae": [
         lambda: jaxae.denoising(PA, MASK),
         lambda: jaxae.denoising(MASK, AE),

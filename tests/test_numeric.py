@@ -358,7 +358,7 @@ REFUSED = {
     "binarize of nan": (lambda: augmentations.binarize(KEY, NAN), "in .0, 1."),
     "flip of one image": (
         lambda: augmentations.random_flip(KEY, IMAGES[0]),
-        "a single image is x.None.",
+        "for a single image, use x.None.",
     ),
     "mask of one image": (lambda: masks.block()(KEY, (12, 12, 3)), "shape of images"),
     "precision_recall of nan": (lambda: analysis.precision_recall(NAN, NAN), "real points have"),
@@ -408,18 +408,18 @@ REFUSED = {
         "scale of a likeli",
     ),
     "labels of 33 bits": (
-        lambda: PCA.encode(None, jaxae.Batch(SMALL, label=np.array([2**32 + 1, 0, 0]))),
-        "32 bits",
+        lambda: PCA.encode({}, jaxae.Batch(SMALL, label=np.array([2**32 + 1, 0, 0]))),
+        "do not fit into int32",
     ),
     "labels of 33 bits in fit": (
         lambda: jaxae.training.batches.as_data(
             jaxae.Batch(SMALL, label=np.array([2**32 + 1, 0, 0]))
         ),
-        "32 bits",
+        "do not fit into int32",
     ),
     "labels of 33 bits of a prior": (
         lambda: priors.petals(3).sample(KEY, 1, condition=np.array([2**32])),
-        "32 bits",
+        "do not fit into int32",
     ),
 }
 

@@ -27,10 +27,10 @@ def applied(config: Config, use: Callable[[Any, str], None]) -> bool:
     """
     if config.apply is None:
         if config.images or config.out is not None:
-            raise ValueError("pictures and --out go with --apply RUN")
+            raise ValueError("pictures and --out need --apply RUN")
         return False
     if not config.images or config.out is None:
-        raise ValueError("--apply RUN goes with pictures and with --out FOLDER")
+        raise ValueError("--apply RUN needs pictures and --out FOLDER")
     for field in dataclasses.fields(config):
         if field.name in ("apply", "images", "out"):
             continue

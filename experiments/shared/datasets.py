@@ -61,7 +61,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
       default: the batch size, unless the flags give one.
 
     Raises:
-      ValueError: if a flag is out of range or does not go with the data.
+      ValueError: if a flag is out of range or does not fit the data.
     """
     check(config)
     if not hold_out and getattr(config, "patience", None) is not None:
@@ -129,7 +129,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
 
 @contextlib.contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """A context whose warnings about data are printed as lines on standard error, `note: ...`."""
+    """A context in which warnings about data are printed on standard error, as lines `note: ...`."""
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -170,7 +170,7 @@ def batch_size(config: Config, examples: int, default: int) -> int:
 def placement(config: Config, images: Any, held_out: Any = None) -> tuple[Placement, str]:
     """Where the training images are kept, and why, if the flags leave it open."""
     if config.workers and not isinstance(images, jaxae.Stream):
-        raise ValueError("--workers read a stream; add --placement stream")
+        raise ValueError("--workers needs a stream; add --placement stream")
     if config.placement != "auto":
         return config.placement, ""
     where, why = feeding.fits(images, jax.local_devices(), held_out)

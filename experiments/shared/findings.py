@@ -1,4 +1,4 @@
-"""What results show that a reader should know: a collapse, a failure, or a value that is undefined."""
+"""Notes on results: a collapse, a failure, a better baseline, or a value that is undefined."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 COLLAPSED_RATE = 0.01
 """A KL divergence in nats below which codes carry no information."""
 NO_BETTER = 0.98
-"""A squared error at least this fraction of that of the mean image is no success."""
+"""The fraction of the squared error of the mean image from which on reconstructions count as no better."""
 UNRELIABLE = 0.5
-"""Error rate above which the measures of a classifier of images mean little."""
+"""Error rate above which the measures of a classifier of images are unreliable."""
 BASELINES = (
     *("corrupted", "median_filter", "linear", "bicubic", "mean_fill", "biharmonic", "grey"),
     *("affine", "mean_target", "input"),
@@ -54,7 +54,7 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     if (error := results.get("judge/error_rate")) is not None and error > UNRELIABLE:
         found.append(
             f"the classifier that judges samples has an error rate of {error:.2g}, so its measures "
-            "mean little"
+            "are unreliable"
         )
     better = {
         name: results[f"{name}/psnr"]

@@ -31,12 +31,12 @@ class Data:
     """Crop each image to the square in its middle, and resize the square to this many pixels."""
     channels: Literal["first", "last"] | None = None
     """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is
-    needed only where the shape can be read in both ways."""
+    needed only if the shape is ambiguous."""
     frames: Literal["first", "all"] = "first"
     """Which images to read from files that contain several, such as TIFF stacks and animations."""
     levels: int | None = None
-    """Value of white in an array file or in image files, for example 4095 for 12 bits. The default is
-    the largest value of the type, or the run stops if that is not certain."""
+    """Value of white in an array file or in image files, for example 4095 for 12 bits. By default it is
+    found from the type and the values; if it is not clear, the run stops, or prints a note."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,12 +72,12 @@ class Training:
     """Shrink the weights by this rate (decoupled weight decay, AdamW). It applies to matrices and
     kernels, and not to biases."""
     clip_norm: float | None = None
-    """Scale a gradient down whose norm over all parameters is larger than this. The default is to leave
-    gradients as they are."""
+    """Scale down gradients whose norm over all parameters is larger than this. The default is not to clip
+    gradients."""
     accumulate: int = 1
     """Compute the gradient of each batch in this many parts, one after another, to save memory."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """When a loss or a gradient is infinite or not a number, stop and write the batch to a file, or skip
+    """When a loss or a gradient is infinite or NaN, stop and write the batch to a file, or skip
     the update and count it."""
     seed: int = 0
     """Draw all random numbers from this seed. The same flags with the same seed give the same results."""
@@ -85,7 +85,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Flags of the end of the training."""
+    """Flags of early stopping."""
 
     title: ClassVar[str] = "Training"
 
@@ -114,7 +114,7 @@ class Machine:
     shard_params: bool = False
     """Divide the parameters and the optimizer over the devices, for models that do not fit one."""
     distributed: bool = False
-    """Train together with processes on other hosts, as README explains."""
+    """Train together with processes on other hosts; see jaxae/training/README.md."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Model:
     dropout: float = 0.0
     """Drop each hidden unit with this probability in training."""
     likelihood: LikelihoodName | None = None
-    """Describe pixels by this distribution, given the outputs of the decoder. It defines the
+    """Model pixels by this distribution, given the outputs of the decoder. It defines the
     reconstruction error, which tables and figures call distortion. For images with one channel the
     default is bernoulli (cross-entropy). For others it is gaussian (squared error) for an autoencoder,
     and for a VAE discretized_logistic (for bytes) or gaussian with a learned scale (for floats)."""
@@ -155,7 +155,7 @@ class Model:
     the decoder for each value) or "shared" (one parameter). The default is 1, with which the negative
     log-likelihood of gaussian is half the squared error plus a constant."""
     remat: bool = False
-    """Compute the inside of residual blocks again for the gradients instead of storing it, to save
+    """Recompute the activations inside residual blocks for the gradients instead of storing them, to save
     memory."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Compute the inner layers of the networks in this precision. Parameters and losses are always

@@ -31,7 +31,7 @@ def recipe(
       more: the other values of the recipe.
 
     Raises:
-      ValueError: if the code or the likelihood does not go with these images.
+      ValueError: if the code or the likelihood does not fit these images.
     """
     shape = tuple(images.shape[1:])
     if not overcomplete:

@@ -41,8 +41,8 @@ class Config(flags.ModelConfig):
     blocks: int | None = None
     """Use this number of residual blocks at each depth of the U-Net. The default is 2."""
     residual: bool = True
-    """Let the network predict a correction of its input, and keep what is known of the result. With
-    --no-residual it predicts the whole image."""
+    """Predict a correction that is added to the input, and keep the values that are known. With
+    --no-residual the network predicts the whole image."""
     code: flags.LatentDim = 64
     """Use codes with this number of latent dimensions, if the architecture has a bottleneck."""
     symmetries: int | None = None

@@ -27,7 +27,7 @@ ATTRIBUTES = ("attributes", "attribute_names")
 
 
 class Roles(NamedTuple):
-    """Which array of an archive is what.
+    """The roles of the arrays in an archive.
 
     Attributes:
       images: name of the images of each split; the split is `train` if there is one only.
@@ -82,7 +82,7 @@ def find_roles(names: Sequence[str]) -> Roles:
                     f"it is not clear which of {' and '.join(candidates)} to read; {advice}"
                 )
     if len(images) > 1 and None in images:
-        raise ValueError(f"it has both a split and images without one ({listed}); {advice}")
+        raise ValueError(f"it has images with and without the name of a split ({listed}); {advice}")
     if None not in images and "train" not in images:
         raise ValueError(f"it has no training images, only {listed}; {advice}")
     chosen = {split or "train": several[0] for split, several in images.items()}
@@ -133,7 +133,7 @@ def read_arrays(archive: zipfile.ZipFile, names: Iterable[str]) -> dict[str, np.
             size = declared_size(file)
             if size != info.file_size - file.tell():
                 raise ValueError(
-                    f"its array {name!r} should have {in_words(size)} and the archive holds "
+                    f"its array {name!r} should have {in_words(size)} but the archive holds "
                     f"{in_words(max(info.file_size - file.tell(), 0))} of it"
                 )
         total += size
@@ -165,7 +165,7 @@ def declared_size(file: BinaryIO | Any) -> int:
     }.get(version)
     # Version 3.0 is for the names of fields outside of Latin-1, and images have no fields.
     if read is None:
-        raise ValueError(f"it is an array file of version {version}, which is not read")
+        raise ValueError(f"array files of version {version} are not supported")
     shape, _, dtype = read(file)
     if dtype.hasobject:
         raise ValueError(
@@ -173,7 +173,7 @@ def declared_size(file: BinaryIO | Any) -> int:
             "size, or save each as an image file in a folder"
         )
     if any(n < 0 for n in shape):
-        raise ValueError(f"its shape is {shape}")
+        raise ValueError(f"its shape {shape} has a negative size")
     size = dtype.itemsize
     for n in shape:
         size *= n
@@ -184,7 +184,7 @@ def check_memory(size: int) -> None:
     """Raises a `ValueError` if arrays of this many bytes do not fit the free memory."""
     if size > (free := host_memory()):
         raise ValueError(
-            f"it would take {in_words(size)} of memory and {in_words(free)} are free; save fewer or "
+            f"it would take {in_words(size)} of memory, but {in_words(free)} are free; save fewer or "
             "smaller images, or bytes (uint8) in an .npy file, which is streamed"
         )
 

@@ -111,7 +111,9 @@ def _read(path: Path) -> tuple[dict[str, Arrays], list[str]]:
         columns = dict(zip(map(str, attribute_names), attributes.T, strict=True))
     notes = []
     if roles.rest:
-        left_out = f"{path}: {', '.join(roles.rest)} left out, as only images and labels are read"
+        left_out = (
+            f"{path}: {', '.join(roles.rest)} ignored, because only images and labels are read"
+        )
         notes.append(left_out)
         if any(name.isidentifier() for name in roles.rest):
             warnings.warn(left_out, DataWarning, stacklevel=4)
@@ -129,7 +131,7 @@ def _read(path: Path) -> tuple[dict[str, Arrays], list[str]]:
 def _checked_size(size: int, available: int) -> int:
     if size > available:
         raise ValueError(
-            f"it should have {in_words(size)} of values and has {in_words(max(available, 0))}"
+            f"it should have {in_words(size)} of values, but it has {in_words(max(available, 0))}"
         )
     return size
 
@@ -197,7 +199,7 @@ def from_mapped(
     floats = np.issubdtype(rows.dtype, np.floating)
     if not should_stream(stream, (*rows.shape, rows.dtype.itemsize)) or (stream is None and floats):
         return None
-    # What cannot be read at all is refused with the words that it has in memory.
+    # The errors are those of reading the file into memory.
     first, white, note = row_decoder(rows, str(path), channels, levels)
     if floats:
         raise ValueError(

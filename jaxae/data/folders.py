@@ -13,7 +13,7 @@ from jaxae.data.ranges import Ranges
 from jaxae.data.split_folders import Division, divide
 
 MOST_NAMES = 12
-"""Number of classes whose names and counts a note lists."""
+"""The largest number of classes that a note lists, with their counts."""
 
 
 def from_folder(
@@ -28,10 +28,10 @@ def from_folder(
 
     It may have subfolders for the splits, in any of the usual spellings (`train`, `Training`, `val`,
     `test_set`), and these subfolders of classes. Classes are numbered in natural order of their names.
-    Links to folders are followed. All images become coloured if one of them is.
+    Links to folders are followed. If one image is in colour, all are converted to RGB.
 
-    What was read and what was left out is said by the notes of the training images. What was left out
-    and what is in doubt is also a :class:`DataWarning`.
+    The notes of the training images say what was read and what was left out. Whatever was left out or is
+    doubtful also gives a :class:`DataWarning`.
 
     Args:
       folder: the path.
@@ -87,7 +87,7 @@ def from_folder(
 
 
 def labels(items: list[Item], classes: list[str], counts: np.ndarray) -> np.ndarray | None:
-    """The class of each image, or None if there is one class, or an image is in no folder of a class.
+    """The class of each image, or None if there is one class, or an image is not in the folder of a class.
 
     Args:
       items: the files.
@@ -172,7 +172,7 @@ def _counts(
 
 
 def about_left_out(listing: Listing, division: Division) -> list[str]:
-    """What a folder holds that could be images and is not read, in at most one sentence."""
+    """The files of a folder that could be images and are not read, in at most one sentence."""
     said = [part for part in [*listing.left_out, *division.left_out] if not part.harmless]
     if not said:
         return []
@@ -188,7 +188,7 @@ def _unlabelled(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
         loose = [item for item in items if not item.folders]
         if len(classes) > 1 and loose:
             said.append(
-                f"{len(loose):,} of {len(items):,} {split} images are in no folder of a class "
+                f"{len(loose):,} of {len(items):,} {split} images are not in the folder of a class "
                 f"({loose[0].path.name}), so the {split} images have no labels"
             )
     return said
@@ -200,8 +200,9 @@ def _unseen(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
     for split, items in splits.items():
         others = natural_order({item.folders[0] for item in items if item.folders} - known)
         if len(classes) > 1 and known and others:
+            have = "has" if len(others) == 1 else "have"
             said.append(
-                f"{counted(len(others), 'class')} of the {split} images without training images "
+                f"{counted(len(others), 'class')} of the {split} images {have} no training images "
                 f"({', '.join(others[:3])})"
             )
     return said

@@ -70,7 +70,7 @@ def formats() -> tuple[str, ...]:
 
 @cache
 def _formats_for(suffix: str) -> tuple[str, ...]:
-    """All formats, since suffixes may be wrong, but first the one that the suffix promises."""
+    """All formats, since suffixes may be wrong; that of the suffix is first."""
     promised = Image.registered_extensions().get(suffix.lower())
     return tuple(sorted(formats(), key=lambda name: name != promised))
 
@@ -85,7 +85,7 @@ def suffixes() -> frozenset[str]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file has the suffix of an image, or another or no suffix but is one."""
+    """Whether a file is an image, by its suffix or, if that is unknown, by its content."""
     suffix = path.suffix.lower()
     if suffix in suffixes():
         return True
@@ -170,7 +170,7 @@ def read_content(
                 image.seek(frame)
             raw, measured, inverted = _pixels(image, path)
             levels.append(measured)
-            # Bytes are kept; their range is rarely another one.
+            # Bytes are kept, since white is rarely another value than 255.
             if measured.kind in ranges.white or raw.dtype == np.uint8 or measured.white:
                 array = _scaled(raw, measured, ranges, inverted)
                 images.append(array if image_size is None else resize(array, image_size))
@@ -200,7 +200,7 @@ def read_alpha(path: Path) -> np.ndarray | None:
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Opens an image file; whatever goes wrong in the context is a `ValueError` that names the file."""
     try:
-        # Not by its name: Pillow maps files that it opens by name, and scrambles TIFF files on their side.
+        # Not by its name: Pillow maps files that it opens by name, and misreads rotated TIFF files.
         with (
             open(path, "rb") as file,
             Image.open(file, formats=_formats_for(os.path.splitext(path)[1])) as image,
@@ -208,7 +208,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError as error:
         raise ValueError(
-            f"{path} cannot be read as an image: its format is not known, or its beginning is damaged"
+            f"{path} cannot be read as an image: its format is unknown, or its header is damaged"
         ) from error
     except Exception as error:  # the decoder of a damaged file may raise anything
         said = first_line(error)

@@ -17,13 +17,13 @@ from jaxae.data.ranges import DARK, Levels, Ranges, decide
 from jaxae.data.streams import Stream, should_stream
 
 SMALL_FILE = 32 * 1024
-"""Bytes of a file that is decoded in less time than threads need to take turns."""
+"""Size in bytes below which more threads cost more time than they save."""
 
 T = TypeVar("T")
 
 
 class FileSet(NamedTuple):
-    """Image files that have been looked at, of which none has been scaled yet.
+    """Image files that have been opened, and not been scaled yet.
 
     Attributes:
       name: how error messages refer to the set.
@@ -65,7 +65,7 @@ def check_reading(frames: Any, levels: Any) -> None:
         raise ValueError(f"frames must be 'first' or 'all', got {frames!r}")
     is_whole = isinstance(levels, int | np.integer) and not isinstance(levels, bool)
     if levels is not None and not (is_whole and levels >= 1):
-        raise ValueError(f"levels must be a positive whole number, got {levels!r}")
+        raise ValueError(f"levels must be a positive integer, got {levels!r}")
 
 
 def look_at(
@@ -76,7 +76,7 @@ def look_at(
     stream: bool | None = False,
     frames: str = "first",
 ) -> FileSet:
-    """Opens image files: reads them into memory, or only what a stream has to know of them.
+    """Opens image files: reads them into memory, or only their headers, for a stream.
 
     Args:
       name: how error messages refer to the set.
@@ -111,7 +111,7 @@ def look_at(
 
 
 def _streamed_levels(paths: Sequence[Path], headers: list[Header], every: bool) -> list[Levels]:
-    """Of bytes, so many files are read as show that they are no other range; of others, all."""
+    """8-bit files are read until one shows that their range is that of bytes; of the others, all are."""
     read = partial(read_content, every_frame=every, ranges=Ranges(), image_size=1)
     deep = [header.path for header in headers if header.deep]
     levels = [each for content in in_threads(read, deep) for each in content.levels]
@@ -129,10 +129,10 @@ def decide_ranges(sets: Sequence[FileSet], levels: int | None) -> Ranges:
 
 
 def finish(files: FileSet, ranges: Ranges, channels: int) -> Any:
-    """The images of files that have been looked at.
+    """The images of files that :func:`look_at` has opened.
 
     Args:
-      files: that have been looked at.
+      files: from :func:`look_at`.
       ranges: the levels of white.
       channels: one or three.
 

@@ -28,8 +28,8 @@ def number_labels(
 
     Numbers 0, 1, ... without gaps stay as they are. Others (from 1, with gaps, negative, beyond 32
     bits), booleans, floats that are whole numbers, text, and one-hot rows are numbered, and their values
-    are the names. The label -1 stays -1, for an image without a label, unless it is one of two values
-    that are -1 and 1 or there are other negative ones.
+    are the names. The label -1 stays -1, for an image without a label, unless the labels
+    are -1 and 1, or other labels are negative too.
 
     Args:
       labels: of each split, `[n]`, `[n, 1]` or one-hot `[n, k]`; None for a split without.
@@ -50,7 +50,9 @@ def number_labels(
         return dict(labels), (), []
     kinds = {"text" if part.dtype.kind in "US" else "numbers" for part in given.values()}
     if len(kinds) > 1:
-        raise ValueError(f"{name} has labels that are text in one split and numbers in another")
+        raise ValueError(
+            f"{name} has labels that are text in one split and numbers in another; save both as one type"
+        )
     values, inverse = {}, {}
     for split, part in given.items():
         found, inverse[split] = np.unique(part, return_inverse=True)
@@ -75,7 +77,7 @@ def number_labels(
     if names == tuple(map(str, range(len(names)))):
         names = ()
     elif kinds != {"text"}:
-        notes.append(f"labels from {names[0]} to {names[-1]} were numbered from 0")
+        notes.append(f"labels from {names[0]} to {names[-1]} were renumbered from 0")
     notes.append(f"{len(classes)} class{'es' * (len(classes) != 1)}{_some(names)}")
     return {split: numbered.get(split) for split in labels}, names, notes
 
@@ -110,7 +112,9 @@ def _flat(labels: np.ndarray, name: str) -> np.ndarray:
             )
         labels = labels.argmax(axis=1)
     if labels.ndim != 1:
-        raise ValueError(f"{name} has labels of shape {labels.shape}; an image has one label, [n]")
+        raise ValueError(
+            f"{name} has labels of shape {labels.shape}; give one label for each image, [n]"
+        )
     if kind == "f":
         if not np.isfinite(labels).all():
             raise ValueError(

@@ -18,13 +18,13 @@ def check_channels(channels: str | None) -> None:
 def channels_first(shape: tuple[int, ...], name: str, channels: Channels | None = None) -> bool:
     """Whether the channels of an array of images are its second axis, `[n, c, h, w]`.
 
-    Only shapes with one plausible reading are decided here: images with fewer channels than rows, and
-    square images with up to four channels.
+    The layout is inferred only if it is unambiguous: `[n, h, w, c]` with fewer channels than
+    rows, or of square images with up to four channels.
 
     Args:
       shape: of the array.
       name: how error messages refer to the array.
-      channels: what the user says about it, if anything.
+      channels: the layout, if the user gives it.
 
     Returns:
       True or False; False for an array without channels, `[n, h, w]`.
@@ -37,7 +37,7 @@ def channels_first(shape: tuple[int, ...], name: str, channels: Channels | None 
       (False, True)
       >>> channels_first((5, 3, 8, 8), "the array")  # doctest: +ELLIPSIS
       Traceback (most recent call last):
-      ValueError: the array has shape (5, 3, 8, 8): images of 8 x 8 with 3 channels (channels="first"...
+      ValueError: the array has the ambiguous shape (5, 3, 8, 8): for images of 8 x 8 with 3 channels, ...
     """
     if len(shape) not in (3, 4):
         raise ValueError(
@@ -54,9 +54,9 @@ def channels_first(shape: tuple[int, ...], name: str, channels: Channels | None 
     if a == b == c == 1 or (a == b != c and c <= 4) or (c < a and (a == b or a > 4)):
         return False
     raise ValueError(
-        f"{name} has shape {shape}: images of {b} x {c} with {a} channel{'s' * (a != 1)} "
-        f'(channels="first", or --channels first in a command), or of {a} x {b} with {c} '
-        f'channel{"s" * (c != 1)} (channels="last", --channels last)? say which'
+        f"{name} has the ambiguous shape {shape}: for images of {b} x {c} with {a} channel"
+        f'{"s" * (a != 1)}, give channels="first" (--channels first in a command); for images of '
+        f'{a} x {b} with {c} channel{"s" * (c != 1)}, give channels="last" (--channels last)'
     )
 
 
@@ -71,8 +71,8 @@ def _check_not_one_image(shape: tuple[int, ...], name: str) -> None:
     a, b, c = shape
     if c in (3, 4) and min(a, b) >= 8:
         raise ValueError(
-            f"{name} has shape {shape}: one image of {a} x {b} with {c} channels, or {a} grey images of "
-            f"{b} x {c}? save one image as [1, h, w, c], and grey images as [n, h, w, 1]"
+            f"{name} has the ambiguous shape {shape}: save one image of {a} x {b} with {c} channels as "
+            f"[1, h, w, c], and {a} grey images of {b} x {c} as [n, h, w, 1]"
         )
 
 

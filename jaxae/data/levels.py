@@ -7,7 +7,7 @@ import numpy as np
 from jaxae.data.images import chunks
 
 DARK = 0.5
-"""Images whose largest value is below this share of white may have another white."""
+"""Images whose largest value is below this fraction of white may have another white."""
 
 
 def check_levels(levels: int | None) -> None:
@@ -24,13 +24,13 @@ def find_white(
     Args:
       parts: arrays of one type, such as the splits of a data set.
       name: how error messages refer to them.
-      levels: the value of white, if the user says it.
+      levels: the value of white, if the user gives it.
 
     Returns:
       the value, a note on how it was decided, and a warning; the note and the warning may be empty.
 
     Raises:
-      ValueError: if values are not finite, are out of range, or leave open what is white.
+      ValueError: if values are not finite, are out of range, or do not show which value is white.
 
     Examples:
       >>> find_white([np.uint16([0, 65535])], "the array")[0], find_white([np.uint8([7])], "", 7)[0]
@@ -66,7 +66,7 @@ def find_white(
             return float(white), f"values of 0 to {white} ({dtype}) were read as black to white", ""
     likely = 2 ** max(int(largest).bit_length(), 1) - 1
     raise ValueError(
-        f"{said}, and it is not certain which value is white: give it, such as levels={likely} "
+        f"{said}, and it is not clear which value is white: give it, such as levels={likely} "
         f"(--levels {likely} in a command), or convert the images to bytes (uint8)"
     )
 
@@ -109,8 +109,8 @@ def _darkness(smallest: float, largest: float, white: int, name: str) -> str:
     likely = 2 ** int(largest).bit_length() - 1
     remedy = f"levels={likely} (--levels {likely})" if white > 1 else "scale the images"
     return (
-        f"{name} is dark: its largest value is {largest:.4g}, where {white} is white; if that is not "
-        f"meant, {'give the value of white, such as ' if white > 1 else ''}{remedy}"
+        f"{name} is dark: its largest value is {largest:.4g}, where {white} is white; if white is "
+        f"another value, {'give it, such as ' if white > 1 else ''}{remedy}"
     )
 
 

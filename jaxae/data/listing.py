@@ -1,4 +1,4 @@
-"""Listing the files of a folder: which are images, in natural order, and which are left out, and why."""
+"""Listing the files of a folder: the images in natural order, and what is left out and why."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jaxae.data.image_files import is_image, suffixes
 from jaxae.data.messages import counted, first_line
 
-# Files of these kinds belong to many data sets and are no images: no warning is given for them.
+# Files of these kinds are part of many data sets and are not images: they give no warning.
 _HARMLESS = {"hidden", "hidden folder", ".cfg", ".csv", ".db", ".html", ".ini", ".json", ".jsonl"}
 _HARMLESS |= {".log", ".md", ".py", ".rst", ".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
 
@@ -34,7 +34,7 @@ class LeftOut(NamedTuple):
       which: what distinguishes them from those that are read; may be empty.
       number: how many there are.
       example: the name of one.
-      harmless: whether they are clearly no images.
+      harmless: whether they are clearly not images.
     """
 
     noun: str
@@ -48,11 +48,11 @@ class LeftOut(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
       images: the image files, in natural order.
-      left_out: all else.
+      left_out: everything else.
       files: the number of files.
     """
 
@@ -121,11 +121,11 @@ def list_folder(root: Path) -> Listing:
         folder, parts = (links if is_link else folders).popleft()
         try:
             if is_link and _contains(folder, root):
-                leave_out("/".join(parts), "link", " to a folder that it is in")
+                leave_out("/".join(parts), "link", " to a folder that contains it")
                 continue
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in seen:
-                leave_out("/".join(parts), "link", " to a folder that is read already")
+                leave_out("/".join(parts), "link", " to a folder that is already read")
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as scan:
@@ -133,7 +133,7 @@ def list_folder(root: Path) -> Listing:
         except OSError as error:
             if not parts:
                 raise ValueError(f"{root} cannot be read: {first_line(error)}") from error
-            leave_out("/".join(parts), "folder", " without permission to read it")
+            leave_out("/".join(parts), "folder", " without read permission")
             continue
         for entry in entries:
             name = entry.name

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 BIT_DEPTHS = (1, 8, 10, 12, 14, 16)
-"""Numbers of bits that cameras, scanners and microscopes store a level in."""
+"""Usual bit depths of cameras, scanners and microscopes."""
 
 DARK = 64
-"""If no byte is as large as this, a data set is nearly black, and a warning says so."""
+"""A data set of bytes below this value is nearly black, and gives a warning."""
 
 
 class Levels(NamedTuple):
-    """What one file says about its levels.
+    """The range of the levels in one image file.
 
     Attributes:
       path: of the file.
@@ -24,7 +24,7 @@ class Levels(NamedTuple):
       high: the largest level.
       whole: whether all levels are whole numbers.
       stretched: whether the levels are bytes that were stretched to 16 bits, which are multiples of 257.
-      white: the level of white, if the file says it.
+      white: the level of white, if the file gives it.
     """
 
     path: Path
@@ -57,7 +57,7 @@ def measure(path: Path, kind: str, raw: np.ndarray, white: int | None = None) ->
       path: of the file.
       kind: as in :class:`Levels`.
       raw: the image, as it is stored.
-      white: the level of white, if the file says it.
+      white: the level of white, if the file gives it.
 
     Raises:
       ValueError: if levels are negative or not finite.
@@ -78,7 +78,7 @@ def measure(path: Path, kind: str, raw: np.ndarray, white: int | None = None) ->
 def decide(files: Iterable[Levels], levels: int | None = None) -> Ranges:
     """Decides the level of white for each kind of file.
 
-    If nothing else says it, white is the largest level of the smallest usual bit depth that all files
+    Unless it is given, white is the largest level of the smallest usual bit depth that all files
     of the kind fit into: 12-bit images in 16-bit files have white at 4,095. Bytes have white at 255,
     unless all are 0 or 1.
 
@@ -129,7 +129,7 @@ def decide(files: Iterable[Levels], levels: int | None = None) -> Ranges:
         else:
             white[kind] = _guess(kind, several, largest)
             said = (
-                f"levels: the {kind} files have levels from {min(file.low for file in several):.6g} to "
+                f"levels: the {kind} files have values from {min(file.low for file in several):.6g} to "
                 f"{largest.high:.6g}, and white is taken to be {white[kind]:,}"
             )
             full = 1 if kind == "float" else 65535
@@ -137,7 +137,7 @@ def decide(files: Iterable[Levels], levels: int | None = None) -> Ranges:
                 notes.append(said)
             else:
                 doubts.append(
-                    f"{said}; if it is not, give levels= (--levels in a command), for example 65535"
+                    f"{said}; if that is wrong, give levels= (--levels in a command), for example 65535"
                 )
     return Ranges(white, tuple(notes), tuple(doubts))
 

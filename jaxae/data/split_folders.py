@@ -29,7 +29,7 @@ class Division(NamedTuple):
       places: `{split: names of its folders}`.
       left_out: files that belong to no split.
       notes: what else was decided, in sentences.
-      doubts: what was decided and could be wrong, in sentences.
+      doubts: decisions that could be wrong, in sentences.
     """
 
     splits: dict[str, list[Item]]
@@ -41,7 +41,7 @@ class Division(NamedTuple):
 
 @lru_cache(4096)
 def split_of(name: str) -> str | None:
-    """The split that a folder of this name is, if any.
+    """The split that the name of a folder stands for, if any.
 
     Examples:
       >>> [split_of(name) for name in ("Training_Set", "val2017", "dev", "cats", "eval")]
@@ -136,7 +136,7 @@ def _by_first_folder(
     if len(found) == 1 and (len(kinds) > 1 or (beside_classes and not has_classes)):
         beside = f" beside {others[0]}/" if others else ""
         division.doubts.append(
-            f"{names} {'is' if len(kinds) == 1 else 'are'} taken as "
+            f"{names} {'is' if len(kinds) == 1 else 'are'} read as "
             f"{'a class' if len(kinds) == 1 else 'classes'}{beside}, since there is no other split; to "
             "hold out such a folder or to train on it alone, name the other folder train, or give its path"
         )
@@ -150,7 +150,7 @@ def _by_first_folder(
         held_out = " and ".join(sorted(found))
         beside = f"the folders beside {names}" if others else f"the files beside {names}"
         division.doubts.append(
-            f"{names} {'is' if len(kinds) == 1 else 'are'} taken as the {held_out} split, and {beside} as "
+            f"{names} {'is' if len(kinds) == 1 else 'are'} read as the {held_out} split, and {beside} as "
             "the training split; rename it if it is a class"
         )
         division.splits["train"] = rest
@@ -160,7 +160,7 @@ def _by_first_folder(
             inside = [item for item in rest if item.folders[:1] == (name,)]
             division.left_out.append(
                 LeftOut(
-                    "image", f" in {name}/, which is no split", len(inside), inside[0].path.name
+                    "image", f" in {name}/, which is not a split", len(inside), inside[0].path.name
                 )
             )
         if loose := [item for item in rest if not item.folders]:
@@ -207,7 +207,7 @@ def _everything(items: list[Item], division: Division) -> Division:
     if {"train"} < beginnings.keys() - {None}:
         example = next(item for split, item in beginnings.items() if split not in (None, "train"))
         division.doubts.append(
-            f"names of files begin like splits ({example.path.name}), but all images are taken as one "
+            f"file names begin like names of splits ({example.path.name}), but all images are read as one "
             "set; move them into folders train and test to keep them apart"
         )
     division.splits["train"] = items

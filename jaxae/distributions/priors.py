@@ -260,7 +260,7 @@ def _of_classes(
         labels = jnp.full(n, -1) if condition is None else as_array(condition)
         if labels.shape != (n,) or not jnp.issubdtype(labels.dtype, jnp.integer):
             raise ValueError(
-                f"the condition of the prior {name} is a label for each of {n} codes, whole numbers [{n}], "
+                f"the condition of the prior {name} is a label for each of {n} codes, integers [{n}], "
                 f"not {labels.dtype} {list(labels.shape)}"
             )
 

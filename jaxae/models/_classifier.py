@@ -78,7 +78,7 @@ def classifier(
         def log_prob(label: Array) -> Array:
             if label.shape != logits.shape[:1]:
                 raise ValueError(
-                    "a classifier describes labels, [n], and not x, so log p(x) cannot be bounded or "
+                    "a classifier models labels, [n], and not x, so log p(x) cannot be bounded or "
                     "estimated"
                 )
             known = (label >= 0) & (label < classes)

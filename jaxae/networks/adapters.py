@@ -80,7 +80,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
         and unknown ones (-1) vectors of zeros.
 
     Raises:
-      ValueError: when used, if the condition fits neither way, or labels are not whole numbers.
+      ValueError: when used, if the condition fits neither way, or labels are not integers.
 
     Examples:
       >>> from jaxae.networks import mlp_decoder
@@ -100,7 +100,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
         if classes is not None and condition.ndim == 1:
             if not jnp.issubdtype(condition.dtype, jnp.integer):
                 raise ValueError(
-                    f"labels are whole numbers, not {condition.dtype}; bytes are treated as images, so "
+                    f"labels must be integers, not {condition.dtype}; bytes are treated as images, so "
                     "convert labels to int32 first"
                 )
             # A label that is no class gives nan, which stops a training.

@@ -127,7 +127,7 @@ def displayable(images: np.ndarray) -> np.ndarray:
     # Rounding may put a mean computed in float32 slightly outside.
     if not (images.min() >= -1e-5 and images.max() <= 1 + 1e-5):
         raise ValueError(
-            f"the values of an image must be in [0, 1], and these are from {images.min():.3g} to "
+            f"the values of an image must be in [0, 1], but these are from {images.min():.3g} to "
             f"{images.max():.3g}; clip decoded images, and convert logits with likelihood.mean"
         )
     if images.shape[-1] != 3:

@@ -91,7 +91,7 @@ class Run:
             elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
                 raise ValueError(
                     f"{self.directory} has files in it but no config.json, so it is not a run folder; "
-                    "take another --run-dir"
+                    "use another --run-dir"
                 )
             else:
                 record = {"layout": LAYOUT, "config": plain}
@@ -99,7 +99,7 @@ class Run:
                 write_json(path, record | environment())
         except OSError as error:
             raise ValueError(
-                f"{self.directory} cannot be a run folder: {error.strerror}"
+                f"{self.directory} cannot be used as a run folder: {error.strerror}"
             ) from error
         self.checkpoints = Checkpoints(self.shared / "checkpoints")
 
@@ -135,7 +135,7 @@ class Run:
             if (reason := not_longer(epochs[0])) is not None:
                 raise ValueError(
                     f"{self.directory} cannot be trained longer: {differences['epochs']}, and {reason}; "
-                    "take another --run-dir"
+                    "use another --run-dir"
                 )
             with exclusive(self.directory):
                 (self.directory / "results.json").unlink(missing_ok=True)
@@ -153,7 +153,7 @@ class Run:
             )
             more += (", ...)" if len(others) > 3 else ")") if others else ""
             raise ValueError(
-                f"{self.directory} belongs to another run: {first}{more}; take another --run-dir"
+                f"{self.directory} belongs to another run: {first}{more}; use another --run-dir"
             )
 
     @property
@@ -227,7 +227,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is damaged ({type(error).__name__}); remove {directory} or take another --run-dir"
+            f"{path} is damaged ({type(error).__name__}); remove {directory} or use another --run-dir"
         ) from error
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         raise ValueError(f"{path} is not the configuration of a run")
@@ -235,7 +235,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     if (layout := found.get("layout", 1)) != LAYOUT:
         raise ValueError(
             f"{directory} was written by another version of jaxae (layout {layout!r:.20}; this version "
-            f"uses {LAYOUT}); take another --run-dir"
+            f"uses {LAYOUT}); use another --run-dir"
         )
     return found
 

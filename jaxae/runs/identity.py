@@ -1,4 +1,4 @@
-"""Whether a run folder belongs to a run: what decides is what changes the result."""
+"""Whether a run folder belongs to a run: all settings that change the results have to be equal."""
 
 import zlib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 from jaxae.data.streams import Stream
 
 WHOLE_BYTES = 2**28
-"""Size up to which all of an array is in its fingerprint; of larger ones and of streams, some images are."""
+"""Arrays up to this size are in the fingerprint as a whole; of larger ones and streams, some images are."""
 NAMES_OF_DATA = ("dataset", "image_size")
 """Flags that change nothing as long as the data are the same."""
 
@@ -57,7 +57,7 @@ def compare(
                 ignored.append(_flag(name))
             else:
                 differences[name] = (
-                    f"{name} is {value!r}, and the version that made the run had {defaults[name]!r}"
+                    f"{name} is {value!r}, and the version that made the run used {defaults[name]!r}"
                 )
         elif name.endswith("_data") and _same_fingerprint(str(before.get(name)), str(value)):
             continue
@@ -94,7 +94,7 @@ def _compare_data(before: Any, now: Any) -> str:
         if not _same_fingerprint(old, new):
             shapes = [text.split("-")[0] for text in (old, new)]
             how = f"{shapes[0]} before, {shapes[1]} now" if shapes[0] != shapes[1] else "same shape"
-            words.append(f"the {name} are others ({how})")
+            words.append(f"the {name} have changed ({how})")
     return ", ".join(sorted(words, key=lambda text: "training" not in text))
 
 

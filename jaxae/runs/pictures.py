@@ -58,7 +58,7 @@ def apply(
             failed.append(str(error))
             continue
         if alpha is not None and not uses_alpha:
-            print(f"{path}: its alpha channel is left out", file=sys.stderr)
+            print(f"{path}: its alpha channel is ignored", file=sys.stderr)
         try:
             print(save(paint(picture, alpha), out, f"{path.stem}-{suffix}"))
         except (ValueError, OSError) as error:

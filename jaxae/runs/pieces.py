@@ -75,7 +75,7 @@ def likelihood(name: str, scale: float | str | None = None) -> Likelihood:
         make: Any = likelihoods.gaussian if name == "gaussian" else likelihoods.laplace
         return make(scale)
     if scale is not None:
-        raise ValueError(f"a scale goes with the likelihood gaussian or laplace, not with {name}")
+        raise ValueError(f"a scale is for the likelihoods gaussian and laplace, not for {name}")
     known = {
         "bernoulli": likelihoods.bernoulli,
         "continuous_bernoulli": likelihoods.continuous_bernoulli,
@@ -165,7 +165,7 @@ def network_options(
     for option, value, only in (("gated", gated, "mlp"), ("remat", remat, "resnet")):
         if value:
             if name != only:
-                raise ValueError(f"{option} goes with the network {only}, not with {name}")
+                raise ValueError(f"{option} is for the network {only}, not for {name}")
             options[option] = True
     return options
 
@@ -185,14 +185,14 @@ def _corruption(text: str) -> Corruption:
         raise ValueError(f"there is no corruption {name!r}, only {', '.join(CORRUPTIONS)}")
     if name == "grayscale":
         if strength:
-            raise ValueError("grayscale has no strength")
+            raise ValueError("grayscale takes no strength")
         return corruptions.grayscale()
     if not strength:
         raise ValueError(f"a corruption is written with its strength, such as {name}:0.3")
     value = number(strength, text)
     if name == "downsample":
         if value != int(value):
-            raise ValueError(f"the factor of downsample must be a whole number, got {strength}")
+            raise ValueError(f"the factor of downsample must be an integer, got {strength}")
         return corruptions.downsample(int(value))
     return CORRUPTIONS[name](value)
 

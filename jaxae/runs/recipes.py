@@ -69,7 +69,7 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
       recipe: a recipe, or its values as they are recorded in the config.json of a run.
 
     Raises:
-      ValueError: if a value is unknown, missing, out of range, or does not go with the others.
+      ValueError: if a value is unknown, missing, out of range, or does not fit the others.
 
     Examples:
       >>> recipe = Recipe(model="vae", shape=(8, 8, 1), latent_dim=2, likelihood="bernoulli",

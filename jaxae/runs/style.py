@@ -22,7 +22,7 @@ OTHER = "#d0d0d0"
 """The colour of classes that have no colour of their own."""
 
 REFERENCE = "0.3"
-"""The colour of what others are compared with, which is drawn dashed."""
+"""The colour of reference curves, which are dashed."""
 
 
 class Style(NamedTuple):

@@ -33,12 +33,12 @@ OTHER_NAMES = {
     "wd": "weight-decay",
     "z-dim": "latent-dim",
 }
-"""What flags are called elsewhere, where the names are not similar."""
+"""Names that other programs give to flags, where the names are not similar."""
 
 WORDS = {
-    "INT": ("a whole number", "whole numbers"),
+    "INT": ("an integer", "integers"),
     "FLOAT": ("a number", "numbers"),
-    "TEXT": ("a text", "texts"),
+    "TEXT": ("text", "texts"),
 }
 DATA_SETS = ("celeb_a", "cifar10", "digits", "fashion_mnist", "mnist", "mnist5k")
 DEVICES = ("cpu", "cuda", "device", "gpu", "tpu")
@@ -133,7 +133,7 @@ def explain(config: type, message: str) -> str:
     if unknown := re.search(r"[Uu]nrecognized options: ([^\s,]+)", message):
         word = unknown[1]
         hint = f"; did you mean --dataset {word}?" if _close(word, DATA_SETS) else ""
-        return f"{word!r} is not the value of a flag{hint} (see --help)"
+        return f"{word!r} is not a flag or the value of one{hint} (see --help)"
     named = {name: option for option in options(config) for name in option.names}
     flag = re.search(r"(--[a-z0-9-]+)", message)
     option = named.get(flag[1]) if flag else None
@@ -164,7 +164,9 @@ def check_values(parsed: Any) -> None:
             if isinstance(value, str) and not value.strip():
                 raise ValueError(f"{flag} must not be empty; leave it out for the default")
             if field.name == "run_dir" and re.search("[\udc80-\udcff]", str(value)):
-                raise ValueError(f"{flag} has letters that this locale does not; set PYTHONUTF8=1")
+                raise ValueError(
+                    f"{flag} has characters that the locale cannot encode; set PYTHONUTF8=1"
+                )
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{flag} must be a finite number, got {value}")
 

@@ -95,7 +95,7 @@ def exclusive(directory: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(
-                    f"another process is at work in {directory}; wait for it, or take another folder"
+                    f"another process is at work in {directory}; wait for it, or use another folder"
                 ) from None
             except OSError:  # the file system has no locks
                 pass

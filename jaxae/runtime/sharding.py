@@ -137,5 +137,5 @@ def check_divides(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
         several = f" and {parts} parts" if parts > 1 else ""
         raise ValueError(
             f"the batch size {batch_size} does not divide by the {mesh.size} devices{several}; "
-            f"take a multiple of {mesh.size * parts}"
+            f"use a multiple of {mesh.size * parts}"
         )

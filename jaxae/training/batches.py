@@ -45,7 +45,9 @@ def _checked_array(leaf: Any) -> Any:
         return leaf
     leaf = native(leaf)
     if leaf.ndim == 0:
-        raise ValueError("the first axis of data is the example, but a part of them is one number")
+        raise ValueError(
+            "the first axis of data is the example, but a part of the data is a single number"
+        )
     return leaf
 
 

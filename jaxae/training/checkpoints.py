@@ -253,7 +253,7 @@ class Checkpoints:
         renamed = set_aside and self._set_aside([name.split()[0] for name in damaged])
         print(
             f"damaged{' and set aside' if renamed else ''}: checkpoint {', '.join(damaged)} of "
-            f"{self.directory}; going on from step {step}",
+            f"{self.directory}; continuing from step {step}",
             file=sys.stderr,
         )
 
@@ -282,7 +282,7 @@ class Checkpoints:
             if not isinstance(metadata, dict):
                 raise ValueError("its metadata are missing")
             if metadata.pop("checksum", None) != checksum(metadata):
-                raise ValueError("its metadata are not what was written")
+                raise ValueError("its metadata are damaged")
             version = metadata["format"]
         if version != FORMAT:
             raise ValueError(self._other_version(str(version)))
@@ -295,7 +295,7 @@ class Checkpoints:
         if different := differences(there, describe(wanted)):
             raise ValueError(
                 f"the checkpoints in {self.directory} are of another model or optimizer: "
-                f"{'; '.join(different)}; take another folder"
+                f"{'; '.join(different)}; use another folder"
             )
         with reading():
             where, shapes = restored_shapes(wanted, metadata["sharded"])
@@ -312,7 +312,7 @@ class Checkpoints:
     def _other_version(self, version: str) -> str:
         return (
             f"the checkpoints in {self.directory} are of another version of jaxae (format {version}, "
-            f"and this one reads {FORMAT}); take another folder"
+            f"and this one reads {FORMAT}); use another folder"
         )
 
     @contextmanager

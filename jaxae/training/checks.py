@@ -35,7 +35,7 @@ def check_validation(
         raise ValueError("the validation set is empty")
     if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(validation)):
         raise ValueError(
-            "validation data must be in memory: take some images of the stream, stream[:n]"
+            "validation data must be in memory: use some images of the stream, stream[:n]"
         )
     fields, others = (
         {name for name, field in batch._asdict().items() if field is not None}

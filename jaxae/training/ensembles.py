@@ -131,7 +131,7 @@ def fit_many(
     data = as_data(data)
     if any(isinstance(leaf, Stream) for leaf in jax.tree.leaves(data)):
         raise ValueError(
-            "many models share data in memory; take some images of the stream, stream[:n]"
+            "many models share data in memory; use some images of the stream, stream[:n]"
         )
     check_batch_size(batch_size, count(data))
     first_model = _checked_make(make, jax.tree.map(lambda leaf: leaf[0], values))

@@ -263,7 +263,7 @@ def fit(
     if saved is not None and saved.meta["steps_per_epoch"] != steps_per_epoch:
         raise ValueError(
             f"an epoch had {saved.meta['steps_per_epoch']} steps when this was saved and has "
-            f"{steps_per_epoch}; take the same images and batch size, or another folder"
+            f"{steps_per_epoch}; use the same images and batch size, or another folder"
         )
     feed = make_feed(
         make_step(

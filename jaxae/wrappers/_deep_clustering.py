@@ -184,7 +184,7 @@ def deep_clustering(
                 "jaxae.Batch(x, label=target_distribution(...))"
             )
         if context.draws.posterior is None:
-            raise ValueError("clusters are of codes, and this model has no encoder")
+            raise ValueError("deep clustering needs codes, and this model has no encoder")
         z = as_vectors(context.draws.posterior.mean)
         if z.shape[1] != centres.shape[1]:
             raise ValueError(

@@ -136,7 +136,7 @@ def top_k(k: int) -> Activation:
       Makhzani and Frey, `k-Sparse Autoencoders <https://arxiv.org/abs/1312.5663>`_.
     """
     if k < 1:
-        raise ValueError(f"at least one value of a code is kept, got k = {k}")
+        raise ValueError(f"k, the number of values that are kept, must be positive, got {k}")
 
     def keep(z: Float[Array, "b d"]) -> Float[Array, "b d"]:
         if k > z.shape[-1]:

@@ -51,7 +51,9 @@ def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Auto
         label = context.batch.label
         label = jnp.full(len(z), -1) if label is None else label
         if z.shape[1] < classes:
-            raise ValueError(f"a code of {z.shape[1]} values has no logits of {classes} classes")
+            raise ValueError(
+                f"codes of {z.shape[1]} values cannot hold the logits of {classes} classes"
+            )
         logits, known = z[:, :classes], label >= 0
         cost = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(label, 0))
         wrong = known & (jnp.argmax(logits, axis=-1) != label)

@@ -243,7 +243,7 @@ def test_images_and_labels_of_an_archive(tmp_path, names):
         ),
         (["x", "data"], "not clear which of x and data"),
         (["x_test"], "no training images, only x_test"),
-        (["images", "test_images"], "both a split and images without one"),
+        (["images", "test_images"], "images with and without the name of a split"),
         ([], "only nothing"),
     ],
 )
@@ -263,7 +263,7 @@ def test_splits_of_one_type_and_range(tmp_path):
 
 
 def test_arrays_that_are_left_out_are_named(tmp_path):
-    with pytest.warns(jaxae.data.DataWarning, match="depths left out"):
+    with pytest.warns(jaxae.data.DataWarning, match="depths ignored"):
         found = jaxae.load(save(tmp_path, images=X, depths=X))
     assert "depths" in " ".join(found.train.notes)
 

@@ -123,9 +123,7 @@ def test_splits_below_classes(tmp_path):
 
 def test_a_test_folder_beside_classes(tmp_path):
     folders = fill(tmp_path, {"ant": 2, "bee": 2, "test/ant": 1, "test/bee": 1})
-    with pytest.warns(
-        DataWarning, match="test/ is taken as the test split, and the folders beside"
-    ):
+    with pytest.warns(DataWarning, match="test/ is read as the test split, and the folders beside"):
         splits = from_folder(tmp_path, None)
     assert found(splits, folders) == {
         "train": {"ant": ["ant", "ant"], "bee": ["bee", "bee"]},
@@ -142,11 +140,11 @@ def test_a_test_folder_alone(tmp_path):
 
 def test_classes_named_like_a_split(tmp_path):
     folders = fill(tmp_path, {"bus": 2, "car": 2, "train": 2})
-    with pytest.warns(DataWarning, match="train/ is taken as a class beside bus/, since"):
+    with pytest.warns(DataWarning, match="train/ is read as a class beside bus/, since"):
         splits = from_folder(tmp_path, None)
     assert list(found(splits, folders)["train"]) == ["bus", "car", "train"]
     folders = fill(tmp_path / "two", {"valid": 2, "invalid": 2})
-    with pytest.warns(DataWarning, match="valid/ is taken as a class beside invalid/"):
+    with pytest.warns(DataWarning, match="valid/ is read as a class beside invalid/"):
         splits = from_folder(tmp_path / "two", None)
     assert list(found(splits, folders)["train"]) == ["invalid", "valid"]
 
@@ -172,7 +170,7 @@ def test_splits_in_the_names_of_files(tmp_path):
     fill(tmp_path, {"a": 2})
     for name in ("train_1.png", "test-1.png"):
         Image.new("L", (4, 4), 99).save(tmp_path / name)
-    with pytest.warns(DataWarning, match=r"names of files begin like splits \(test-1.png\)"):
+    with pytest.warns(DataWarning, match=r"file names begin like names of splits \(test-1.png\)"):
         from_folder(tmp_path, None)
 
 
@@ -188,8 +186,8 @@ def test_images_in_no_class(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = from_folder(tmp_path, None)
     said = " ".join(str(warning.message) for warning in caught)
-    assert "1 of 5 train images are in no folder of a class (0.png), so the train" in said
-    assert "without training images (z)" in said
+    assert "1 of 5 train images are not in the folder of a class (0.png), so the train" in said
+    assert "no training images (z)" in said
     assert splits["train"].labels is None
     assert splits["test"].labels.tolist() == [1, 2]
     assert splits["test"].notes == ()
@@ -214,7 +212,7 @@ def test_links_are_followed_once(tmp_path):
     (root / "bee2" / "x.png").symlink_to(tmp_path / "pool" / "a" / "0.png")
     assert len(from_folder(root, None)["train"].images) == 6
     (root / "again").symlink_to(tmp_path / "pool" / "a")  # after ant in no order but by name
-    with pytest.warns(DataWarning, match="1 link to a folder that is read already"):
+    with pytest.warns(DataWarning, match="1 link to a folder that is already read"):
         assert len(from_folder(root, None)["train"].images) == 6
 
 

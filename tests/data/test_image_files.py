@@ -177,7 +177,7 @@ def test_the_level_of_white_can_be_given(tmp_path):
     with pytest.raises(ValueError, match=r"a\.png has the level 3500, .* levels=3000 \(--levels"):
         train(tmp_path, levels=3000)
     for bad in (0, -1, 1.5, "12", True):
-        with pytest.raises(ValueError, match="levels must be a positive whole number"):
+        with pytest.raises(ValueError, match="levels must be a positive integer"):
             check_reading("first", bad)
     # It is of deep files if it is not a byte.
     write(tmp_path, "b.png", np.full((6, 6), 200, np.uint8))

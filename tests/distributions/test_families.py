@@ -251,10 +251,10 @@ def test_the_gradient_does_not_see_missing_values(name):
 
 def test_missing_values_need_values_that_are_independent():
     p = of_prior(MIXTURE)(2)
-    with pytest.raises(ValueError, match="product over values"):
+    with pytest.raises(ValueError, match="factorises over the values"):
         p.log_prob_of(jnp.zeros((2, 2)), jnp.ones((2, 2)))
     best = likelihoods.gaussian("optimal").distribution(jnp.zeros((2, 2)))
-    with pytest.raises(ValueError, match="product over values"):
+    with pytest.raises(ValueError, match="factorises over the values"):
         best.log_prob_of(jnp.zeros((2, 2)), jnp.ones((2, 2)))
     with pytest.raises(ValueError, match="no density"):
         families.point(jnp.zeros((2, 2))).log_prob_of(jnp.zeros((2, 2)))

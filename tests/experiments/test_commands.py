@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys, monkeypatch):
 
 def test_a_run_of_another_configuration_says_what_differs(tmp_path, capsys, monkeypatch):
     autoencoder.main(config(autoencoder, tmp_path))
-    with pytest.raises(ValueError, match="code was 4 and is 5; take another --run-dir"):
+    with pytest.raises(ValueError, match="code was 4 and is 5; use another --run-dir"):
         autoencoder.main(config(autoencoder, tmp_path, code=5))
     with pytest.raises(ValueError, match="experiment was 'autoencoder' and is 'vae'"):
         vae.main(config(vae, tmp_path))
@@ -105,7 +105,7 @@ def test_a_run_of_another_configuration_says_what_differs(tmp_path, capsys, monk
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(ValueError, match="cannot be a run folder: Permission denied"):
+    with pytest.raises(ValueError, match="cannot be used as a run folder: Permission denied"):
         vae.main(config(vae, tmp_path))
 
 
@@ -126,7 +126,7 @@ def test_a_run_folder_of_an_older_layout_is_refused(tmp_path, monkeypatch, capsy
     """The first layout had no version, and flags of other names."""
     (tmp_path / "config.json").write_text('{"config": {"experiment": "autoencoder", "rise": 0}}')
     said = refused(autoencoder, *small(tmp_path), monkeypatch=monkeypatch, capsys=capsys)
-    assert "another version of jaxae (layout 1; this version uses 2); take another" in said
+    assert "another version of jaxae (layout 1; this version uses 2); use another" in said
 
 
 def test_checkpoints_of_an_older_format_are_refused(tmp_path, monkeypatch, capsys):

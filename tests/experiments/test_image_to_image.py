@@ -299,7 +299,7 @@ def test_colorizing_a_picture(trained, tmp_path, mode, capsys):
         found = np.asarray(file)
     assert found.shape == (41, 30, 3)
     read = capsys.readouterr()
-    assert ("alpha channel is left out" in read.err) == (mode == "RGBA")
+    assert ("alpha channel is ignored" in read.err) == (mode == "RGBA")
     assert "x-colorized.png" in read.out
     # The grey levels are those of the picture, except where colours are clipped.
     original = jaxae.data.image_files.read_image(path)
@@ -649,8 +649,8 @@ def test_night_is_dark_blue_and_noisy():
         (translation, {"make": "night", "dataset": "digits"}, "needs colours"),
         (translation, {"inputs": "a.npy"}, "given together"),
         (translation, {"symmetries": 2}, "leave out --symmetries"),
-        (colorization, {"out": "x"}, "go with --apply"),
-        (colorization, {"apply": "x"}, "goes with pictures and with --out"),
+        (colorization, {"out": "x"}, "need --apply"),
+        (colorization, {"apply": "x"}, "needs pictures and --out"),
         (colorization, {"apply": "x", "images": ("a.png",), "out": "y", "seed": 2}, "--seed was"),
     ],
 )

@@ -156,5 +156,5 @@ def test_the_values_that_are_taken_for_none_are_the_same_run(tmp_path):
     same = dataclasses.replace(plain, batch_size=128, hidden=(400,), likelihood="bernoulli")
     running.open_run(same, data, "autoencoder", recipe=plan)
     other = data._replace(test=np.zeros_like(data.test))
-    with pytest.raises(ValueError, match=r"the test images are others \(same shape\); take"):
+    with pytest.raises(ValueError, match=r"the test images have changed \(same shape\); use"):
         running.open_run(plain, other, "autoencoder", recipe=plan)

@@ -39,7 +39,7 @@ def test_a_condition_is_appended_to_the_last_axis():
     [
         (jnp.zeros((2, 3, 5, 1)), {}, "does not fit an input"),
         (jnp.array([0, 1]), {}, "does not fit an input"),
-        (jnp.array([0.0, 1.0]), {"classes": 2}, "whole numbers, not float32"),
+        (jnp.array([0.0, 1.0]), {"classes": 2}, "integers, not float32"),
     ],
 )
 def test_other_conditions_are_refused(condition, options, message):

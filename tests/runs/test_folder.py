@@ -23,7 +23,7 @@ def test_a_new_run(tmp_path):
 def test_another_configuration_is_refused(tmp_path):
     Run(tmp_path, CONFIG)
     Run(tmp_path, CONFIG)
-    with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 1; take another"):
+    with pytest.raises(ValueError, match=r"another run: epochs was 2 and is 1; use another"):
         Run(tmp_path, CONFIG | {"epochs": 1})
     with pytest.raises(ValueError, match="extra was None and is 1"):
         Run(tmp_path, CONFIG | {"extra": 1})
@@ -44,7 +44,7 @@ def test_flags_that_one_version_does_not_have_are_said(tmp_path):
     assert "0.0.7" in note
     assert "--new, --old" in note
     with pytest.raises(
-        ValueError, match=r"new is \[2\], and the version that made the run had \[1\]"
+        ValueError, match=r"new is \[2\], and the version that made the run used \[1\]"
     ):
         Run(tmp_path, CONFIG | {"new": (2,)}, defaults={"new": (1,)})
 
@@ -72,7 +72,7 @@ def test_folders_that_are_not_run_folders_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match=r"no config\.json, so it is not a run folder"):
         Run(tmp_path, CONFIG)
-    with pytest.raises(ValueError, match="cannot be a run folder"):
+    with pytest.raises(ValueError, match="cannot be used as a run folder"):
         Run(tmp_path / "thesis.tex", CONFIG)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -99,7 +99,7 @@ def test_folders_of_other_layouts_are_refused_in_one_line(tmp_path, layout):
     del value["layout"]
     path.write_text(json.dumps(value if layout is None else value | {"layout": layout}))
     for open_folder in (read_config, lambda folder: Run(folder, CONFIG)):
-        with pytest.raises(ValueError, match="another version of jaxae.*take another") as error:
+        with pytest.raises(ValueError, match="another version of jaxae.*use another") as error:
             open_folder(tmp_path)
         assert "\n" not in str(error.value)
         assert len(str(error.value)) < 300

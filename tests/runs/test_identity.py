@@ -37,10 +37,10 @@ def test_a_stream_has_the_same_data_as_its_array():
     [
         (
             {"training images": "99x3x1x1-1"},
-            "training images are others (100x3x1x1 before, 99x3x1x1 now)",
+            "training images have changed (100x3x1x1 before, 99x3x1x1 now)",
         ),
-        ({"training images": "100x3x1x1-0"}, "the training images are others (same shape)"),
-        ({"test labels": "4-00000001-00000003"}, "the test labels are others (same shape)"),
+        ({"training images": "100x3x1x1-0"}, "the training images have changed (same shape)"),
+        ({"test labels": "4-00000001-00000003"}, "the test labels have changed (same shape)"),
     ],
 )
 def test_the_data_that_differ_are_named(change, message):

@@ -76,4 +76,4 @@ def test_a_picture_that_fails_does_not_stop_the_others(tmp_path, capsys):
         pictures.apply(files, tmp_path / "out", paint, "new")
     assert "missing.png" in str(e.value)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"good-new.png", "clear-new.png"}
-    assert "clear.png: its alpha channel is left out" in capsys.readouterr().err
+    assert "clear.png: its alpha channel is ignored" in capsys.readouterr().err

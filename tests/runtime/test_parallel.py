@@ -123,10 +123,10 @@ def test_one_device_is_eight(tmp_path):
     best = jaxae.Checkpoints(tmp_path).best(shapes)
     assert [float(abs(leaf).sum()) for leaf in jax.tree.leaves(best)] == pytest.approx(saved)
     assert jaxae.Checkpoints(tmp_path / "none").best(shapes) is None
-    with pytest.raises(ValueError, match=r"of another model or optimizer: .*; take another folder"):
+    with pytest.raises(ValueError, match=r"of another model or optimizer: .*; use another folder"):
         jaxae.Checkpoints(tmp_path).best({"other": shapes})
     for parts in (3, 8):
-        message = f"32 does not divide by the 8 devices and {parts} parts; take a multiple of"
+        message = f"32 does not divide by the 8 devices and {parts} parts; use a multiple of"
         assert message in results.pop(f"accumulate {parts}")
     assert [results.pop(name) for name in ("checksum", "checksum 1", "checksum 4")] == [True] * 3
     # Nearly all of the state is divided; only small arrays are not.

@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, kind
         if step == 1:
             fallen += 1
             assert "damaged and set aside: checkpoint 2 (" in said[0]
-            assert said[0].endswith("going on from step 1")
+            assert said[0].endswith("continuing from step 1")
             # It was renamed, so that the step can be saved again.
             checkpoints.save(2, tree(2), tree(-2), {"step": 2})
             assert equal(checkpoints.restore(tree(0), tree(0)).state, tree(2))

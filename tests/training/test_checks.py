@@ -38,10 +38,10 @@ def both(model, x, **options):
         ([X, X], "a tuple or list does not say which array is which"),
         ((X, np.arange(13)), "a tuple or list does not say which array is which"),
         (X[:0], "the training set is empty"),
-        (np.array([["a"]] * 13), "data are numbers, not <U1"),
+        (np.array([["a"]] * 13), "data must be numbers, not <U1"),
         (jaxae.Images(X), "this is a split with images and labels; give split.images"),
         (jaxae.Splits(*3 * [jaxae.Images(X)]), "three splits.*give .*splits.train.images"),
-        ("mnist", "data are arrays, not str; to load a data set"),
+        ("mnist", "data must be arrays, not str; to load a data set"),
         (np.array(1.0), "the first axis of data is the example"),
         (NAN, "x has values that are not finite; if they are missing"),
         (NAN.astype(np.float32) + np.inf, "x has values that are not finite"),
@@ -102,7 +102,7 @@ def test_validation_shapes_are_compared_after_the_transforms():
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (0, r"key must be a key of JAX, not int; use jax.random.key\(0\)"),
+        (0, r"key must be a JAX random key, not int; use jax.random.key\(0\)"),
         (np.zeros(2, np.uint32), "not ndarray; use"),
         (jax.random.PRNGKey(0), "a typed key, not an array of uint32; use"),
         (jax.random.split(jax.random.key(0), 3), r"one key, got the shape \(3,\)"),
