@@ -102,6 +102,11 @@ def load(
     if frames not in ("first", "all"):
         raise ValueError(f'frames must be "first" or "all", got {frames!r}')
     is_path = isinstance(name, os.PathLike)
+    if not is_path and not isinstance(name, str):
+        raise ValueError(
+            f"load takes a name or a path, not {type(name).__name__}; an array is checked and converted by "
+            "jaxae.data.from_arrays(images, labels)"
+        )
     name = os.fspath(name)
     path = _path(name, is_path)
     if path is None:
