@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import autoencoder, vae
 from jaxae.runs.command import command as run_command
@@ -103,6 +104,30 @@ def test_a_console_that_lacks_letters_gets_others(tmp_path, monkeypatch):
     run_command(lambda config: print(config.run_dir, "Süß"), vae.Config, "")
     sys.stdout.flush()
     assert outputs[0].getvalue() == b"? S??\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ],
+    ids=["locale", "console"],
+)
+def test_a_folder_whose_name_the_locale_lacks(variables, tmp_path):
+    folder = tmp_path / "größe $x_$ 東"
+    for name in ("Öl", "$5", "西"):
+        (folder / name).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(np.full((4, 4), 20 * i, np.uint8)).save(folder / name / f"{i}-ü.png")
+    arguments = ["--dataset", folder, "--epochs", 1, "--code", 2, "--run-dir", tmp_path / "run"]
+    code, errors = start("-m", "experiments.autoencoder", *arguments, cwd=ROOT, **variables)
+    assert code == 0, errors
+    assert "Warning" not in errors
+    assert "Traceback" not in errors
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert len(set(results["classes"])) == 3
 
 
 def results(module, folder, tmp_path, epochs, **options):
