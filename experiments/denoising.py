@@ -54,8 +54,9 @@ NAMES = {
     "median_filter": "median filter",
     "linear": "best linear",
 }
-PREFIXES = {method: "test" if method == "denoised" else method for method in NAMES}
 """Methods in words."""
+PREFIXES = {method: "test" if method == "denoised" else method for method in NAMES}
+"""Beginnings of the names of results, by method."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

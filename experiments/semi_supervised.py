@@ -36,7 +36,7 @@ from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
-from jaxae.runs.style import class_name
+from jaxae.runs.style import drawn_class_name
 from jaxae.training.step import Transform
 
 IMAGES, SUPERVISED_IMAGES = 1_800_000, 600_000
@@ -255,7 +255,7 @@ def draw(
         title=f"{Path(config.dataset).name}: test images, and the classes in the style of each",
         columns=[
             "image",
-            *(class_name(label, data.classes) for label in range(min(classes, STYLES))),
+            *(drawn_class_name(label, data.classes) for label in range(min(classes, STYLES))),
         ],
     )
 

@@ -119,13 +119,20 @@ def given(config: Config) -> tuple[datasets.Data, jaxae.data.PairSplits, str]:
     if config.dataset != Config.dataset or config.data_dir is not None:
         raise ValueError("--dataset cannot be combined with --inputs; leave it out")
     flags.check(config)
-    with datasets.warnings_as_notes():
-        pairs = jaxae.data.load_pairs(config.inputs, config.targets, image_size=config.image_size)
+    with datasets.warnings_as_notes() as notes:
+        pairs = jaxae.data.load_pairs(
+            config.inputs,
+            config.targets,
+            image_size=config.image_size,
+            channels=config.channels,
+            frames=config.frames,
+            levels=config.levels,
+        )
     x, y = pairs.train
     size = datasets.batch_size(config, len(x), 16)
     names = f"{Path(config.inputs).name} to {Path(config.targets).name}"
     shape = " x ".join(map(str, y.shape[1:]))
-    protocol = f"{len(pairs.test.inputs)} test pairs of {names}, {shape}"
+    protocol = "; ".join([f"{len(pairs.test.inputs)} test pairs of {names}, {shape}", *notes])
     if config.placement == "stream":
         raise ValueError("pairs cannot be streamed; use --placement host")
     where, why = datasets.placement(config, pairs.train, pairs.validation)

@@ -303,6 +303,11 @@ def explained(piece: str, params: Any, tree: Any) -> Iterator[None]:
         if isinstance(error, TypeError) and "shape" not in said and not isinstance(tree, Mapping):
             raise
         shapes = jax.tree.map(lambda leaf: list(jnp.shape(leaf)), tree)
+        if params is None and not isinstance(tree, Mapping):
+            raise ValueError(
+                f"the networks do not fit examples of shape {shapes}; the first axis is the example (one "
+                f"image is x[None]), and the encoder comes before the decoder ({said[:160]})"
+            ) from error
         advice = "its size and channels must be those of the examples that init or fit was given"
         if isinstance(tree, Mapping):
             advice = "does its first layer take a dict?"

@@ -18,6 +18,8 @@ KEY = jax.random.key(0)
 OLD_KEY = jax.random.PRNGKey(0)
 AE = jaxae.autoencoder(mlp_encoder(2, ()), mlp_decoder((4, 4, 1), ()))
 VAE = jaxae.vae(mlp_encoder(4, ()), mlp_decoder((4, 4, 1), ()), latent_dim=2)
+TIED = jaxae.tied_autoencoder((4, 4, 1), 2)
+SWAPPED = jaxae.autoencoder(mlp_decoder((4, 4, 1), ()), mlp_encoder(2, ()))
 PA, PV = AE.init(KEY, X), VAE.init(KEY, X)
 SPLIT = jaxae.Images(X, Y)
 N3 = priors.standard_normal(3)
@@ -43,6 +45,13 @@ def evaluate(data, at=(PV, 0), key=KEY, **options):
 def vae(encoder=None, decoder=None, *likelihood, latent_dim=2, **options):
     encoder, decoder = encoder or mlp_encoder(4), decoder or mlp_decoder((4, 4, 1))
     return jaxae.vae(encoder, decoder, *likelihood, latent_dim=latent_dim, **options)
+
+
+def untyped(function):
+    """A function without the type checker of the tests."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 class Tensor:
@@ -133,7 +142,16 @@ MISUSE = {
         lambda: AE.loss(PA, KEY, X[0]),
         lambda: jaxae.reconstruct(AE, PA, X[0]),
         lambda: jaxae.analysis.importance_nll(VAE, PV, KEY, X[0], 2),
+        lambda: AE.init(KEY, X[0]),
+        lambda: VAE.init(KEY, X[0]),
+        lambda: TIED.init(KEY, X[0]),
     ],
+    "swapped": [lambda: SWAPPED.init(KEY, X)],
+    r"the decoder gives \(3, 4, 1\)": [
+        lambda: jaxae.autoencoder(mlp_encoder(2), mlp_decoder((3, 4, 1))).init(KEY, X),
+    ],
+    "load takes a name or a path, not ndarray.*from_arrays": [lambda: untyped(jaxae.load)(X)],
+    "workers read a stream": [lambda: fit(workers=2), lambda: fit(workers=2, placement="host")],
     "size and channels must be those": [
         lambda: AE.encode(PA, X[:, :3]),
         lambda: AE.encode(PA, np.repeat(X, 3, -1)),

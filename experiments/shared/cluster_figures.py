@@ -10,7 +10,7 @@ import jaxae
 from experiments.shared import datasets, flags
 from jaxae.runs import charts, figures
 from jaxae.runs.folder import Run
-from jaxae.runs.style import class_name
+from jaxae.runs.style import drawn_class_name
 
 EXAMPLES = 12
 """Images of each cluster."""
@@ -46,7 +46,7 @@ def draw_confusion(
         title=f"{Path(config.dataset).name}: {len(test_labels)} test images in {len(classes)} clusters, "
         f"{about}",
         rows=_titles(classes, order, data.classes),
-        columns=[class_name(int(label), data.classes) for label in known],
+        columns=[drawn_class_name(int(label), data.classes) for label in known],
         xlabel="true class",
         ylabel="cluster \u2192 the class it is matched to",
     )
@@ -84,7 +84,7 @@ def _order(classes: np.ndarray) -> np.ndarray:
 
 def _titles(classes: np.ndarray, order: np.ndarray, names: Sequence[str]) -> list[str]:
     return [
-        f"{c} \u2192 {class_name(int(classes[c]), names)}"
+        f"{c} \u2192 {drawn_class_name(int(classes[c]), names)}"
         if classes[c] >= 0
         else f"{c} \u2192 none"
         for c in order

@@ -128,17 +128,22 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
 
 
 @contextlib.contextmanager
-def warnings_as_notes() -> Iterator[None]:
-    """A context in which warnings about data are printed on standard error, as lines `note: ...`."""
+def warnings_as_notes() -> Iterator[list[str]]:
+    """A context in which warnings about data are printed on standard error, as lines `note: ...`.
+
+    It gives a list, which holds the texts once the context has been left.
+    """
+    notes: list[str] = []
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", jaxae.data.DataWarning)
-            yield
+            yield notes
     finally:
         said = {
             str(w.message): None for w in caught if issubclass(w.category, jaxae.data.DataWarning)
         }
+        notes += said
         for text in said if processes.is_first() else ():
             print(f"note: {text}", file=sys.stderr)
         for w in caught:

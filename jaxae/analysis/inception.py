@@ -10,6 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from jaxae.data.archives import array_names, read_arrays
+from jaxae.data.messages import first_line
 from jaxae.numeric import as_images
 
 Weights = Mapping[str, Array | np.ndarray]
@@ -57,10 +59,12 @@ def fid_features(
     if not path.is_file():
         raise ValueError(f"there is no file {path}; {INSTRUCTIONS}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            weights = {name: np.asarray(file[name]) for name in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read as an .npz file; {INSTRUCTIONS}") from error
+        with zipfile.ZipFile(path) as archive:
+            weights = read_arrays(archive, array_names(archive))
+    except Exception as error:  # of zipfile, zlib, struct and numpy's own parser
+        raise ValueError(
+            f"{path} cannot be read as an .npz file ({first_line(error)}); {INSTRUCTIONS}"
+        ) from error
     if missing := [name for name in (FIRST, LAST) if name not in weights]:
         raise ValueError(f"{path} has no array {missing[0]}; {INSTRUCTIONS}")
     on_device = {name: jnp.asarray(value) for name, value in weights.items()}

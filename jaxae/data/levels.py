@@ -51,6 +51,13 @@ def find_white(
                 f"{name} has values from {smallest:.6g} to {largest:.6g}, which are not in [0, "
                 f"{levels}], the range that levels={levels} (--levels {levels}) gives"
             )
+        if levels > 1 and (largest < 1 or (largest == 1 and not whole)) and is_float:
+            raise ValueError(f"{name} has floats in [0, 1] already; leave out levels (--levels)")
+        if not is_float and dtype != np.bool_ and levels > np.iinfo(dtype).max:
+            raise ValueError(
+                f"{name} has type {dtype}, whose values are at most {np.iinfo(dtype).max}, so that "
+                f"levels={levels} (--levels {levels}) cannot be white"
+            )
         return float(levels), f"values of 0 to {levels} were read as black to white", ""
     if is_float:
         return _white_of_floats(smallest, largest, whole, dtype, name)

@@ -102,16 +102,22 @@ def load(
     if frames not in ("first", "all"):
         raise ValueError(f'frames must be "first" or "all", got {frames!r}')
     is_path = isinstance(name, os.PathLike)
+    if not is_path and not isinstance(name, str):
+        raise ValueError(
+            f"load takes a name or a path, not {type(name).__name__}; an array is checked and converted by "
+            "jaxae.data.from_arrays(images, labels)"
+        )
     name = os.fspath(name)
     path = _path(name, is_path)
     if path is None:
-        _refuse(name, "a data set of tensorflow_datasets", channels, frames, levels)
+        what = f"{name} is a data set of tensorflow_datasets"
+        refuse(what, channels=channels, frames=frames, levels=levels)
         # Imported here because it imports tfds, which takes seconds.
         from jaxae.data.datasets import prepared
 
         splits = prepared.read(name, data_dir, image_size, stream)
     elif path.suffix.lower() in (".npy", ".npz"):
-        _refuse(name, "an array file", None, frames, None)
+        refuse(f"{name} is an array file", frames=frames)
         mapped = from_mapped(path, image_size, stream, channels=channels, levels=levels)
         splits = (
             {"train": mapped}
@@ -119,7 +125,7 @@ def load(
             else read_splits(path, image_size, channels=channels, levels=levels)
         )
     else:
-        _refuse(name, "a folder", channels, "first", None)
+        refuse(f"{name} is a folder", channels=channels)
         splits = from_folder(path, image_size, stream, frames=frames, levels=levels)
     shape = splits["train"].images.shape[1:]
     for split, data in splits.items():
@@ -138,10 +144,17 @@ def load(
     return Splits(train, validation._replace(notes=()), test._replace(notes=()))
 
 
-def _refuse(
-    name: str, kind: str, channels: Channels | None, frames: str, levels: int | None
+def refuse(
+    what: str,
+    *,
+    channels: Channels | None = None,
+    frames: str = "first",
+    levels: int | None = None,
 ) -> None:
-    """Raises a `ValueError` for options that do not apply to a kind of data."""
+    """Raises a `ValueError` for options that are given and do not apply to the data.
+
+    `what` says what they are, as a clause.
+    """
     for option, given, where in (
         ("channels", channels is not None, "array files"),
         ("frames", frames != "first", "folders"),
@@ -149,7 +162,7 @@ def _refuse(
     ):
         if given:
             raise ValueError(
-                f"{option} (--{option} in a command) is for {where}, and {name} is {kind}; leave it out"
+                f"{option} (--{option} in a command) is for {where}, and {what}; leave it out"
             )
 
 

@@ -3,7 +3,7 @@
 import os
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from jaxae.data.array_files import from_file
 from jaxae.data.folders import about_files, about_left_out
 from jaxae.data.image_sets import check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
+from jaxae.data.layouts import Channels, check_channels
 from jaxae.data.listing import list_folder, no_images
-from jaxae.data.loading import check_image_size, set_aside
+from jaxae.data.loading import check_image_size, refuse, set_aside
 from jaxae.data.messages import SIZE_HINT, DataWarning, describe_shape
 from jaxae.data.split_folders import divide
 
@@ -50,7 +51,8 @@ def load_pairs(
     targets: str | os.PathLike[str],
     *,
     image_size: int | None = None,
-    frames: str = "first",
+    channels: Channels | None = None,
+    frames: Literal["first", "all"] = "first",
     levels: int | None = None,
 ) -> PairSplits:
     """Loads pairs of images, divided into training, validation and test sets.
@@ -64,16 +66,20 @@ def load_pairs(
       targets: likewise. In two folders, files with the same name (suffixes may differ) are a pair; in
         two arrays, images with the same index.
       image_size: if given, the central square of each image is resized to this height and width.
-      frames: of files that hold several images (TIFF stacks, animations), the "first" or "all".
-      levels: the level of white in image files, as in :func:`load`. By default it is decided from all
-        files of both folders together.
+      channels: of array files, as in :func:`load`.
+      frames: of image files that hold several images (TIFF stacks, animations), the "first" or "all".
+      levels: the value of white, as in :func:`load`. By default it is decided from all files of both
+        folders together, and from each of two arrays.
 
     Returns:
       :class:`PairSplits`.
 
+    Warns:
+      DataWarning: if some of the data are left out, or on how they were read.
+
     Raises:
       ValueError: if an image has no counterpart, or inputs and targets differ in number, height or
-        width.
+        width; if an option does not apply to folders or to array files.
 
     Examples:
       >>> import tempfile
@@ -87,8 +93,11 @@ def load_pairs(
     """
     check_image_size(image_size)
     check_reading(frames, levels)
+    check_channels(channels)
     paths = [Path(os.fspath(path)).expanduser() for path in (inputs, targets)]
-    found = read_pairs(paths[0], paths[1], image_size, frames=frames, levels=levels)
+    found = read_pairs(
+        paths[0], paths[1], image_size, channels=channels, frames=frames, levels=levels
+    )
     train = found["train"]
     aside = {}
     for purpose in ("test", "validation"):
@@ -107,6 +116,7 @@ def read_pairs(
     targets: Path,
     image_size: int | None,
     *,
+    channels: Channels | None = None,
     frames: str = "first",
     levels: int | None = None,
 ) -> dict[str, Pairs]:
@@ -116,6 +126,7 @@ def read_pairs(
       inputs: a folder, or an `.npy` or `.npz` file.
       targets: likewise; names of files may differ in their suffix.
       image_size: as in :func:`jaxae.load`.
+      channels: as in :func:`load_pairs`.
       frames: as in :func:`load_pairs`.
       levels: as in :func:`load_pairs`.
 
@@ -127,6 +138,7 @@ def read_pairs(
       ValueError: as :func:`load_pairs`.
     """
     if inputs.is_dir() and targets.is_dir():
+        refuse(f"{inputs} and {targets} are folders", channels=channels)
         return _read_two_folders(inputs, targets, image_size, frames, levels)
     for path in (inputs, targets):
         if not path.exists():
@@ -135,7 +147,16 @@ def read_pairs(
             raise ValueError(
                 f"{path} is not an .npy or .npz file; pairs come from two folders or two such files"
             )
-    x, y = (from_file(path, image_size).images for path in (inputs, targets))
+    refuse(f"{inputs} and {targets} are array files", frames=frames)
+    found = [
+        from_file(path, image_size, channels=channels, levels=levels) for path in (inputs, targets)
+    ]
+    for path, data in zip((inputs, targets), found, strict=True):
+        for note in data.notes:
+            # What was left out has been said already, with the path.
+            if not note.startswith(str(path)):
+                warnings.warn(f"{path}: {note}", DataWarning, stacklevel=3)
+    x, y = (data.images for data in found)
     if len(x) != len(y):
         raise ValueError(
             f"{inputs} has {len(x)} images and {targets} has {len(y)}; each input needs one target"

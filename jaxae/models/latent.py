@@ -1,5 +1,6 @@
 """Builds models from networks and distributions; the constructors share this."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -70,6 +71,7 @@ def latent_variable_model(
         params["decoder"] = init_network(decoder, decoder_key, z, batch.condition)
         if likelihood.init is not None:
             params["likelihood"] = likelihood.init(fold_in_name(key, "likelihood"), batch.x)
+        _check_outputs(likelihood_of, params, z, batch)
         return params
 
     def posterior_of(
@@ -125,7 +127,10 @@ def from_functions(
         )
 
     def init_params(key: PRNGKeyArray, batch: Batch) -> Params:
-        return init(key, batch.input)
+        params = init(key, batch.input)
+        z = jax.eval_shape(lambda params, x: encode(params, x, None), params, batch.input)
+        _check_outputs(likelihood_of, params, z, batch)
+        return params
 
     def posterior_of(
         params: Params, batch: Batch, *, key: PRNGKeyArray | None = None
@@ -146,6 +151,18 @@ def from_functions(
         unit=likelihood.unit,
         coupled=likelihood.coupled,
     )
+
+
+def _check_outputs(
+    likelihood_of: Callable[..., Distribution], params: Params, z: Tree, batch: Batch
+) -> None:
+    """Raises the error of a decoder whose outputs do not describe the examples; computes nothing."""
+
+    def log_prob(params: Params, z: Tree, x: Tree, condition: Tree | None) -> Any:
+        found = likelihood_of(params, z, condition)
+        return found.mean if found.log_prob is None else found.log_prob(x)
+
+    jax.eval_shape(log_prob, params, z, batch.x, batch.condition)
 
 
 def init_network(network: Network, key: PRNGKeyArray, x: Tree, condition: Tree | None) -> Params:

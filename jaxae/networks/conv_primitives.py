@@ -101,7 +101,10 @@ def conv_transpose(
 
 def _check(x: Array, kernel: Array, bias: Array | None, stride: int) -> None:
     if x.ndim != 4 or kernel.ndim != 4 or x.shape[3] != kernel.shape[2]:
-        raise ValueError(f"images {x.shape} and a kernel {kernel.shape} do not fit each other")
+        advice = "; images are [b, h, w, c], one image is x[None]" if x.ndim != 4 else ""
+        raise ValueError(
+            f"images {x.shape} and a kernel {kernel.shape} do not fit each other{advice}"
+        )
     if bias is not None and bias.shape != kernel.shape[3:]:
         raise ValueError(f"a bias {bias.shape} does not fit a kernel {kernel.shape}")
     if x.dtype != kernel.dtype:

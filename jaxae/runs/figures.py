@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
+from jaxae.runs.fonts import make_drawable
 from jaxae.runs.style import entitle
 from jaxae.runtime.files import atomic_write
 
@@ -174,6 +175,7 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file without a loss of colours; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
+    make_drawable(figure)
     # The background is white on a dark page too.
     figure.savefig(drawn, dpi=120, bbox_inches="tight", facecolor="white", format="png")
     pixels = np.asarray(Image.open(drawn).convert("RGB"))

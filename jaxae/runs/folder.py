@@ -6,6 +6,7 @@ checkpoints/     orbax: the state of the training and the best parameters
 nonfinite.npz    the batch at which a loss or a gradient was not finite, if that happened
 figures/*.png
 results.json     the final measures; it exists once the run is complete
+.results.crc32   the checksum of results.json, by which damage is noticed
 """
 
 import contextlib

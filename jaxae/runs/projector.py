@@ -73,7 +73,8 @@ def write_projector(
     # The projector expects no header for a single column.
     header = [] if labels is None else ["number\tclass"]
     with atomic_write(folder / "metadata.tsv") as partial:
-        partial.write_text("\n".join(header + rows) + "\n")
+        # The name of a folder may hold half of a letter, which is in no encoding.
+        partial.write_text("\n".join(header + rows) + "\n", encoding="utf-8", errors="replace")
     width, height = _write_sprite(folder / "sprite.png", images, side)
     with atomic_write(folder / "projector_config.pbtxt") as partial:
         partial.write_text(

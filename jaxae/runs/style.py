@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from jaxae.runs.fonts import can_draw, say_once
+
 PALETTE = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#94a4a2"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
@@ -43,6 +45,28 @@ def class_name(label: int, classes: Sequence[str] = ()) -> str:
     return classes[label] if 0 <= label < len(classes) else str(label)
 
 
+def drawn_class_name(label: int, classes: Sequence[str] = ()) -> str:
+    r"""The name of a class as a figure shows it; its number where no font has the letters of its name.
+
+    Examples:
+      >>> drawn_class_name(1, ["cat", "5 $"])
+      '5 \\$'
+    """
+    name = class_name(label, classes)
+    if not can_draw(name):
+        say_once(
+            "no font of this machine has the letters of all names of classes; figures show numbers in "
+            "place of these names"
+        )
+        name = str(label)
+    return without_mathematics(name)
+
+
+def without_mathematics(text: str) -> str:
+    """A text that matplotlib shows as it is, without a formula between two dollars."""
+    return text.replace("$", r"\$")
+
+
 def class_styles(labels: np.ndarray, classes: Sequence[str] = ()) -> dict[int, Style]:
     """A style for each class that occurs; no two classes have the same colour and marker.
 
@@ -64,7 +88,9 @@ def class_styles(labels: np.ndarray, classes: Sequence[str] = ()) -> dict[int, S
     most = np.sort(np.argsort(-counts, kind="stable")[: len(PALETTE) * len(MARKERS)])
     return {
         int(label): Style(
-            PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE)], class_name(int(label), classes)
+            PALETTE[i % len(PALETTE)],
+            MARKERS[i // len(PALETTE)],
+            drawn_class_name(int(label), classes),
         )
         for i, label in enumerate(known[most])
     }
@@ -72,6 +98,7 @@ def class_styles(labels: np.ndarray, classes: Sequence[str] = ()) -> dict[int, S
 
 def entitle(figure: Figure, title: str) -> None:
     """Writes the title above a figure, in several lines if it is longer than the figure is wide."""
+    title = without_mathematics(title)
     characters = max(20, int(10.5 * figure.get_figwidth()))
     lines = textwrap.wrap(title, characters)
     # Lines of about the same length, rather than a last one of a single word.

@@ -207,6 +207,8 @@ def fit(
         if validation_transform is None:
             check_values(model.model.unit, validation, "validation x")
     placement = _checked_placement(placement, data)
+    if workers and placement != "stream":
+        raise ValueError("workers read a stream, and these images are an array; leave workers out")
     mesh = sharding.data_mesh(devices)
     sharding.check_divides(batch_size, mesh, accumulate)
     if ema is not None:

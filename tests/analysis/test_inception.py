@@ -11,6 +11,7 @@ import pytest
 
 import jaxae
 from jaxae.analysis.inception import FEATURES, fid_features
+from jaxae.data import archives
 from tests.data.precision import all_highest
 
 # Features of torchvision's Inception3 (torch 2.13) with the changes of the FID's network: averages without
@@ -62,6 +63,13 @@ def test_features_equal_those_of_torch(weights, tmp_path):
     assert all_highest(features, x)
     with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
         features(x[..., :2])
+
+
+def test_weights_that_would_not_fit_the_memory(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros((1000, 1000)))
+    monkeypatch.setattr(archives, "host_memory", lambda: 10**6)
+    with pytest.raises(ValueError, match="a.npz cannot be read.*it would take 7.6 MiB of memory"):
+        fid_features(tmp_path / "a.npz")
 
 
 def test_bad_files(tmp_path, weights):

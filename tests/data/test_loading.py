@@ -44,6 +44,8 @@ def test_bad_options(options, message):
 
 
 def test_an_unknown_name_gets_suggestions():
+    with pytest.raises(ValueError, match=r"'MNIST'; did you mean mnist or "):
+        jaxae.load("MNIST")
     with pytest.raises(ValueError, match=r"'minst5k'; did you mean mnist5k.*need no download"):
         jaxae.load("minst5k")
     with pytest.raises(ValueError, match="there is no folder or file"):

@@ -136,3 +136,34 @@ def test_grey_inputs_have_coloured_targets(tmp_path):
     with pytest.warns(jaxae.data.messages.DataWarning, match=r"1 \.heic file \(b\.heic\)"):
         x, y = read_pairs(tmp_path / "x", tmp_path / "y", None)["train"]
     assert (x.shape[-1], y.shape[-1]) == (1, 3)
+
+
+def test_options_of_pairs_apply_or_are_refused(tmp_path):
+    # Images of 4 x 4 x 4 could have their channels first or last.
+    x = np.random.default_rng(0).integers(0, 4096, (12, 4, 4, 4)).astype(np.uint16)
+    x[0, 0, 0, 0] = 4095
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", x)
+    paths = tmp_path / "x.npy", tmp_path / "y.npy"
+    with pytest.warns(jaxae.data.DataWarning, match=r"[xy]\.npy: "):
+        pairs = jaxae.data.load_pairs(*paths, channels="first", levels=4095)
+    every = np.concatenate([split.inputs for split in pairs])
+    expected = np.rint(x.transpose(0, 2, 3, 1) * (255 / 4095)).astype(np.uint8)
+    assert {image.tobytes() for image in every} == {image.tobytes() for image in expected}
+    with pytest.raises(ValueError, match="frames .* is for folders, and .* are array files"):
+        jaxae.data.load_pairs(*paths, channels="first", levels=4095, frames="all")
+    for side in "xy":
+        write(tmp_path, f"{side}/0.png", grey(1)[0])
+    with pytest.raises(ValueError, match="channels .* is for array files, and .* are folders"):
+        jaxae.data.load_pairs(tmp_path / "x", tmp_path / "y", channels="last")
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [(grey(12), "uint8.*at most 255"), (grey(12) / 255.0, "already; leave out levels")],
+)
+def test_white_of_the_inputs_that_the_targets_cannot_have(targets, message, tmp_path):
+    np.save(tmp_path / "x.npy", 16 * grey(12).astype(np.uint16))
+    np.save(tmp_path / "y.npy", targets)
+    with pytest.raises(ValueError, match=rf"y\.npy .*{message}"):
+        read_pairs(tmp_path / "x.npy", tmp_path / "y.npy", None, levels=4095)

@@ -572,6 +572,19 @@ def test_pairs_of_folders(tmp_path):
         jaxae.data.load_pairs(tmp_path / "night", tmp_path / "day")
 
 
+def test_flags_of_given_pairs_reach_the_data(tmp_path, capsys):
+    x = np.random.default_rng(0).integers(0, 2, (30, 3, 14, 12)).astype(np.uint16) * 4095
+    np.save(tmp_path / "x.npy", x)
+    paths = {"inputs": str(tmp_path / "x.npy"), "targets": str(tmp_path / "x.npy")}
+    data, pairs, _ = translation.given(translation.Config(**paths, channels="first", levels=4095))
+    assert pairs.train.inputs.shape == (24, 14, 12, 3)
+    assert pairs.train.targets.max() == 255
+    assert "4095" in data.protocol
+    assert all(line.startswith("note: ") for line in capsys.readouterr().err.splitlines())
+    with pytest.raises(ValueError, match="frames .* is for folders"):
+        translation.given(translation.Config(**paths, frames="all"))
+
+
 def test_pairs_of_arrays_with_other_channels(tmp_path):
     np.save(tmp_path / "grey.npy", photographs(30, (14, 12, 1)))
     np.save(tmp_path / "colour.npy", photographs(30))

@@ -1,6 +1,7 @@
 """How commands start: scripts, devices, consoles, and runs that are trained longer."""
 
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -9,9 +10,11 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import autoencoder, vae
 from jaxae.runs.command import command as run_command
+from jaxae.runs.folder import read_config
 from jaxae.runtime import devices, processes
 from tests.experiments.running import ROOT, config, lines
 
@@ -103,10 +106,34 @@ def test_a_console_that_lacks_letters_gets_others(tmp_path, monkeypatch):
     assert outputs[0].getvalue() == b"? S??\n"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ],
+    ids=["locale", "console"],
+)
+def test_a_folder_whose_name_the_locale_lacks(variables, tmp_path):
+    folder = tmp_path / "größe $x_$ 東"
+    for name in ("Öl", "$5", "西"):
+        (folder / name).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(np.full((4, 4), 20 * i, np.uint8)).save(folder / name / f"{i}-ü.png")
+    arguments = ["--dataset", folder, "--epochs", 1, "--code", 2, "--run-dir", tmp_path / "run"]
+    code, errors = start("-m", "experiments.autoencoder", *arguments, cwd=ROOT, **variables)
+    assert code == 0, errors
+    assert "Warning" not in errors
+    assert "Traceback" not in errors
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert len(set(results["classes"])) == 3
+
+
 def results(module, folder, tmp_path, epochs, **options):
     c = config(module, tmp_path, epochs=epochs, schedule="constant", **options)
     c = dataclasses.replace(c, run_dir=str(tmp_path / folder))
-    return {k: v for k, v in module.main(c).items() if k not in UNTIMED}
+    return {k: v for k, v in module.main(c).items() if k.rpartition("/")[2] not in UNTIMED}
 
 
 @pytest.mark.slow
@@ -144,6 +171,39 @@ def test_what_depends_on_the_number_of_epochs_is_not_trained_longer(options, rea
     running.open_run(c, data, "vae")
     with pytest.raises(ValueError, match=f"cannot be trained longer.*{reason}"):
         running.open_run(dataclasses.replace(c, epochs=2), data, "vae")
+
+
+LONGER = {"vae", "autoencoder", "denoising", "compose"}
+"""The experiments in which the number of epochs has no other effect than the length of the training."""
+
+
+@pytest.mark.parametrize("name", [*sorted(LONGER), "clustering", "adversarial", "dropout", "gan"])
+def test_only_some_experiments_are_trained_longer(name, tmp_path):
+    from experiments.shared import datasets, running
+
+    module = importlib.import_module(f"experiments.{name}")
+    options = {"dataset": "digits", "schedule": "constant", "run_dir": str(tmp_path)}
+    shorter = module.Config(**options, epochs=1, warmup_steps=0)
+    longer = dataclasses.replace(shorter, epochs=2)
+    data = datasets.load(shorter)
+    running.open_run(shorter, data, name)
+    if name in LONGER:
+        running.open_run(longer, data, name)
+        assert read_config(tmp_path)["config"]["epochs"] == 2
+    else:
+        with pytest.raises(ValueError, match="cannot be trained longer.*other parts depend"):
+            running.open_run(longer, data, name)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_trained_longer_is_the_sweep_of_all_epochs(tmp_path):
+    options = {"sweep_code": (1, 2), "code": autoencoder.Config.code, "warmup_steps": 5}
+    whole = results(autoencoder, "whole", tmp_path, 2, **options)
+    assert results(autoencoder, "longer", tmp_path, 1, **options) != whole
+    assert results(autoencoder, "longer", tmp_path, 2, **options) == whole
+    for code in (1, 2):
+        both = [lines(tmp_path / folder / f"code-{code}") for folder in ("longer", "whole")]
+        assert both[0] == both[1]
 
 
 def test_the_values_that_are_taken_for_none_are_the_same_run(tmp_path):

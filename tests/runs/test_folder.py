@@ -77,11 +77,26 @@ def test_folders_that_are_not_run_folders_are_refused(tmp_path):
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("text", ["", '{"config": {"epo', "[]", '{"config": 3}'])
-def test_a_damaged_configuration_is_refused(tmp_path, text):
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(ValueError, match="damaged|not the configuration"):
-        Run(tmp_path, CONFIG)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"config": {"epo',
+        b"[]",
+        b'{"config": 3}',
+        b"\xff\xfe\x00",
+        10**5 * b"[",
+        b"\x00" * 50,
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_a_damaged_configuration_is_named_in_one_line(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    for open_folder in (read_config, lambda folder: Run(folder, CONFIG)):
+        with pytest.raises(ValueError, match=r"config\.json is (damaged|not the config)") as error:
+            open_folder(tmp_path)
+        assert "\n" not in str(error.value)
+    assert (tmp_path / "config.json").read_bytes() == content
 
 
 def test_the_recipe_is_recorded_but_not_compared(tmp_path):
@@ -158,6 +173,23 @@ def test_lines_of_lost_epochs_are_replaced(tmp_path):
     assert path.read_bytes() == first + b'{"epoch": 2, "train/loss": 0.5}\n'
     again.log({"epoch": 3, "train/loss": 0.25})
     assert len(path.read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("damage", [b"\xff\x00", b"\n\n", b'{"epoch": "x"}\n'])
+def test_damaged_lines_are_written_again(tmp_path, damage):
+    """A run that goes on logs the epochs that it restored, whatever has become of their lines."""
+    path = tmp_path / "metrics.jsonl"
+    records = [{"epoch": epoch, "train/loss": 1 / epoch} for epoch in (1, 2, 3)]
+    run = Run(tmp_path, CONFIG)
+    for record in records:
+        run.log(record)
+    whole = path.read_bytes()
+    for position in (0, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:position] + damage + whole[position + len(damage) :])
+        again = Run(tmp_path, CONFIG)
+        for record in records:
+            again.log(record)
+        assert path.read_bytes() == whole
 
 
 def test_new_folders_have_different_names(tmp_path, monkeypatch):

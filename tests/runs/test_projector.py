@@ -72,3 +72,11 @@ def test_labels_stay_in_their_cells(tmp_path):
     assert rows[1:] == ["0\ta b", "1\tc d"]
     with pytest.raises(ValueError, match="not finite"):
         projector.write_projector(tmp_path, np.full((2, 2), np.nan), np.zeros((2, 2, 2, 1)))
+
+
+def test_labels_with_letters_of_any_kind(tmp_path):
+    """They are UTF-8 in every locale; half of a letter, as a name of a file may have it, is replaced."""
+    labels = np.array(["größe", "gr\udcf6"])
+    projector.write_projector(tmp_path, np.ones((2, 2)), np.zeros((2, 2, 2, 1)), labels)
+    rows = (tmp_path / "metadata.tsv").read_text("utf-8").splitlines()
+    assert rows[1:] == ["0\tgröße", "1\tgr?"]

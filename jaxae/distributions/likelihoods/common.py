@@ -40,9 +40,14 @@ def checked(likelihood: Likelihood) -> Likelihood:
         def check(x: Array) -> None:
             wanted = x.shape if likelihood.outputs == 1 else (*x.shape, likelihood.outputs)
             if outputs.shape != wanted:
+                advice = ""
+                if outputs.shape[1:] == wanted:
+                    advice = "; the first axis is the example: one image is x[None]"
+                elif outputs.ndim == 2 and x.ndim > 2:
+                    advice = "; reshape its outputs, or are the encoder and the decoder swapped?"
                 raise ValueError(
                     f"the decoder gives {outputs.shape[1:]} for each example, but for examples of "
-                    f"{x.shape[1:]} this likelihood needs {wanted[1:]}"
+                    f"{x.shape[1:]} this likelihood needs {wanted[1:]}{advice}"
                 )
 
         def log_prob(x: Array) -> Array:
