@@ -158,10 +158,10 @@ def _check_columns(arrays: Arrays, n: int) -> None:
 
 def row_decoder(
     array: np.ndarray, name: str, channels: Any, levels: int | None
-) -> tuple[bool, float, str]:
-    """How the rows of a memory-mapped array are decoded: whether channels are first, white, and a note."""
+) -> tuple[bool, float, tuple[str, ...]]:
+    """How the rows of a memory-mapped array are decoded: whether channels are first, white, and notes."""
     first = channels_first(array.shape, name, channels)
     white, note, warning = find_white([array], name, levels)
     if warning:
         warnings.warn(warning, DataWarning, stacklevel=3)
-    return first, white, note
+    return first, white, tuple(text for text in (note, warning) if text)

@@ -27,7 +27,14 @@ def test_names_of_classes_and_notes_reach_the_results(tmp_path, capsys):
     assert len(said) == 1
     assert said[0].startswith("note: ")
     assert "weights left out" in said[0]
-    running.conduct("a", config(path), data, lambda run: {"n": 1}, started=time.perf_counter())
+    running.conduct(
+        "a",
+        config(path),
+        data,
+        lambda run: {"n": 1},
+        show=lambda results: None,
+        started=time.perf_counter(),
+    )
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["classes"] == ["0", "1000000000"]
 
