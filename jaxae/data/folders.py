@@ -43,7 +43,8 @@ def from_folder(
 
     It may have subfolders for the splits, in any of the usual spellings (`train`, `Training`, `val`,
     `test_set`), and these subfolders of classes. Classes are numbered in natural order of their names.
-    Links to folders are followed. All images become coloured if one of them is.
+    Links to folders are followed. All images become coloured if one of them is; images of formats that
+    store grey levels as colours (GIF, WebP, palettes) are grey if their channels are equal.
 
     What was read and what was left out is said by the notes of the training images. What was left out
     and what is in doubt is also a :class:`DataWarning`.

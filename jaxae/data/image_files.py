@@ -212,14 +212,27 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         ):
             yield image
     except UnidentifiedImageError as error:
+        raise ValueError(f"{path} cannot be read as an image: {_why_unknown(path)}") from error
+    except Image.DecompressionBombError as error:
         raise ValueError(
-            f"{path} cannot be read as an image: its format is not known, or its beginning is damaged"
+            f"{path} has more pixels than are read from one file ({first_line(error)}); make it smaller, "
+            "or leave it out"
         ) from error
     except Exception as error:  # the decoder of a damaged file may raise anything
         said = first_line(error)
         if isinstance(error, ValueError) and said.startswith(str(path)):
             raise
         raise ValueError(f"{path} cannot be read as an image: {said}") from error
+
+
+def _why_unknown(path: Path) -> str:
+    with open(path, "rb") as file:
+        begin = file.read(40)
+    if not begin:
+        return "it is empty"
+    if begin.startswith(b"version https://git-lfs"):
+        return "it only refers to a file in Git LFS, which `git lfs pull` fetches"
+    return "its format is not known, or its beginning is damaged"
 
 
 def _header(image: Image.Image, path: Path) -> Header:
@@ -303,6 +316,11 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
         white = 2**bits - 1
     raw = np.asarray(upright)[..., None]
     return raw, measure(path, kind, raw, white), tags.get(262) == 0
+
+
+def _has_equal_channels(array: np.ndarray) -> bool:
+    # The first row shows of most colour images that they are none.
+    return all(bool((part == part[..., :1]).all()) for part in (array[:1], array))
 
 
 def _scaled(raw: np.ndarray, levels: Levels, ranges: Ranges, inverted: bool) -> np.ndarray:

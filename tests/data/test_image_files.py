@@ -366,3 +366,21 @@ def test_grey_palettes(tmp_path):
     image = (7 * RAMP).astype(np.uint8)
     Image.fromarray(image).convert("P").save(tmp_path / "a.png")
     np.testing.assert_array_equal(both_ways(tmp_path).images, image[None, ..., None])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "it is empty"), (b"version https://git-lfs.github.com/spec/v1", "git lfs pull")],
+)
+def test_files_without_an_image(tmp_path, content, words):
+    (tmp_path / "a.png").write_bytes(content)
+    for stream in (False, True):
+        with pytest.raises(ValueError, match=rf"a\.png cannot be read as an image: .*{words}"):
+            train(tmp_path, stream=stream)
+
+
+def test_an_image_of_too_many_pixels(tmp_path, monkeypatch):
+    write(tmp_path, "a.png", grey(1, (8, 8))[0])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"a\.png has more pixels than .*; make it smaller"):
+        train(tmp_path)
