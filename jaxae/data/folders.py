@@ -99,6 +99,9 @@ def from_folder(
     for text in doubts:
         warnings.warn(f"{folder}: {text}", DataWarning, stacklevel=2)
     notes = (_counts(listing, division, splits, sets, classes), *division.notes, *ranges.notes)
+    grey = sum(header.shape[-1] == 1 for files in sets.values() for header in files.headers)
+    if channels == 3 and grey:
+        notes += (f"{counted(grey, 'grey file')} read as colours, as there are colour images",)
     images["train"] = images["train"]._replace(notes=(*notes, *doubts))
     return images
 

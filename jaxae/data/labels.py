@@ -12,6 +12,9 @@ from jaxae.data.naming import class_name, natural_order, unseen, written_alike
 UNLABELLED = -1
 """The label of an image whose class is not known."""
 
+MISSING = {"nan", "none", "null", "<na>", "n/a"}
+"""What libraries of tables write for a cell that is empty."""
+
 
 def number_labels(
     labels: Mapping[str, np.ndarray | None], name: str
@@ -72,6 +75,10 @@ def number_labels(
         count = sum(int((part == UNLABELLED).sum()) for part in numbered.values())
         notes.append(f"{count} images have no label ({'empty text' if is_text else '-1'})")
     doubts = written_alike(classes) if is_text else []
+    if missing := [value for value in classes if is_text and value.lower() in MISSING]:
+        doubts.append(
+            f"{missing[0]!r} is read as the name of a class; if these images have no label, save empty text"
+        )
     doubts += unseen(
         {split: {str(v) for v in part if v in distinct} for split, part in values.items()}
     )

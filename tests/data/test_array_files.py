@@ -341,6 +341,8 @@ def test_text_labels_as_tables_have_them(tmp_path):
     assert "8 images have no label" in " ".join(found.train.notes)
     with pytest.warns(jaxae.data.DataWarning, match="'cat' and 'Cat'|'Cat' and 'cat'"):
         jaxae.load(save(tmp_path, images=X, labels=np.array(["cat", "Cat"] * 20)))
+    with pytest.warns(jaxae.data.DataWarning, match="'nan' is read as the name of a class"):
+        jaxae.load(save(tmp_path, images=X, labels=np.array(["cat", "nan"] * 20)))
 
 
 def test_images_of_which_none_has_a_label(tmp_path):

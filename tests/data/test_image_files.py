@@ -254,6 +254,7 @@ def test_grey_among_colours_in_any_order_and_split(tmp_path):
     images = both_ways(tmp_path).images
     assert images.shape[1:] == (6, 5, 3)
     np.testing.assert_array_equal(images[-1, ..., 2], 255 - x)
+    assert "8 grey files read as colours" in " ".join(train(tmp_path).notes)
 
 
 @pytest.mark.parametrize("stream", [False, True])
