@@ -215,8 +215,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise ValueError(f"{path} cannot be read as an image: {_why_unknown(path)}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f"{path} has more pixels than are read from one file ({first_line(error)}); make it smaller, "
-            "or leave it out"
+            f"{path} cannot be read as an image: it has too many pixels ({first_line(error)}); make it "
+            "smaller, or leave it out"
         ) from error
     except Exception as error:  # the decoder of a damaged file may raise anything
         said = first_line(error)
