@@ -93,19 +93,22 @@ def link_loop(folder: Path) -> None:
 
 
 def stack(suffix: str, *flags: str) -> Case:
-    """A case of six files of four images each."""
+    """A case of 24 files of two images each."""
+    images = pictures(48)
 
     def case(folder: Path) -> Expected:
         (folder / "images").mkdir()
-        for i in range(6):
-            several = [Image.fromarray(image) for image in GREY[4 * i : 4 * i + 4]]
+        for i in range(24):
+            several = [Image.fromarray(image) for image in images[2 * i : 2 * i + 2]]
             several[0].save(
                 folder / "images" / f"{i}.{suffix}", save_all=True, append_images=several[1:]
             )
         if flags:
-            return Expected(("--dataset", "images", *flags), Truth({"all": GREY}))
-        truth = Truth({"all": GREY[::4]})
-        return Expected(("--dataset", "images"), truth, ("18", "--frames all"), both=True)
+            return Expected(("--dataset", "images", *flags), Truth({"all": images}))
+        truth = Truth({"all": images[::2]})
+        return Expected(
+            ("--dataset", "images"), truth, ("24 are left out", "--frames all"), both=True
+        )
 
     return case
 

@@ -199,15 +199,14 @@ def from_mapped(
     floats = np.issubdtype(rows.dtype, np.floating)
     if not should_stream(stream, (*rows.shape, rows.dtype.itemsize)) or (stream is None and floats):
         return None
-    # The errors are those of reading the file into memory.
-    first, white, note = row_decoder(rows, str(path), channels, levels)
+    # What cannot be read at all is refused with the words that it has in memory.
+    first, white, notes = row_decoder(rows, str(path), channels, levels)
     if floats:
         raise ValueError(
             f"{path} has {rows.dtype} of shape {rows.shape} and cannot be streamed; only bytes (uint8) "
             "and other integers can: save round(255 x) as bytes"
         )
     decode = partial(_decode_row, image_size=image_size, white=white, first=first)
-    notes = (note,) if note else ()
     return Images(cast(np.ndarray, Stream(source, decode, name=str(path))), notes=notes)
 
 

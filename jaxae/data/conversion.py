@@ -12,6 +12,7 @@ from jaxae.data.labels import number_labels
 from jaxae.data.layouts import Channels, channels_first, channels_last, check_channels
 from jaxae.data.levels import check_levels, find_white, scale
 from jaxae.data.messages import DataWarning
+from jaxae.data.ranges import uneven
 
 
 class Arrays(NamedTuple):
@@ -111,8 +112,11 @@ def from_splits(
         raise ValueError(f"{listed}; save the images of all splits in one type")
     refer = next(iter(splits.values())).name if len(splits) == 1 else name
     white, note, warning = find_white(list(parts.values()), refer, levels)
-    if warning:
-        warnings.warn(warning, DataWarning, stacklevel=3)
+    doubts = [warning] if warning else []
+    largest = {split: float(part.max()) for split, part in parts.items() if len(parts) > 1}
+    doubts += [f"{name}: {text}" for text in uneven(largest, white)]
+    for text in doubts:
+        warnings.warn(text, DataWarning, stacklevel=3)
     for split, arrays in splits.items():
         _check_columns(arrays, len(parts[split]))
     labels, classes, said = number_labels({s: a.labels for s, a in splits.items()}, refer)
@@ -132,7 +136,7 @@ def from_splits(
             images = np.stack([resize(image, image_size) for image in images])
         attributes = {key: values.astype(bool) for key, values in arrays.attributes.items()}
         converted[split] = Images(images, labels[split], attributes, classes)
-    converted["train"] = converted["train"]._replace(notes=(*notes, *said))
+    converted["train"] = converted["train"]._replace(notes=(*notes, *said, *doubts))
     return converted
 
 
@@ -154,10 +158,10 @@ def _check_columns(arrays: Arrays, n: int) -> None:
 
 def row_decoder(
     array: np.ndarray, name: str, channels: Any, levels: int | None
-) -> tuple[bool, float, str]:
-    """How the rows of a memory-mapped array are decoded: whether channels are first, white, and a note."""
+) -> tuple[bool, float, tuple[str, ...]]:
+    """How the rows of a memory-mapped array are decoded: whether channels are first, white, and notes."""
     first = channels_first(array.shape, name, channels)
     white, note, warning = find_white([array], name, levels)
     if warning:
         warnings.warn(warning, DataWarning, stacklevel=3)
-    return first, white, note
+    return first, white, tuple(text for text in (note, warning) if text)

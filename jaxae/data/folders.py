@@ -7,13 +7,28 @@ import numpy as np
 
 from jaxae.data.image_sets import FileSet, check_reading, decide_ranges, finish, look_at
 from jaxae.data.images import Images
-from jaxae.data.listing import Item, Listing, list_folder, natural_order, no_images
+from jaxae.data.listing import Item, Listing, list_folder, no_images
 from jaxae.data.messages import DataWarning, counted
-from jaxae.data.ranges import Ranges
+from jaxae.data.naming import natural_order, unseen, written_alike
+from jaxae.data.ranges import Ranges, uneven
 from jaxae.data.split_folders import Division, divide
 
 MOST_NAMES = 12
 """The largest number of classes that a note lists, with their counts."""
+
+
+NO_CLASSES = {
+    "annotation",
+    "annotations",
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "hr",
+    "labels",
+    "lr",
+}
+NO_CLASSES |= {"mask", "masks", "segmentation", "segmentations"}
+"""Names of folders that usually hold other pictures of the same images, in lower case."""
 
 
 def from_folder(
@@ -28,7 +43,8 @@ def from_folder(
 
     It may have subfolders for the splits, in any of the usual spellings (`train`, `Training`, `val`,
     `test_set`), and these subfolders of classes. Classes are numbered in natural order of their names.
-    Links to folders are followed. If one image is in colour, all are converted to RGB.
+    Links to folders are followed. All images become coloured if one of them is; images of formats that
+    store grey levels as colours (GIF, WebP, palettes) are grey if their channels are equal.
 
     The notes of the training images say what was read and what was left out. Whatever was left out or is
     doubtful also gives a :class:`DataWarning`.
@@ -52,7 +68,7 @@ def from_folder(
     if not listing.images:
         raise ValueError(no_images(folder, listing))
     division = divide(folder, listing.images)
-    splits = _without_common_folders(division.splits)
+    splits, unlabelled = _without_unknown_folders(_without_common_folders(division.splits))
     sets = {
         split: look_at(
             str(folder),
@@ -77,11 +93,15 @@ def from_folder(
         for split, files in sets.items()
     }
     doubts = about_left_out(listing, division)
-    doubts += [*division.doubts, *_unlabelled(splits, classes), *_unseen(splits, classes)]
+    doubts += [*division.doubts, *unlabelled, *_about_classes(splits, classes)]
     doubts += about_files(list(sets.values()), ranges)
+    doubts += uneven({split: _largest_byte(files) for split, files in sets.items()}, 255)
     for text in doubts:
         warnings.warn(f"{folder}: {text}", DataWarning, stacklevel=2)
     notes = (_counts(listing, division, splits, sets, classes), *division.notes, *ranges.notes)
+    grey = sum(header.shape[-1] == 1 for files in sets.values() for header in files.headers)
+    if channels == 3 and grey:
+        notes += (f"{counted(grey, 'grey file')} read as colours, as there are colour images",)
     images["train"] = images["train"]._replace(notes=(*notes, *doubts))
     return images
 
@@ -182,27 +202,53 @@ def about_left_out(listing: Listing, division: Division) -> list[str]:
     ]
 
 
-def _unlabelled(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
+def _about_classes(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
+    """Doubts about the classes, in sentences."""
+    if len(classes) < 2:
+        return []
     said = []
     for split, items in splits.items():
         loose = [item for item in items if not item.folders]
-        if len(classes) > 1 and loose:
+        if loose:
             said.append(
                 f"{len(loose):,} of {len(items):,} {split} images are not in the folder of a class "
                 f"({loose[0].path.name}), so the {split} images have no labels"
             )
-    return said
+    inside: dict[str, set[tuple[str, ...]]] = {}
+    for item in (item for items in splits.values() for item in items if item.folders):
+        inside.setdefault(item.folders[0], set()).add(item.folders[1:])
+    # A class may have all its images in one folder inside it, such as `images`.
+    if deep := [(name, *max(folders)) for name, folders in inside.items() if len(folders) > 1]:
+        said.append(
+            f"the classes are the folders {', '.join(classes[:3])}{', ...' * (len(classes) > 3)}, and "
+            f"folders inside them ({'/'.join(deep[0])}/) are part of them"
+        )
+    if other := [name for name in classes if name.lower() in NO_CLASSES]:
+        said.append(
+            f"{other[0]}/ is read as a class of images like the others; if it belongs to the images of "
+            "another folder, give the path of that folder"
+        )
+    names = {
+        split: {item.folders[0] for item in items if item.folders}
+        for split, items in splits.items()
+    }
+    return [*said, *written_alike(classes), *unseen(names)]
 
 
-def _unseen(splits: dict[str, list[Item]], classes: list[str]) -> list[str]:
+def _without_unknown_folders(
+    splits: dict[str, list[Item]],
+) -> tuple[dict[str, list[Item]], list[str]]:
+    """Without the single folder of a held-out split that is no class of training, and what is said."""
     known = {item.folders[0] for item in splits["train"] if item.folders}
     said = []
     for split, items in splits.items():
-        others = natural_order({item.folders[0] for item in items if item.folders} - known)
-        if len(classes) > 1 and known and others:
-            have = "has" if len(others) == 1 else "have"
-            said.append(
-                f"{counted(len(others), 'class')} of the {split} images {have} no training images "
-                f"({', '.join(others[:3])})"
-            )
-    return said
+        names = {item.folders[:1] for item in items}
+        if len(known) < 2 or len(names) > 1 or not (name := next(iter(names))) or name[0] in known:
+            continue
+        splits = splits | {split: [Item((), item.path) for item in items]}
+        said.append(f"{name[0]}/ of the {split} images is no class of the training images")
+    return splits, said
+
+
+def _largest_byte(files: FileSet) -> float | int:
+    return max((each.high for each in files.levels if each.kind == "8-bit"), default=0)

@@ -38,6 +38,7 @@ class Header(NamedTuple):
       transparent: whether it has an alpha channel, or a transparent colour; if the pixels were read,
         whether any of them is not opaque.
       deep: whether it stores levels of more than 8 bits, all of which can be read.
+      open: whether only the pixels tell if it is grey, and have not been read; it then has 3 channels.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Header(NamedTuple):
     shape: tuple[int, ...]
     transparent: bool
     deep: bool
+    open: bool = False
 
 
 class Content(NamedTuple):
@@ -139,7 +141,7 @@ def read_header(path: Path, *, every_frame: bool = False) -> Header:
     """
     with open_image(path) as image:
         header = _header(image, path)
-        for frame in range(1, header.frames if every_frame else 1):
+        for frame in range(1, header.frames if every_frame and not header.open else 1):
             image.seek(frame)
             if not _is_grey(image):
                 return header._replace(shape=(*header.shape[:2], 3))
@@ -174,6 +176,9 @@ def read_content(
             if measured.kind in ranges.white or raw.dtype == np.uint8 or measured.white:
                 array = _scaled(raw, measured, ranges, inverted)
                 images.append(array if image_size is None else resize(array, image_size))
+        if header.open and images:
+            shape = (*header.shape[:2], max(each.shape[-1] for each in images))
+            header = header._replace(shape=shape, open=False)
     return Content(header, tuple(levels), tuple(images))
 
 
@@ -207,14 +212,27 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         ):
             yield image
     except UnidentifiedImageError as error:
+        raise ValueError(f"{path} cannot be read as an image: {_why_unknown(path)}") from error
+    except Image.DecompressionBombError as error:
         raise ValueError(
-            f"{path} cannot be read as an image: its format is unknown, or its header is damaged"
+            f"{path} cannot be read as an image: it has too many pixels ({first_line(error)}); make it "
+            "smaller, or leave it out"
         ) from error
     except Exception as error:  # the decoder of a damaged file may raise anything
         said = first_line(error)
         if isinstance(error, ValueError) and said.startswith(str(path)):
             raise
         raise ValueError(f"{path} cannot be read as an image: {said}") from error
+
+
+def _why_unknown(path: Path) -> str:
+    with open(path, "rb") as file:
+        begin = file.read(40)
+    if not begin:
+        return "it is empty"
+    if begin.startswith(b"version https://git-lfs"):
+        return "it only refers to a file in Git LFS, which `git lfs pull` fetches"
+    return "its format is not known, or its beginning is damaged"
 
 
 def _header(image: Image.Image, path: Path) -> Header:
@@ -233,7 +251,13 @@ def _header(image: Image.Image, path: Path) -> Header:
         (height, width, channels),
         image.has_transparency_data,
         _is_deep(image),
+        _is_open(image),
     )
+
+
+def _is_open(image: Image.Image) -> bool:
+    """Whether grey images are stored as colours: in WebP, palettes, and the frames of a GIF."""
+    return image.format in ("GIF", "WEBP") or image.mode in ("P", "PA")
 
 
 def _count_frames(image: Image.Image, path: Path) -> int:
@@ -268,11 +292,18 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
     tags: Any = getattr(image, "tag_v2", {})
     if 2 in tags.get(339, ()) and not _is_deep(image):
         raise ValueError("its levels are signed bytes; save them as unsigned ones")
+    is_open = _is_open(image)
     upright = _upright(image)
     if not _is_deep(upright):
         grey = _is_grey(upright)
         target = "L" if grey else "RGB"
         array = np.asarray(upright if upright.mode == target else upright.convert(target))
+        if (
+            is_open
+            and not grey
+            and all((array[..., :1] == array[..., i : i + 1]).all() for i in (1, 2))
+        ):
+            array, grey = array[..., 0], True
         kind = "16-bit colour" if halved else "8-bit"
         measured = Levels(path, kind, int(array.min()), int(array.max()))
         return (array[..., None] if grey else array), measured, False
@@ -285,6 +316,11 @@ def _pixels(image: Image.Image, path: Path) -> tuple[np.ndarray, Levels, bool]:
         white = 2**bits - 1
     raw = np.asarray(upright)[..., None]
     return raw, measure(path, kind, raw, white), tags.get(262) == 0
+
+
+def _has_equal_channels(array: np.ndarray) -> bool:
+    # The first row shows of most colour images that they are none.
+    return all(bool((part == part[..., :1]).all()) for part in (array[:1], array))
 
 
 def _scaled(raw: np.ndarray, levels: Levels, ranges: Ranges, inverted: bool) -> np.ndarray:

@@ -100,7 +100,7 @@ def look_at(
             headers = in_threads(partial(read_header, every_frame=every), paths)
         count = sum(header.frames for header in headers) if headers and every else len(paths)
         if should_stream(stream, (count, *shape)):
-            headers = headers or in_threads(read_header, paths)
+            headers = _with_channels(headers or in_threads(read_header, paths), every)
             levels = _streamed_levels(paths, headers, every)
             return FileSet(name, paths, headers, levels, None, frames, image_size)
     read = partial(read_content, every_frame=every, ranges=Ranges(), image_size=image_size)
@@ -108,6 +108,20 @@ def look_at(
     levels = [measured for content in contents for measured in content.levels]
     headers = [content.header for content in contents]
     return FileSet(name, paths, headers, levels, contents, frames, image_size)
+
+
+def _with_channels(headers: list[Header], every: bool) -> list[Header]:
+    """Reads pixels where only they tell whether an image is grey, until one is found in colour."""
+    read = partial(read_content, every_frame=every, ranges=Ranges())
+    if any(header.shape[-1] == 3 and not header.open for header in headers):
+        return headers
+    found = list(headers)
+    for i, header in enumerate(headers):
+        if header.open:
+            found[i] = read(header.path).header._replace(transparent=header.transparent)
+            if found[i].shape[-1] == 3:
+                break
+    return found
 
 
 def _streamed_levels(paths: Sequence[Path], headers: list[Header], every: bool) -> list[Levels]:
@@ -118,7 +132,7 @@ def _streamed_levels(paths: Sequence[Path], headers: list[Header], every: bool) 
     for header in headers:
         if not header.deep:
             levels += (found := read(header.path).levels)
-            if max(each.high for each in found) >= DARK:
+            if max(each.high for each in found) >= DARK * 255:
                 break
     return levels
 

@@ -1,24 +1,19 @@
 """The classes of images: labels of any kind, numbered 0, 1, ..., with their names kept."""
 
-import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from jaxae.data.messages import DataWarning
+from jaxae.data.naming import class_name, natural_order, unseen, written_alike
+
 UNLABELLED = -1
 """The label of an image whose class is not known."""
 
-
-def natural_order(name: str) -> tuple[Any, ...]:
-    """A key that sorts names as people do: 2 before 10.
-
-    Examples:
-      >>> sorted(["10", "b2", "2", "b10"], key=natural_order)
-      ['2', '10', 'b2', 'b10']
-    """
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p), name
+MISSING = {"nan", "none", "null", "<na>", "n/a"}
+"""What libraries of tables write for a cell that is empty."""
 
 
 def number_labels(
@@ -28,15 +23,19 @@ def number_labels(
 
     Numbers 0, 1, ... without gaps stay as they are. Others (from 1, with gaps, negative, beyond 32
     bits), booleans, floats that are whole numbers, text, and one-hot rows are numbered, and their values
-    are the names. The label -1 stays -1, for an image without a label, unless the labels
-    are -1 and 1, or other labels are negative too.
+    are the names. The label -1 stays -1, for an image without a label, unless the values are -1 and 1 or
+    there are other negative ones; empty text is such a label too. Spaces around text are dropped.
 
     Args:
       labels: of each split, `[n]`, `[n, 1]` or one-hot `[n, k]`; None for a split without.
       name: how error messages refer to the data.
 
     Returns:
-      the numbers, `[n]` each; the names of the classes, empty if they are the numbers; notes.
+      the numbers, `[n]` each; the names of the classes, empty if they are the numbers; notes. The
+      numbers are None if no image has a label.
+
+    Warns:
+      DataWarning: if a class has no training images, or two names are written alike.
 
     Raises:
       ValueError: if labels are fractions, NaN, several for an image, or of another type.
@@ -60,12 +59,13 @@ def number_labels(
     distinct = set().union(*values.values())
     notes = []
     negative = {v for v in distinct if not isinstance(v, str) and v < 0}
-    unlabelled = negative == {UNLABELLED} and distinct != {-1, 1} and len(distinct) > 1
+    unlabelled = negative == {UNLABELLED} and distinct != {-1, 1}
     if unlabelled:
         distinct.remove(UNLABELLED)
-        count = sum(int((part == UNLABELLED).sum()) for part in given.values())
-        notes.append(f"{count} images have no label (-1)")
-    classes = sorted(distinct, key=_order)
+        if not distinct:
+            return dict.fromkeys(labels), (), ["no image has a label: all labels are -1 or empty"]
+    is_text = "text" in kinds
+    classes: list[Any] = natural_order(map(str, distinct)) if is_text else sorted(distinct)
     number = {value: i for i, value in enumerate(classes)} | (
         {UNLABELLED: UNLABELLED} if unlabelled else {}
     )
@@ -73,17 +73,26 @@ def number_labels(
         split: np.array([number[v] for v in values[split]], np.int64)[inverse[split].reshape(-1)]
         for split in given
     }
+    if unlabelled:
+        count = sum(int((part == UNLABELLED).sum()) for part in numbered.values())
+        notes.append(f"{count} images have no label ({'empty text' if is_text else '-1'})")
+    doubts = written_alike(classes) if is_text else []
+    if missing := [value for value in classes if is_text and value.lower() in MISSING]:
+        doubts.append(
+            f"{missing[0]!r} is read as the name of a class; if these images have no label, save empty text"
+        )
+    doubts += unseen(
+        {split: {str(v) for v in part if v in distinct} for split, part in values.items()}
+    )
+    for text in doubts:
+        warnings.warn(f"{name}: {text}", DataWarning, stacklevel=4)
     names = tuple(map(str, classes))
     if names == tuple(map(str, range(len(names)))):
         names = ()
-    elif kinds != {"text"}:
-        notes.append(f"labels from {names[0]} to {names[-1]} were renumbered from 0")
+    elif not is_text:
+        notes.append(f"labels from {names[0]} to {names[-1]} were numbered from 0")
     notes.append(f"{len(classes)} class{'es' * (len(classes) != 1)}{_some(names)}")
-    return {split: numbered.get(split) for split in labels}, names, notes
-
-
-def _order(value: int | str) -> Any:
-    return natural_order(value) if isinstance(value, str) else value
+    return {split: numbered.get(split) for split in labels}, names, [*notes, *doubts]
 
 
 def _some(names: tuple[str, ...], most: int = 12) -> str:
@@ -132,7 +141,10 @@ def _value(value: Any, name: str) -> int | str:
     """A label as a number without a limit of size, or as text."""
     if isinstance(value, bytes):
         try:
-            return value.decode()
+            value = value.decode()
         except UnicodeDecodeError:
             raise ValueError(f"{name} has labels that are bytes, but not UTF-8 text") from None
-    return str(value) if isinstance(value, str) else int(value)
+    if not isinstance(value, str):
+        return int(value)
+    # Columns of fixed width and tables leave spaces around a name, or nothing but spaces.
+    return class_name(value.strip()) or UNLABELLED

@@ -54,9 +54,9 @@ def channels_first(shape: tuple[int, ...], name: str, channels: Channels | None 
     if a == b == c == 1 or (a == b != c and c <= 4) or (c < a and (a == b or a > 4)):
         return False
     raise ValueError(
-        f"{name} has the ambiguous shape {shape}: for images of {b} x {c} with {a} channel"
-        f'{"s" * (a != 1)}, give channels="first" (--channels first in a command); for images of '
-        f'{a} x {b} with {c} channel{"s" * (c != 1)}, give channels="last" (--channels last)'
+        f"{name} has shape {shape}: images of {b} x {c} with {a} channel{'s' * (a != 1)} "
+        f'(channels="first", or --channels first in a command), or of {a} x {b} with {c} '
+        f'channel{"s" * (c != 1)} (channels="last", --channels last)? say which{_last_is_number(shape)}'
     )
 
 
@@ -74,6 +74,19 @@ def _check_not_one_image(shape: tuple[int, ...], name: str) -> None:
             f"{name} has the ambiguous shape {shape}: save one image of {a} x {b} with {c} channels as "
             f"[1, h, w, c], and {a} grey images of {b} x {c} as [n, h, w, 1]"
         )
+    if a == b != c and a > 4:
+        raise ValueError(
+            f"{name} has shape {shape}: {a} grey images of {b} x {c}, or {c} of {a} x {b}, as MATLAB saves "
+            "them? save the images as [n, h, w, 1]; np.moveaxis(images, -1, 0) moves the last axis to "
+            "the front"
+        )
+
+
+def _last_is_number(shape: tuple[int, ...]) -> str:
+    """The end of a message on arrays whose last axis may number the images, as in MATLAB files."""
+    if len(shape) == 4 and shape[2] in (1, 3, 4) and shape[3] > 4:
+        return "; if the last axis numbers the images, save np.moveaxis(images, -1, 0)"
+    return ""
 
 
 def _flattened(shape: tuple[int, ...]) -> str:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxae.data.images import chunks
-
-DARK = 0.5
-"""Images whose largest value is below this fraction of white may have another white."""
+from jaxae.data.ranges import DARK, darkness
 
 
 def check_levels(levels: int | None) -> None:
@@ -64,7 +62,7 @@ def find_white(
     if largest == 1 and smallest >= 0:
         return 1.0, "values of 0 and 1 were read as black and white", ""
     if dtype == np.uint8:
-        return 255.0, "", _darkness(smallest, largest, 255, name)
+        return 255.0, "", _dark(smallest, largest, 255, name)
     said = f"{name} has type {dtype} and values from {smallest:.15g} to {largest:.15g}"
     if smallest < 0:
         raise ValueError(f"{said}; convert the images to bytes (uint8) or to floats in [0, 1]")
@@ -82,17 +80,19 @@ def _white_of_floats(
     smallest: float, largest: float, whole: bool, dtype: np.dtype, name: str
 ) -> tuple[float, str, str]:
     if smallest >= 0 and largest <= 1:
-        return 1.0, "", _darkness(smallest, largest, 1, name)
+        return 1.0, "", _dark(smallest, largest, 1, name)
     if smallest >= 0 and whole and DARK * 255 < largest <= 255:
         note = f"whole numbers from 0 to 255 ({dtype}) were read as black to white"
         return 255.0, note, ""
     remedy = "scale the images to [0, 1]"
-    if smallest >= 0:
+    if smallest >= 0 and largest < 1.1:
+        remedy += ", or clip them to it: np.clip(images, 0, 1)"
+    elif smallest >= 0:
         white = 255 if largest <= 255 else 2 ** int(largest).bit_length() - 1
         remedy += f", or give the value of white, such as levels={white} (--levels {white})"
     elif smallest >= -1 and largest <= 1:
         remedy += ": (x + 1) / 2, if -1 is black"
-    raise ValueError(f"{name} has floats from {smallest:.4g} to {largest:.4g}; {remedy}")
+    raise ValueError(f"{name} has floats from {smallest:.8g} to {largest:.8g}; {remedy}")
 
 
 def _extremes(parts: Sequence[np.ndarray], name: str) -> tuple[float, float, bool]:
@@ -110,15 +110,9 @@ def _extremes(parts: Sequence[np.ndarray], name: str) -> tuple[float, float, boo
     return min(smallest), max(largest), whole
 
 
-def _darkness(smallest: float, largest: float, white: int, name: str) -> str:
-    if not 0 < largest < DARK * white or smallest == largest:
-        return ""
-    likely = 2 ** int(largest).bit_length() - 1
-    remedy = f"levels={likely} (--levels {likely})" if white > 1 else "scale the images"
-    return (
-        f"{name} is dark: its largest value is {largest:.4g}, where {white} is white; if white is "
-        f"another value, {'give it, such as ' if white > 1 else ''}{remedy}"
-    )
+def _dark(smallest: float, largest: float, white: int, name: str) -> str:
+    said = darkness(smallest, largest, white)
+    return f"{name} {said}" if said else ""
 
 
 def scale(images: np.ndarray, white: float) -> np.ndarray:

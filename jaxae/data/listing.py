@@ -1,15 +1,14 @@
 """Listing the files of a folder: the images in natural order, and what is left out and why."""
 
 import os
-import re
-import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxae.data.image_files import is_image, suffixes
 from jaxae.data.messages import counted, first_line
+from jaxae.data.naming import class_name, natural_key
 
 # Files of these kinds are part of many data sets and are not images: they give no warning.
 _HARMLESS = {"hidden", "hidden folder", ".cfg", ".csv", ".db", ".html", ".ini", ".json", ".jsonl"}
@@ -59,35 +58,6 @@ class Listing(NamedTuple):
     images: list[Item]
     left_out: list[LeftOut]
     files: int
-
-
-def natural_key(name: str) -> tuple[Any, ...]:
-    """A key that sorts names as people do: numbers in them by their value, letters in any case.
-
-    Examples:
-      >>> sorted(["10", "b2", "2", "B10", "1"], key=natural_key)
-      ['1', '2', '10', 'b2', 'B10']
-    """
-    text = unicodedata.normalize("NFC", name).casefold()
-    parts = [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
-        for part in re.split(r"(\d+)", text)
-        if part
-    ]
-    return (parts, name)
-
-
-def natural_order(names: Iterable[str]) -> list[str]:
-    """Names in natural order; by value if all are numbers.
-
-    Examples:
-      >>> natural_order(["0.5", "-1", "0.25"]), natural_order(["page 10", "page 9"])
-      (['-1', '0.25', '0.5'], ['page 9', 'page 10'])
-    """
-    names = set(names)
-    if all(re.fullmatch(r"[-+]?\d+(\.\d+)?", name) for name in names):
-        return sorted(names, key=lambda name: (float(name), name))
-    return sorted(names, key=natural_key)
 
 
 def list_folder(root: Path) -> Listing:
@@ -142,7 +112,9 @@ def list_folder(root: Path) -> Listing:
                 if is_hidden:
                     leave_out(name, "hidden folder")
                 else:
-                    (links if entry.is_symlink() else folders).append((entry.path, (*parts, name)))
+                    (links if entry.is_symlink() else folders).append(
+                        (entry.path, (*parts, class_name(name)))
+                    )
                 continue
             files += 1
             if is_hidden:

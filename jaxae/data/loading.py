@@ -191,7 +191,7 @@ def set_aside(data: Images, fraction: float, name: Any, purpose: str) -> tuple[I
     count = max(1, min(MAX_SET_ASIDE, round(fraction * n))) if fraction > 0 else 0
     if n - count < 1:
         raise ValueError(
-            f"{name} has only {n} image{'s' * (n != 1)}: too few to set aside a {purpose} set"
+            f"{name} has only {n} training image{'s' * (n != 1)}: too few to set aside a {purpose} set"
         )
     random = np.random.default_rng(0).permutation(n)
     if data.labels is not None:

@@ -9,8 +9,8 @@ import numpy as np
 BIT_DEPTHS = (1, 8, 10, 12, 14, 16)
 """Usual bit depths of cameras, scanners and microscopes."""
 
-DARK = 64
-"""A data set of bytes below this value is nearly black, and gives a warning."""
+DARK = 0.5
+"""Images whose largest value is below this share of white may have another white."""
 
 
 class Levels(NamedTuple):
@@ -48,6 +48,50 @@ class Ranges(NamedTuple):
     white: Mapping[str, int] = {}
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+
+
+def darkness(smallest: float | int, largest: float | int, white: float | int) -> str:
+    """The end of a sentence on images that are so dark that white may be another value; else empty.
+
+    Examples:
+      >>> darkness(0, 99, 255)[:53]
+      'is dark: its largest value is 99, where 255 is white;'
+      >>> darkness(0, 200, 255), darkness(7, 7, 255)
+      ('', '')
+    """
+    if not 0 < largest < DARK * white or smallest == largest:
+        return ""
+    likely = 2 ** int(largest).bit_length() - 1
+    remedy = (
+        f"give the value of white, such as levels={likely} (--levels {likely})"
+        if white > 1
+        else "scale the images"
+    )
+    return (
+        f"is dark: its largest value is {largest:.4g}, where {white:.0f} is white; if that is not "
+        f"meant, {remedy}"
+    )
+
+
+def uneven(largest: Mapping[str, float | int], white: float | int) -> list[str]:
+    """A sentence on splits that are dark where others are not, as if they had another white, if any.
+
+    Args:
+      largest: the largest value of each split.
+      white: the value that is white in all of them.
+
+    Examples:
+      >>> uneven({"train": 1, "test": 255}, 255)[0][:76]
+      'the train images are dark: they have values up to 1, and others up to 255; i'
+    """
+    brightest = max(largest.values(), default=0)
+    dark = {name: high for name, high in largest.items() if 0 < high < DARK * white <= brightest}
+    if not dark:
+        return []
+    return [
+        f"the {' and '.join(dark)} images are dark: they have values up to {max(dark.values()):.4g}, and "
+        f"others up to {brightest:.4g}; if white is not the same in all splits, scale them alike"
+    ]
 
 
 def measure(path: Path, kind: str, raw: np.ndarray, white: int | None = None) -> Levels:
@@ -120,12 +164,8 @@ def decide(files: Iterable[Levels], levels: int | None = None) -> Ranges:
             if largest.high == 1:
                 white[kind] = 1
                 notes.append("levels: all bytes are 0 or 1, and are read as black and white")
-            elif min(file.low for file in several) < largest.high < DARK:
-                doubts.append(
-                    f"levels: the largest byte is {largest.high:.0f}, and white is 255, so the images "
-                    f"are nearly black; if white is {largest.high:.0f}, give levels="
-                    f"{largest.high:.0f} (--levels {largest.high:.0f} in a command)"
-                )
+            elif said := darkness(min(file.low for file in several), largest.high, 255):
+                doubts.append(f"levels: the set of images {said}")
         else:
             white[kind] = _guess(kind, several, largest)
             said = (
@@ -163,7 +203,7 @@ def _guess(kind: str, files: list[Levels], largest: Levels) -> int:
 
 
 def _check_colours(largest: Levels) -> None:
-    if 0 < largest.high < 64:
+    if largest.high < 64:
         raise ValueError(
             f"{largest.path} has 16-bit colours with levels below {256 * (int(largest.high) + 1)}, of which "
             "only the upper 8 bits can be read; convert the files to 8-bit colours"

@@ -82,6 +82,12 @@ def divide(root: Path, items: list[Item]) -> Division:
         items, kinds = named
         division.notes.append("the names of the folders are split and class, such as train_cat")
     if not kinds:
+        parts = {name: part for name in _first_folders(items) if (part := _split_and_class(name))}
+        if {"train"} < {split for split, _ in parts.values()}:
+            division.doubts.append(
+                f"names of folders contain splits ({', '.join(list(parts)[:3])}), but not all of them, so "
+                "each folder is taken as a class; move them into folders train and test if they are not"
+            )
         return _below_classes(items, division)
     return _by_first_folder(root, items, _resolve(kinds), division)
 
@@ -114,13 +120,16 @@ def _by_part_of_name(items: list[Item]) -> tuple[list[Item], dict[str, str]] | N
 
 
 def _split_and_class(name: str) -> tuple[str, str] | None:
-    before = re.fullmatch(r"([A-Za-z]+?)(?:[_\-. ]+(.+)|([A-Z0-9]+))", name)
-    if before and (split := _BY_NAME.get(before[1].lower())):
-        return split, before[2] or before[3]
-    after = re.fullmatch(r"(.+)[_\-. ]+([A-Za-z]+)", name)
-    if after and (split := _BY_NAME.get(after[2].lower())):
-        return split, after[1]
-    return None
+    """Of `trainA`, `train_cat`, `cat-train` and `DIV2K_train_HR`: the split, and the rest of the name."""
+    if (joined := re.fullmatch(r"([A-Za-z]+?)([A-Z0-9]+)", name)) and (
+        split := _BY_NAME.get(joined[1].lower())
+    ):
+        return split, joined[2]
+    words = re.split(r"[_\-. ]+", name)
+    found = [i for i, word in enumerate(words) if word.lower() in _BY_NAME]
+    if len(found) != 1 or len(words) == 1:
+        return None
+    return _BY_NAME[words[found[0]].lower()], "_".join(words[: found[0]] + words[found[0] + 1 :])
 
 
 def _by_first_folder(

@@ -1,6 +1,7 @@
 """Images in rows and grids, as PNG files."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from PIL import Image
 
 from jaxae.runs.fonts import make_drawable
@@ -16,6 +18,9 @@ from jaxae.runtime.files import atomic_write
 
 GAP = 0.08
 """The space between images, as a fraction of their size."""
+
+_FORMULA = re.compile(r"\$(\\mathdefault\{.*\}|[xz]_\{?\d+\}?)\$")
+"""Numbers on logarithmic axes, and names of dimensions."""
 
 
 def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
@@ -174,6 +179,10 @@ def _gap(size: int) -> int:
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG file without a loss of colours; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for text in figure.findobj(Text):
+        # Folders and classes may be called `a$b$`, which is no formula.
+        if isinstance(text, Text) and not _FORMULA.fullmatch(text.get_text()):
+            text.set_parse_math(False)
     drawn = io.BytesIO()
     make_drawable(figure)
     # The background is white on a dark page too.

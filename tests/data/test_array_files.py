@@ -211,7 +211,8 @@ def test_splits_of_an_archive(tmp_path, names):
     # A class that only the test set has: the numbers are of one list.
     labels = [np.arange(12) % 2 + 4, np.full((9, 1), 3), np.full(8, 5)]
     arrays = [part for pair in zip(images, labels, strict=True) for part in pair]
-    found = jaxae.load(save(tmp_path, **dict(zip(names.split(), arrays, strict=True))))
+    with pytest.warns(jaxae.data.DataWarning, match=r"test images without training images \(3\)"):
+        found = jaxae.load(save(tmp_path, **dict(zip(names.split(), arrays, strict=True))))
     for split, expected, numbers in zip(
         (found.train, found.test, found.validation),
         images,
@@ -254,7 +255,8 @@ def test_archives_that_are_not_clear(names, message):
 
 def test_splits_of_one_type_and_range(tmp_path):
     dark = (X // 16).astype(np.int32)
-    found = jaxae.load(save(tmp_path, x_train=X.astype(np.int32), x_test=dark))
+    with pytest.warns(jaxae.data.DataWarning, match="the test images are dark: .* up to 15"):
+        found = jaxae.load(save(tmp_path, x_train=X.astype(np.int32), x_test=dark))
     np.testing.assert_array_equal(found.test.images[..., 0], dark)
     with pytest.raises(
         ValueError, match="x_train .* has type uint8 and .*x_test .* has type int32"
@@ -319,3 +321,36 @@ def test_a_folder_that_has_the_name_of_a_data_set(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         for given in ("./digits", "digits/", tmp_path / "digits"):
             assert len(jaxae.load(given).train.images) == 3
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 20), (28, 28, 9)])
+def test_arrays_whose_last_axis_numbers_the_images(tmp_path, shape):
+    with pytest.raises(ValueError, match="as MATLAB saves them"):
+        jaxae.load(save(tmp_path, images=np.zeros(shape, np.uint8)))
+    with pytest.raises(ValueError, match="if the last axis numbers the images"):
+        jaxae.load(save(tmp_path, images=np.zeros((*shape[:2], 3, 30), np.uint8)))
+
+
+def test_text_labels_as_tables_have_them(tmp_path):
+    """Spaces around names, cells without one, and one class in two cases."""
+    labels = np.array(["cat", "cat ", " dog", "", "dog"] * 8)
+    found = jaxae.load(save(tmp_path, images=X, labels=labels))
+    assert found.train.classes == ("cat", "dog")
+    every = np.concatenate([part.labels for part in found])
+    assert np.bincount(every + 1).tolist() == [8, 16, 16]
+    assert "8 images have no label" in " ".join(found.train.notes)
+    with pytest.warns(jaxae.data.DataWarning, match="'cat' and 'Cat'|'Cat' and 'cat'"):
+        jaxae.load(save(tmp_path, images=X, labels=np.array(["cat", "Cat"] * 20)))
+    with pytest.warns(jaxae.data.DataWarning, match="'nan' is read as the name of a class"):
+        jaxae.load(save(tmp_path, images=X, labels=np.array(["cat", "nan"] * 20)))
+
+
+def test_images_of_which_none_has_a_label(tmp_path):
+    found = jaxae.load(save(tmp_path, images=X, labels=np.full(40, -1)))
+    assert found.train.labels is None
+    assert "no image has a label" in " ".join(found.train.notes)
+
+
+def test_floats_that_are_a_little_above_one(tmp_path):
+    with pytest.raises(ValueError, match=r"from 0 to 1\.000001; .*np\.clip"):
+        jaxae.load(save(tmp_path, images=X / X.max() * 1.000001))

@@ -1,6 +1,7 @@
 """Folders of images: splits, classes, links, and what is left out."""
 
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from PIL import Image
 
 import jaxae
 from jaxae.data.folders import from_folder
-from jaxae.data.listing import list_folder, natural_order
+from jaxae.data.listing import list_folder
 from jaxae.data.messages import DataWarning
+from jaxae.data.naming import natural_order
 
 
 def fill(root, counts):
@@ -18,7 +20,7 @@ def fill(root, counts):
     for folder, count in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            level = 64 + len(folders)
+            level = 128 + len(folders)
             folders[level] = folder
             Image.fromarray(np.full((4, 4), level, np.uint8)).save(root / folder / f"{i}.png")
     return folders
@@ -109,10 +111,10 @@ def test_spellings_of_splits(tmp_path, train, validation, test):
 
 
 def test_splits_below_classes(tmp_path):
-    folders = fill(tmp_path, {"a/train": 3, "a/Eval": 2, "b/train/x": 3, "b/Eval": 2})
+    folders = fill(tmp_path, {"a/train": 3, "a/Eval": 2, "b/train/x": 3, "b/Eval/x": 2})
     expected = {
         "train": {"a": 3 * ["a/train"], "b": 3 * ["b/train/x"]},
-        "test": {"a": 2 * ["a/Eval"], "b": 2 * ["b/Eval"]},
+        "test": {"a": 2 * ["a/Eval"], "b": 2 * ["b/Eval/x"]},
     }
     assert found(from_folder(tmp_path, None), folders) == expected
     folders |= fill(tmp_path, {"a/masks": 2, "c": 2})
@@ -223,7 +225,10 @@ def test_links_in_a_loop(tmp_path, target):
     fill(tmp_path, {"elsewhere": 5})
     (tmp_path / "outside").symlink_to(root)
     (root / "a" / "loop").symlink_to(target)
-    with pytest.warns(DataWarning, match="left out: 1 link to .*a/loop"):
+    with (
+        pytest.warns(DataWarning, match="left out: 1 link to .*a/loop"),
+        pytest.warns(DataWarning, match=r"folders inside them \(a/sub/\) are part of them"),
+    ):
         assert len(from_folder(root, None)["train"].images) == 5
 
 
@@ -268,6 +273,71 @@ def test_names_of_every_kind(tmp_path):
     names = ["ä ö", "犬", "a'b\"c", "-x", "[1]*", "😀", "e\u0301"]
     folders = fill(tmp_path, dict.fromkeys(names, 1))
     train = from_folder(tmp_path, None, True)["train"]
-    assert set(train.classes) == set(names)
+    composed = [unicodedata.normalize("NFC", name) for name in names]
+    assert set(train.classes) == set(composed)
     levels = train.images[:][:, 0, 0, 0]
-    assert [train.classes[k] for k in train.labels] == [folders[level] for level in levels]
+    chosen = [unicodedata.normalize("NFC", folders[level]) for level in levels]
+    assert [train.classes[k] for k in train.labels] == chosen
+
+
+def test_one_name_written_in_two_ways(tmp_path):
+    """Systems write an accent as one character or as two; the class is one."""
+    names = [unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD")]
+    fill(tmp_path, {f"train/{names[0]}": 3, "train/b": 3, f"test/{names[1]}": 2})
+    splits = from_folder(tmp_path, None)
+    assert splits["train"].classes == ("b", names[0])
+    assert splits["test"].labels.tolist() == [1, 1]
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    fill(tmp_path, {"a": 2, "b": 2})
+    os.rename(os.fsencode(tmp_path / "b"), os.fsencode(tmp_path) + b"/\xff")
+    classes = from_folder(tmp_path, None)["train"].classes
+    assert set(classes) == {"a", "\\xff"}
+    " ".join(classes).encode()
+
+
+def test_classes_that_differ_in_case(tmp_path):
+    fill(tmp_path, {"train/Cat": 2, "train/dog": 2, "test/cat": 2, "test/dog": 2})
+    with (
+        pytest.warns(DataWarning, match="'Cat' and 'cat' differ only in how"),
+        pytest.warns(DataWarning, match=r"without training images \(cat\)"),
+    ):
+        from_folder(tmp_path, None)
+
+
+@pytest.mark.parametrize("name", ["test", "unknown", "images"])
+def test_held_out_images_in_a_folder_that_is_no_class(tmp_path, name):
+    fill(tmp_path, {"train/a": 2, "train/b": 2, f"test/{name}": 3})
+    with (
+        pytest.warns(DataWarning, match=f"{name}/ of the test images is no class"),
+        pytest.warns(DataWarning, match="the test images have no labels"),
+    ):
+        splits = from_folder(tmp_path, None)
+    assert splits["train"].classes == ("a", "b")
+    assert splits["test"].labels is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (["animal/cat", "animal/dog", "plant/tree"], "folders inside them"),
+        (["images", "masks"], "masks/ is read as a class"),
+        (["train/HR", "train/LR", "test/HR", "test/LR"], "HR/ is read as a class"),
+        (["train_cat", "test_cat", "bus"], "but not all of them"),
+    ],
+)
+def test_folders_that_may_be_no_classes(tmp_path, folders, words):
+    fill(tmp_path, dict.fromkeys(folders, 2))
+    with pytest.warns(DataWarning, match=words):
+        from_folder(tmp_path, None)
+
+
+def test_splits_of_two_ranges(tmp_path):
+    """Masks of 0 and 1 to train on, and masks of 0 and 255 to test."""
+    mask = np.eye(6, dtype=np.uint8)
+    for folder, white in (("train", 1), ("test", 255)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(mask * white).save(tmp_path / folder / "a.png")
+    with pytest.warns(DataWarning, match="the train images are dark: .* up to 1, and others up to"):
+        from_folder(tmp_path, None)

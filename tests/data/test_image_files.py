@@ -192,9 +192,13 @@ def test_bytes_that_are_small(tmp_path):
     np.testing.assert_array_equal(images.images[0, ..., 0], 255 * mask)
     assert any("black and white" in note for note in images.notes)
     write(tmp_path / "dark", "a.png", (RAMP % 17).astype(np.uint8))
-    with pytest.warns(DataWarning, match=r"nearly black; .*levels=16 \(--levels 16"):
+    with pytest.warns(DataWarning, match=r"is dark: .*levels=31 \(--levels 31"):
         images = both_ways(tmp_path / "dark")
     np.testing.assert_array_equal(images.images[0, ..., 0], RAMP % 17)
+    np.save(tmp_path / "dark.npy", (RAMP % 17).astype(np.uint8)[None].repeat(9, 0))
+    with pytest.warns(DataWarning) as said:  # the same words for an array file
+        jaxae.load(tmp_path / "dark.npy")
+    assert str(said[0].message).partition(" is dark: ")[2] in " ".join(images.notes)
     images = both_ways(tmp_path / "dark", levels=16)
     np.testing.assert_array_equal(images.images[0, ..., 0], np.round(RAMP % 17 * (255 / 16)))
 
@@ -250,6 +254,7 @@ def test_grey_among_colours_in_any_order_and_split(tmp_path):
     images = both_ways(tmp_path).images
     assert images.shape[1:] == (6, 5, 3)
     np.testing.assert_array_equal(images[-1, ..., 2], 255 - x)
+    assert "8 grey files read as colours" in " ".join(train(tmp_path).notes)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -331,4 +336,54 @@ def test_signed_bytes(tmp_path):
     with Image.open(path) as file:
         assert file.tag_v2[339] == (2,)
     with pytest.raises(ValueError, match=r"a\.tif cannot be read as an image: .*signed bytes"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("gif", {}), ("webp", {"lossless": True})])
+@pytest.mark.parametrize("frames", ["first", "all"])
+def test_grey_images_that_are_stored_as_colours(tmp_path, suffix, options, frames):
+    """Formats without grey levels: in memory and in a stream, what is grey has one channel."""
+    stacks = grey(12, (8, 8)).reshape(3, 4, 8, 8)
+    for i, stack in enumerate(stacks):
+        save_stack(tmp_path / "a" / f"{i}.{suffix}", stack, **options)
+    expected = stacks.reshape(12, 8, 8) if frames == "all" else stacks[:, 0]
+
+    def read(stream):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return from_folder(tmp_path, None, stream, frames=frames)["train"].images[:]
+
+    for stream in (False, True):
+        np.testing.assert_array_equal(read(stream)[..., 0], expected)
+        assert read(stream).shape[-1] == 1
+    save_stack(tmp_path / "a" / f"3.{suffix}", grey(4 * 3, (8, 8)).reshape(4, 8, 8, 3), **options)
+    for stream in (False, True):
+        images = read(stream)
+        assert images.shape[-1] == 3
+        np.testing.assert_array_equal(images[: len(expected)], expected[..., None].repeat(3, -1))
+
+
+def test_grey_palettes(tmp_path):
+    image = (7 * RAMP).astype(np.uint8)
+    Image.fromarray(image).convert("P").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(both_ways(tmp_path).images, image[None, ..., None])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "it is empty"), (b"version https://git-lfs.github.com/spec/v1", "git lfs pull")],
+)
+def test_files_without_an_image(tmp_path, content, words):
+    (tmp_path / "a.png").write_bytes(content)
+    for stream in (False, True):
+        with pytest.raises(ValueError, match=rf"a\.png cannot be read as an image: .*{words}"):
+            train(tmp_path, stream=stream)
+
+
+def test_an_image_of_too_many_pixels(tmp_path, monkeypatch):
+    write(tmp_path, "a.png", grey(1, (8, 8))[0])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(
+        ValueError, match=r"a\.png cannot be read .* too many pixels .*; make it smaller"
+    ):
         train(tmp_path)

@@ -26,7 +26,9 @@ def test_splits_are_stratified_by_class(tmp_path):
 
 def test_too_few_images(tmp_path):
     np.save(tmp_path / "a.npy", grey(1))
-    with pytest.raises(ValueError, match="has only 1 image: too few to set aside a test set"):
+    with pytest.raises(
+        ValueError, match="has only 1 training image: too few to set aside a test set"
+    ):
         jaxae.load(tmp_path / "a.npy")
 
 

@@ -27,11 +27,15 @@ def test_names_of_classes_and_notes_reach_the_results(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("note: ")
-    assert "weights ignored" in said[0]
-    conduct = functools.partial(
-        running.conduct, show=lambda results: None, started=time.perf_counter()
+    assert "weights left out" in said[0]
+    running.conduct(
+        "a",
+        config(path),
+        data,
+        lambda run: {"n": 1},
+        show=lambda results: None,
+        started=time.perf_counter(),
     )
-    conduct("a", config(path), data, lambda run: {"n": 1})
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["classes"] == ["0", "1000000000"]
 

@@ -83,3 +83,15 @@ def test_an_ellipse_is_two_standard_deviations(tmp_path):
     blueish = np.argwhere(picture(path)[..., 2] > picture(path)[..., 0] + 40)  # the first colour
     height, width = np.ptp(blueish, axis=0)
     assert width / height == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["$a b$_{", "x_{$ ^{$", "\\frac$1$2$", "_hidden"])
+def test_names_are_no_formulas(tmp_path, name):
+    """Folders and classes of users have any names, and a figure is drawn after training."""
+    codes = np.random.default_rng(0).normal(size=(40, 2))
+    labels = np.arange(40) % 2
+    scatters.scatter({name: codes}, labels, tmp_path / "a.png", title=name, classes=[name, "b"])
+    images = np.zeros((2, 4, 4, 1))
+    figures.rows({name: images}, tmp_path / "b.png", title=name)
+    assert picture(tmp_path / "a.png").size
+    assert picture(tmp_path / "b.png").size
