@@ -1,6 +1,5 @@
 """The data of an experiment: names of classes, and what is said about how they were read."""
 
-import functools
 import json
 import time
 
