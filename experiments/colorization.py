@@ -158,7 +158,7 @@ def use(config: Config, folder: str) -> None:
     centres = record.get("centres")
     what = task(known, None if centres is None else np.asarray(centres, np.float32))
     shape = tuple(record["shape"])
-    params = applying.parameters(run, common.build(known, what, shape), shape)
+    params = applying.parameters(run, common.build(known, what, shape), shape, shape)
     painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

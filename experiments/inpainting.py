@@ -75,13 +75,14 @@ def hole(flag: str) -> masks.Mask:
 def task(config: Config) -> common.Task:
     """From images with holes to complete ones."""
     # Mirroring moves a hole to the other side, where the network has seen none in training.
+    corrupt = jaxae.corruptions.hide(hole(config.hole))
     side = config.hole.partition(":")[2] if config.hole.startswith("half") else ""
     symmetries = {"left": 1, "right": 1, "top": 2, "bottom": 2}.get(side, 8)
     return common.Task(
         name="inpainting",
         result="inpainted",
         description=f"inpainting, {descriptions.hole(config.hole)} missing",
-        corrupt=jaxae.corruptions.hide(hole(config.hole)),
+        corrupt=corrupt,
         input_shape=lambda shape: (*shape[:2], shape[2] + 1),
         combine=jaxae.networks.fill,
         displayed=lambda x: x[..., :-1],
@@ -146,7 +147,9 @@ def use(config: Config, folder: str) -> None:
     """Fills the transparent pixels of pictures."""
     known, record, run = applying.trained(folder, "inpainting", Config)
     what, shape = task(known), tuple(record["shape"])
-    params = applying.parameters(run, common.build(known, what, shape), what.input_shape(shape))
+    params = applying.parameters(
+        run, common.build(known, what, shape), shape, what.input_shape(shape)
+    )
     painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

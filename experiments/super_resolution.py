@@ -98,7 +98,7 @@ def use(config: Config, folder: str) -> None:
             f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
             "any size"
         )
-    params = applying.parameters(run, common.build(known, what, shape), shape)
+    params = applying.parameters(run, common.build(known, what, shape), shape, shape)
     painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

@@ -212,7 +212,7 @@ def use(config: Config, folder: str) -> None:
             f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
             "any size"
         )
-    params = applying.parameters(run, common.build(known, what, shape), seen)
+    params = applying.parameters(run, common.build(known, what, shape), shape, seen)
     painters = applying.painters(known, what, params, shape)
 
     def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

@@ -96,7 +96,10 @@ def as_images(x: Shaped[Array | np.ndarray, "..."], name: str = "images") -> Flo
     found = as_float(x)
     if x.dtype == np.uint8 or isinstance(found, jax.core.Tracer) or found.size == 0:
         return found
-    low, high = float(jnp.min(found)), float(jnp.max(found))
+    with (
+        jax.ensure_compile_time_eval()
+    ):  # constants of a program that is being traced are known too
+        low, high = float(jnp.min(found)), float(jnp.max(found))
     if low >= 0 and high > BRIGHTEST:
         raise ValueError(
             f"{name} must be in [0, 1], but these are floats from {low:.4g} to {high:.4g}; divide them by 255"
@@ -120,7 +123,8 @@ def as_probabilities(
     found = as_float(x)
     if isinstance(found, jax.core.Tracer) or found.size == 0:
         return found
-    low, high = float(jnp.min(found)), float(jnp.max(found))
+    with jax.ensure_compile_time_eval():
+        low, high = float(jnp.min(found)), float(jnp.max(found))
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise ValueError(f"{name} must be in [0, 1], but these are from {low:.4g} to {high:.4g}")
     return found

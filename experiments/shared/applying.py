@@ -93,15 +93,22 @@ def painters(
     return of_size
 
 
-def parameters(run: Run, model: jaxae.Autoencoder, seen: tuple[int, ...]) -> Any:
-    """The best parameters of a trained run; `seen` is the shape of one input of the network.
+def parameters(
+    run: Run, model: jaxae.Autoencoder, shape: tuple[int, ...], seen: tuple[int, ...]
+) -> Any:
+    """The best parameters of a trained run.
+
+    Args:
+      run: the run.
+      model: its model.
+      shape: of an image that the model describes.
+      seen: the shape of an input of the network.
 
     Raises:
       ValueError: if the run has no checkpoint.
     """
-    shapes = jax.eval_shape(
-        model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *seen), jnp.float32)
-    )
+    x, inputs = (jax.ShapeDtypeStruct((1, *size), jnp.float32) for size in (shape, seen))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jaxae.Batch(x, seen=inputs))
     params = run.checkpoints.best(shapes)
     if params is None:
         raise ValueError(f"{run.directory} has no checkpoint yet; train it first")

@@ -54,9 +54,10 @@ def channels_first(shape: tuple[int, ...], name: str, channels: Channels | None 
     if a == b == c == 1 or (a == b != c and c <= 4) or (c < a and (a == b or a > 4)):
         return False
     raise ValueError(
-        f"{name} has shape {shape}: images of {b} x {c} with {a} channel{'s' * (a != 1)} "
-        f'(channels="first", or --channels first in a command), or of {a} x {b} with {c} '
-        f'channel{"s" * (c != 1)} (channels="last", --channels last)? say which{_last_is_number(shape)}'
+        f"{name} has the ambiguous shape {shape}: for images of {b} x {c} with {a} channel"
+        f'{"s" * (a != 1)}, give channels="first" (--channels first in a command); for images of '
+        f'{a} x {b} with {c} channel{"s" * (c != 1)}, give channels="last" (--channels last)'
+        f"{_last_is_number(shape)}"
     )
 
 
@@ -76,9 +77,8 @@ def _check_not_one_image(shape: tuple[int, ...], name: str) -> None:
         )
     if a == b != c and a > 4:
         raise ValueError(
-            f"{name} has shape {shape}: {a} grey images of {b} x {c}, or {c} of {a} x {b}, as MATLAB saves "
-            "them? save the images as [n, h, w, 1]; np.moveaxis(images, -1, 0) moves the last axis to "
-            "the front"
+            f"{name} has the ambiguous shape {shape}: save {a} grey images of {b} x {c} as [n, h, w, 1], and "
+            f"{c} grey images of {a} x {b}, as MATLAB stores them, as np.moveaxis(images, -1, 0)"
         )
 
 

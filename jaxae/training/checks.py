@@ -78,6 +78,7 @@ def matching(given: Any, expected: Any, name: str) -> Any:
       ValueError: naming the first difference.
 
     Examples:
+      >>> import numpy as np
       >>> matching({"w": np.zeros(2, np.float32)}, {"w": jnp.zeros(3)}, "params")
       Traceback (most recent call last):
       ValueError: params are not those of this model and optimizer: ['w'] is float32[2] and should be

@@ -120,7 +120,7 @@ def make_step(
       >>> step = jax.jit(make_step(model, optimizer))
       >>> state, metrics = step(state, jax.random.key(1), images)
       >>> int(state.step), sorted(metrics)
-      (1, ['distortion', 'loss'])
+      (1, ['distortion', 'loss', 'squared_error'])
     """
     if accumulate < 1:
         raise ValueError(f"accumulate, the number of parts, must be positive, got {accumulate}")

@@ -189,7 +189,7 @@ def test_images_in_no_class(tmp_path):
         splits = from_folder(tmp_path, None)
     said = " ".join(str(warning.message) for warning in caught)
     assert "1 of 5 train images are not in the folder of a class (0.png), so the train" in said
-    assert "no training images (z)" in said
+    assert "of the test images without training images (z)" in said
     assert splits["train"].labels is None
     assert splits["test"].labels.tolist() == [1, 2]
     assert splits["test"].notes == ()

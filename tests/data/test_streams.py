@@ -58,7 +58,8 @@ def test_bad_streams():
         jaxae.Stream([0, 1], broken)[:]
     # In training the message is the same.
     options = {"optimizer": optax.sgd(0.1), "epochs": 1, "key": KEY, "progress": False}
-    with pytest.raises(ValueError, match="several: image 2 is 3 x 3"):
+    sizes = jaxae.Stream([5, 5, 4], lambda n: np.zeros((6, n, 1), np.uint8), name="several")
+    with pytest.raises(ValueError, match="several: image 2 is 6 x 4"):
         jaxae.fit(CASES["autoencoder gaussian"].make(), sizes, batch_size=1, **options)
     with pytest.raises(ValueError, match="is streamed, .*stream=False"):
         np.asarray(numbers(3))

@@ -26,7 +26,7 @@ def test_names_of_classes_and_notes_reach_the_results(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("note: ")
-    assert "weights left out" in said[0]
+    assert "weights ignored" in said[0]
     running.conduct(
         "a",
         config(path),

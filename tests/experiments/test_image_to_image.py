@@ -394,7 +394,7 @@ def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, p
     shape = (14, 12, 3)
     what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
     model = common.build(known, what, shape)
-    params = applying.parameters(run, model, shape)
+    params = applying.parameters(run, model, shape, shape)
     x = jaxae.as_float(jaxae.data.image_files.read_image(path))[None]
     if module is super_resolution:
         x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
@@ -458,7 +458,7 @@ def test_symmetries_fit_the_hole(photos):
         config = inpainting.Config(hole=hole)
         assert common.symmetries(config, inpainting.task(config), (8, 8, 3)) == count
     config = inpainting.Config(hole="half:left", symmetries=2)
-    with pytest.raises(ValueError, match=r"missing: half:left\) has 1"):
+    with pytest.raises(ValueError, match="the left half missing. has 1"):
         common.symmetries(config, inpainting.task(config), (8, 8, 3))
 
 
@@ -469,7 +469,8 @@ def test_known_pixels_are_kept_with_every_accepted_likelihood(photos):
             config = inpainting.Config(likelihood=name, scale=scale, **SMALL)
             model = common.build(config, inpainting.task(config), (14, 12, 3))
             seen = inpainting.task(config).corrupt(KEY, x)
-            y = jaxae.reconstruct(model, model.init(KEY, seen), seen)
+            params = model.init(KEY, jaxae.Batch(x, seen=seen))
+            y = jaxae.reconstruct(model, params, seen)
             known = np.asarray(seen[..., 3]) == 0
             np.testing.assert_allclose(np.asarray(y)[known], np.asarray(x)[known], atol=1e-6)
 
@@ -497,10 +498,9 @@ def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
         "experiments.colorization", "--apply", folder, bad, good, other, "--out", tmp_path / "out"
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: 2 of 3 pictures done")
-    assert str(bad) in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = (said for said in done.stderr.splitlines() if not said.startswith("reading "))
+    assert line.startswith("error: 2 of 3 pictures done")
+    assert str(bad) in line
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "good-colorized.png",
         "good-colorized-2.png",
@@ -639,7 +639,7 @@ def test_night_is_dark_blue_and_noisy():
         (colorization, {"dataset": "digits"}, "are grey, and colorization needs colours"),
         (colorization, {"temperature": 0.5}, "needs --classes"),
         (colorization, {"classes": 1}, "at least 2"),
-        (colorization, {"classes": 9, "scale": 0.1}, "likelihood of its own"),
+        (colorization, {"classes": 9, "scale": 0.1}, "--classes defines the likelihood"),
         (colorization, {"classes": 9, "residual": False}, "leave out --no-residual"),
         (colorization, {"symmetries": 3}, "1, 2, 4 or 8"),
         (colorization, {"symmetries": 8}, "needs square images"),

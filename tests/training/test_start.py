@@ -83,7 +83,7 @@ def test_checkpoints_have_priority(trained, tmp_path):
     ("change", "message"),
     [
         (lambda f: {"params": f.params, "state": f.state}, "both say where to begin"),
-        (lambda f: {"params": f.state}, "arrays of params are not those of this model"),
+        (lambda f: {"params": f.state}, "params must be the dict from model.init"),
         (
             lambda f: {"params": jax.tree.map(lambda p: p[..., None], f.params)},
             r"is float32\[.*,1\] and should be float32\[",
