@@ -325,7 +325,7 @@ def test_a_folder_that_has_the_name_of_a_data_set(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(8, 8, 20), (28, 28, 9)])
 def test_arrays_whose_last_axis_numbers_the_images(tmp_path, shape):
-    with pytest.raises(ValueError, match="as MATLAB saves them"):
+    with pytest.raises(ValueError, match="as MATLAB stores them"):
         jaxae.load(save(tmp_path, images=np.zeros(shape, np.uint8)))
     with pytest.raises(ValueError, match="if the last axis numbers the images"):
         jaxae.load(save(tmp_path, images=np.zeros((*shape[:2], 3, 30), np.uint8)))
