@@ -7,6 +7,7 @@ import jaxae
 from experiments import (
     denoising,
 )
+from jaxae.runs import descriptions
 from tests.experiments.running import finished
 
 
@@ -40,7 +41,7 @@ def test_denoising(tmp_path):
 )
 def test_denoising_of_other_corruptions(tmp_path, options):
     results, _ = finished(denoising, tmp_path, epochs=1, **options)
-    assert options["corrupt"][0] in results["protocol"]
+    assert descriptions.corruption(options["corrupt"]) in results["protocol"]
     assert 0 < results["test/mse"] < 0.5
 
 
