@@ -102,12 +102,15 @@ def test_a_corruption_may_change_the_shape():
     assert model.loss(params, KEY, X).loss.shape == (6,)
     assert jaxae.reconstruct(model, params, small(KEY, X)).shape == X.shape
     wrong = jaxae.denoising(plain((4, 3, 1)), small)
-    params = wrong.init(KEY, X)
     message = r"the decoder gives \(4, 3, 1\).*examples of \(8, 6, 1\)"
     with pytest.raises(ValueError, match=message):
-        wrong.loss(params, KEY, X)
+        wrong.init(KEY, X)
     # With a target of its own shape it is right.
-    wrong.loss(params, KEY, Batch(small(KEY, X), seen=X))
+    batch = Batch(small(KEY, X), seen=X)
+    params = wrong.init(KEY, batch)
+    wrong.loss(params, KEY, batch)
+    with pytest.raises(ValueError, match=message):
+        wrong.loss(params, KEY, X)
 
 
 def test_the_best_linear_denoiser_is_the_closed_form(digits):

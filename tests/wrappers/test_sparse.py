@@ -96,7 +96,7 @@ def test_training_makes_codes_sparse(digits):
         (lambda: jaxae.sparse(plain(), float("nan"), jaxae.wrappers.l1), "not negative"),
         (lambda: jaxae.wrappers.kl_sparsity(0.0), r"in \(0, 1\)"),
         (lambda: jaxae.wrappers.kl_sparsity(1.0), r"in \(0, 1\)"),
-        (lambda: jaxae.wrappers.top_k(0), "at least one value"),
+        (lambda: jaxae.wrappers.top_k(0), "must be positive, got 0"),
     ],
 )
 def test_bad_numbers(make, message):
