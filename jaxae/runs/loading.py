@@ -132,7 +132,7 @@ class TrainedRun:
         Raises:
           ValueError: if they are not images of the shape that the run was trained on.
         """
-        array = self.inputs.check(x)
+        array = self.inputs.check(x, noisy=self.model.corruption is not None)
         if array.shape[1:] != self.inputs.seen_shape:
             if self.use["task"] != "inpaint":
                 raise ValueError(
@@ -376,9 +376,7 @@ def _inputs(record: dict[str, Any]) -> Inputs:
         known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
         inputs = Inputs(**known)
         for shape in (known["shape"], known.get("seen") or (1,)):
-            if not isinstance(shape, tuple) or not all(
-                isinstance(n, int) and n > 0 for n in shape
-            ):
+            if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
                 raise ValueError(f"{shape!r:.40} is no shape")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the inputs in config.json are damaged: {error}") from None
