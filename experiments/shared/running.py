@@ -30,9 +30,9 @@ from jaxae.runtime.files import atomic_write
 from jaxae.training import progress
 from jaxae.training.evaluation import Score
 
-# Flags that say where things are, or what is done with a run later, do not change its results.
+# Flags that say where things are, and how the machine is used, do not change the results.
 WITHOUT_EFFECT = (
-    *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
+    *("run_dir", "data_dir", "placement", "workers", "shard_params"),
     *("distributed", "checkpoint_every", "on_nonfinite"),
 )
 
