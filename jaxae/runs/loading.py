@@ -398,7 +398,9 @@ def _params(
         jax.ShapeDtypeStruct((TEMPLATE, *shape), jnp.float32)
         for shape in (inputs.shape, inputs.seen_shape)
     )
-    batch = Batch(x, seen=None if inputs.seen is None else seen)
+    # The corruption of a model makes what its encoder sees.
+    given = inputs.seen is not None and model.corruption is None
+    batch = Batch(x, seen=seen if given else None)
     try:
         shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
     except (ValueError, TypeError) as error:
