@@ -384,9 +384,12 @@ def _inputs(record: dict[str, Any]) -> Inputs:
         plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
         known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
         inputs = Inputs(**known)
-        if not all(isinstance(n, int) and n > 0 for n in (*inputs.shape, *inputs.seen_shape)):
-            raise ValueError("its shape is not one")
-    except (TypeError, ValueError) as error:
+        for shape in (known["shape"], known.get("seen") or (1,)):
+            if not isinstance(shape, tuple) or not all(
+                isinstance(n, int) and n > 0 for n in shape
+            ):
+                raise ValueError(f"{shape!r:.40} is no shape")
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the inputs in config.json are damaged: {error}") from None
     return inputs
 
