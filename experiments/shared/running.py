@@ -19,6 +19,7 @@ from experiments.shared.datasets import TEST_SEED, Data, as_trained, choose, spr
 from experiments.shared.findings import findings
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import make_optimizer
+from jaxae.data.corruptions import Corruption
 from jaxae.runs import curves, figures, inference, loading, pieces
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, new_directory
@@ -30,9 +31,9 @@ from jaxae.runtime.files import atomic_write
 from jaxae.training import progress
 from jaxae.training.evaluation import Score
 
-# Flags that say where things are, or what is done with a run later, do not change its results.
+# Flags that say where things are, and how the machine is used, do not change the results.
 WITHOUT_EFFECT = (
-    *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
+    *("run_dir", "data_dir", "placement", "workers", "shard_params"),
     *("distributed", "checkpoint_every", "on_nonfinite"),
 )
 
@@ -227,7 +228,7 @@ def fit(
             labels = [jnp.asarray(part, jnp.int32) for part in data.labels]
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
-    inputs = describe_inputs(config, data, train)
+    inputs = describe_inputs(config, data, train, model.corruption)
     loading.record_run(run, model, inputs)
     printed = False
 
@@ -284,10 +285,16 @@ def fit(
     return fitted
 
 
-def describe_inputs(config: Config, data: Data, train: jaxae.Batch) -> Inputs:
+def describe_inputs(
+    config: Config, data: Data, train: jaxae.Batch, corruption: Corruption | None = None
+) -> Inputs:
     """How the images of this run are prepared."""
     path = Path(config.dataset).expanduser()
     seen = None if train.seen is None else tuple(train.seen.shape[1:])
+    if corruption is not None and seen is None:
+        x = jax.ShapeDtypeStruct((1, *train.x.shape[1:]), jnp.float32)
+        hidden = jax.eval_shape(corruption, jax.random.key(0), x).shape[1:]
+        seen = hidden if hidden != tuple(train.x.shape[1:]) else None
     return Inputs(
         shape=tuple(train.x.shape[1:]),
         seen=seen,

@@ -73,7 +73,8 @@ class Inputs(NamedTuple):
         return np.stack([self._prepare(np.asarray(picture)) for picture in pictures])
 
     def _prepare(self, picture: np.ndarray) -> np.ndarray:
-        h, w, c = self.seen_shape
+        # A picture has no channel that says where it has a hole.
+        h, w, c = self.seen_shape if self.seen_shape[-1] in (1, 3) else self.shape
         if picture.ndim != 3 or picture.shape[-1] not in (1, 3) or c not in (1, 3):
             raise ValueError(
                 f"a picture of shape {describe_shape(picture.shape)} cannot be made an input of "
