@@ -36,6 +36,8 @@ from jaxae.models import (
     vae,
     vae_gan,
 )
+from jaxae.recipes import from_recipe, recipe_of
+from jaxae.runs.loading import TrainedRun, load_run
 from jaxae.runtime import devices as _devices
 from jaxae.training import (
     Checkpoints,
