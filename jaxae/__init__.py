@@ -5,6 +5,8 @@ At the top level is what models are built and trained with: types, constructors 
 `jaxae.likelihoods.bernoulli`, `jaxae.analysis.importance_nll`.
 """
 
+# ruff: noqa: F405  (the names are those of jaxae/_names.py)
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -73,7 +73,7 @@ def _help() -> str:
         [
             *lines,
             "",
-            "jaxae COMMAND --help has the options of a command and examples; jaxae --version has the version.",
+            "jaxae COMMAND --help has examples and the options of a command; jaxae --version the version.",
         ]
     )
 

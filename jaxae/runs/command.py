@@ -1,4 +1,4 @@
-"""Experiments and subcommands as commands: flags, errors in one line, interruption, and a table of the results."""
+"""Commands: flags, errors in one line, interruption, and a report of the results."""
 
 import atexit
 import contextlib
@@ -64,7 +64,7 @@ def command(
             watched.watch()
             processes.connect()
         devices.check_available()
-        with _announced():
+        with _announced(getattr(parsed, "announcement", "reading the data and compiling")):
             main(parsed)
     except BrokenPipeError:  # whoever reads the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -139,12 +139,12 @@ def _parse(config: type[ConfigT], doc: str | None, program: str | None) -> Confi
 
 
 @contextlib.contextmanager
-def _announced() -> Iterator[None]:
+def _announced(text: str) -> Iterator[None]:
     """A context that says what is going on if it takes longer than half a second."""
 
     def say() -> None:
         if processes.is_first():
-            print("reading the data and compiling ...", file=sys.stderr, flush=True)
+            print(f"{text} ...", file=sys.stderr, flush=True)
 
     timer = threading.Timer(0.5, say)
     timer.daemon = True

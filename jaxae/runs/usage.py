@@ -160,7 +160,9 @@ def arrange(config: type, arguments: Sequence[str], program: str | None = None) 
             taken = None if taken is None else taken - 1
     needed = [option for option in positional if option.default is dataclasses.MISSING]
     missing = [option.value for option in needed[len(others) :]]
-    given = {named[name] for flag in flags if (name := flag.split("=")[0].replace("_", "-")) in named}
+    given = {
+        named[name] for flag in flags if (name := flag.split("=")[0].replace("_", "-")) in named
+    }
     missing += [
         f"{option.names[0]} {option.value}"
         for option in found
