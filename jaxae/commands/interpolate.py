@@ -86,7 +86,7 @@ def main(config: Config) -> None:
         },
         folder / "strip.png",
         title=f"{flags.name_of(run)}: {config.path} interpolation between the codes of pictures",
-        columns=["picture", *(f"{t:.2g}" for t in np.linspace(0, 1, config.steps)), "picture"],
+        columns=["picture", *(f"{t:.3g}" for t in np.linspace(0, 1, config.steps)), "picture"],
     )
     there_and_back = np.concatenate([film, film[-2:0:-1]])
     write_animation(there_and_back, folder / "interpolation.gif", seconds=SECONDS)

@@ -31,6 +31,7 @@ class Config(flags.Run, flags.Reading, flags.Writing):
     """Search these images of the data set."""
 
 
+SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
 SHOWN = 30
 """Pictures in the figure and in the table, at most."""
 
@@ -80,7 +81,7 @@ def main(config: Config) -> None:
     rows(
         pictures,
         path,
-        title=f"{flags.name_of(run)}: pictures, and the {config.split} images with the nearest codes",
+        title=f"{flags.name_of(run)}: pictures, and the {SPLITS[config.split]} with the nearest codes",
         columns=["picture", *map(str, range(1, found.which.shape[1] + 1))],
     )
     flags.print_table(table)
