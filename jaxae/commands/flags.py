@@ -69,7 +69,7 @@ def name_of(run: "TrainedRun") -> str:
     return f"{experiment}{part} on {Path(run.inputs.dataset).name}"
 
 
-def check_positive(**values: float) -> None:
+def check_positive(**values: int | float) -> None:
     """Raises a `ValueError` for a flag that is not positive."""
     for name, value in values.items():
         if not value > 0:

@@ -34,6 +34,7 @@ class Config(flags.Run, flags.Writing):
 
 def main(config: Config) -> None:
     """Draws the traversals."""
+    import jax.numpy as jnp
     import numpy as np
 
     from jaxae.analysis import traversals
@@ -64,7 +65,7 @@ def main(config: Config) -> None:
     sigmas = np.linspace(-config.deviations, config.deviations, config.steps)
     values = mean[:, None] + std[:, None] * sigmas
     with stage(f"decoding {len(widest) * config.steps} codes"):
-        codes = np.asarray(traversals(code, values))[widest]
+        codes = np.asarray(traversals(jnp.asarray(code), jnp.asarray(values)))[widest]
         images = run.decode(codes.reshape(-1, *run.code_mean.shape))
     images = np.asarray(images).reshape(len(widest), config.steps, *images.shape[1:])
     start = "their means" if config.picture is None else f"the code of {Path(config.picture).name}"

@@ -323,7 +323,7 @@ def _fitted(inputs: Inputs, images: np.ndarray, name: str) -> tuple[np.ndarray, 
     if shape in (inputs.shape, inputs.seen_shape):
         return images, shape
     try:
-        return inputs.prepare(images), shape
+        return inputs.prepare(list(images)), shape
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

@@ -60,7 +60,7 @@ def summarise(folder: str | Path, part: str | None = None) -> dict[str, Any]:
         "problem": problem,
         **_of_model(run),
         "epochs": {
-            "all": config.get("epochs"),
+            "all": (config if run is None else run.config).get("epochs"),
             "trained": int(history[-1].get("epoch", len(history))) if history else 0,
             "selected": selected,
         },
@@ -77,8 +77,8 @@ def summarise(folder: str | Path, part: str | None = None) -> dict[str, Any]:
 def in_words(found: Mapping[str, Any]) -> dict[str, str]:
     """The table that `jaxae info` prints, from :func:`summarise`."""
     epochs = found["epochs"]
-    of = f" of {epochs['all']}" if epochs["all"] else ""
-    done = f"{epochs['trained']}{of} epochs"
+    trained = epochs["trained"]
+    done = f"{trained} of {epochs['all']} epochs" if epochs["all"] else counted(trained, "epoch")
     if epochs["selected"] is not None:
         done += f", epoch {epochs['selected']} is selected"
     state = {
@@ -122,7 +122,7 @@ def main_results(results: Mapping[str, Any], most: int) -> dict[str, str]:
     return {name: number(numbers[name]) for name in ordered[:most]}
 
 
-def number(value: float) -> str:
+def number(value: int | float) -> str:
     """A number as it is printed.
 
     Examples:
@@ -188,7 +188,7 @@ def _files(root: Path) -> dict[str, str]:
     return found
 
 
-def byte_size(size: float) -> str:
+def byte_size(size: int | float) -> str:
     """A number of bytes in words.
 
     Examples:
