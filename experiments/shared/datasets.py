@@ -1,10 +1,7 @@
 """The data that experiments train and test on."""
 
-import contextlib
 import math
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +11,7 @@ import numpy as np
 import jaxae
 from experiments.shared.flags import Config, check
 from jaxae.runs.inputs import BINARIZE_SEED
+from jaxae.runs.notes import warnings_as_notes
 from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
@@ -126,30 +124,6 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         why,
         splits.train.classes,
     )
-
-
-@contextlib.contextmanager
-def warnings_as_notes() -> Iterator[list[str]]:
-    """A context in which warnings about data are printed on standard error, as lines `note: ...`.
-
-    It gives a list, which holds the texts once the context has been left.
-    """
-    notes: list[str] = []
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", jaxae.data.DataWarning)
-            yield notes
-    finally:
-        said = {
-            str(w.message): None for w in caught if issubclass(w.category, jaxae.data.DataWarning)
-        }
-        notes += said
-        for text in said if processes.is_first() else ():
-            print(f"note: {text}", file=sys.stderr)
-        for w in caught:
-            if not issubclass(w.category, jaxae.data.DataWarning):
-                warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
 
 
 def _binarized(key: jax.Array, images: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from jaxae.analysis.generation import (
 from jaxae.analysis.generation_report import ImageClassifier, certainty, make_generation_report
 from jaxae.analysis.inception import fid_features
 from jaxae.analysis.interpolation import (
+    between,
     decode_grid,
     draw_like,
     lerp,
@@ -31,7 +32,7 @@ from jaxae.analysis.interpolation import (
 )
 from jaxae.analysis.latent_report import Continuity, completeness, continuity
 from jaxae.analysis.likelihood import importance_nll
-from jaxae.analysis.neighbours import Nearest, Quality, nearest, precision_recall
+from jaxae.analysis.neighbours import Nearest, Quality, k_nearest, nearest, precision_recall
 from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
 from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
@@ -49,6 +50,7 @@ __all__ = [
     "active_units",
     "attribute_vector",
     "balanced_order",
+    "between",
     "bits_per_dimension",
     "certainty",
     "class_shares",
@@ -64,6 +66,7 @@ __all__ = [
     "importance_nll",
     "kernel_distance",
     "label_efficiency",
+    "k_nearest",
     "lerp",
     "linear_denoiser",
     "linear_probe",

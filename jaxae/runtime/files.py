@@ -100,3 +100,27 @@ def exclusive(directory: Path) -> Iterator[None]:
             except OSError:  # the file system has no locks
                 pass
         yield
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process has locked a folder with :func:`exclusive`. Nothing is written.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with exclusive(folder):
+      ...     is_locked(folder)
+      True
+      >>> is_locked(folder)
+      False
+    """
+    if fcntl is None:
+        return False
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or the file system has none
+        pass
+    return False
