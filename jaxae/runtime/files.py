@@ -100,3 +100,17 @@ def exclusive(directory: Path) -> Iterator[None]:
             except OSError:  # the file system has no locks
                 pass
         yield
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether another process has locked a folder with :func:`exclusive`; nothing is created."""
+    if fcntl is None:
+        return False
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
