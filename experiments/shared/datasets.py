@@ -13,6 +13,7 @@ import numpy as np
 
 import jaxae
 from experiments.shared.flags import Config, check
+from jaxae.runs import evaluation
 from jaxae.runs.inputs import BINARIZE_SEED
 from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
@@ -20,7 +21,9 @@ from jaxae.training.feeding import Placement
 
 # The test set is binarised and scored with the same draws in all runs, so that results are comparable.
 # No run trains with these seeds, because they are larger than most that users choose.
-TEST_SEED, SAMPLE_SEED = 2_718_281_828, 3_141_592_653
+TEST_SEED, SAMPLE_SEED = evaluation.TEST_SEED, 3_141_592_653
+
+spread = evaluation.spread
 
 
 class Data(NamedTuple):
@@ -229,11 +232,6 @@ def check_labels(config: Config, data: Data) -> None:
             )
     if len(np.unique(np.asarray(data.labels[0]))) < 2:
         raise ValueError(f"all images of {config.dataset} have the same label")
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """`count` indices spread evenly over `total`, since data may be sorted by class."""
-    return np.linspace(0, total - 1, min(count, total)).astype(int)
 
 
 def choose(data: Data, count: int = 10) -> jax.Array:

@@ -116,9 +116,7 @@ def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bo
     return jnp.var(means, axis=0) > threshold
 
 
-def kl_per_dimension(
-    model: Autoencoder, params: Params, x: Batch | Tree
-) -> Float[Array, "b d"]:
+def kl_per_dimension(model: Autoencoder, params: Params, x: Batch | Tree) -> Float[Array, "b d"]:
     r"""The KL divergence of the posterior from the prior, one value for each latent dimension, in nats.
 
     .. math:: D_{\mathrm{KL}}\left( q(z_i \mid x) \,\|\, p(z_i) \right)
@@ -152,7 +150,9 @@ def kl_per_dimension(
     """
     if model.model.posterior is None or model.model.prior is None:
         missing = "encoder" if model.model.posterior is None else "prior"
-        raise ValueError(f"this model has no {missing}, so its codes have no KL divergence from a prior")
+        raise ValueError(
+            f"this model has no {missing}, so its codes have no KL divergence from a prior"
+        )
     batch = model.batch(x)
     n = len(jax.tree.leaves(batch.x)[0])
     posterior = model.model.posterior(params, batch)

@@ -4,14 +4,13 @@ import dataclasses
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxae.runs.folder import CHECKSUM
+from jaxae.runs.folder import read_config, read_results
 from jaxae.runs.quantities import QUANTITIES
 from jaxae.runtime.files import is_locked
 
@@ -119,9 +118,11 @@ def read(folder: str | Path, part: str | None = None) -> list[Entry]:
       ValueError: if the folder is no run folder, or has no such part.
     """
     directory = Path(folder).expanduser()
-    record = _config(directory)
+    record = read_config(directory)
     config = record["config"]
-    results, notes = _results(directory)
+    results = read_results(directory) or {}
+    damaged = not results and (directory / "results.json").exists()
+    notes = ["its results.json is damaged; repeat the command that made it"] if damaged else []
     if record.get("continued"):
         notes.append(_continued(record["continued"]))
     parts = _parts(directory, record)
@@ -195,7 +196,9 @@ def group(entries: Sequence[Entry]) -> list[Group]:
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         flags = {name: value for name, value in entry.flags.items() if name != "seed"}
-        key = json.dumps([entry.experiment, entry.part, entry.data, entry.task, flags], sort_keys=True)
+        key = json.dumps(
+            [entry.experiment, entry.part, entry.data, entry.task, flags], sort_keys=True
+        )
         groups.setdefault(key, []).append(entry)
     found = []
     for members in groups.values():
@@ -234,13 +237,19 @@ def partial_flags(groups: Sequence[Group]) -> dict[str, list[str]]:
     return {name: row for name, row in rows.items() if "-" in row and len(set(row)) == 2}
 
 
-def own_flags(differing: Mapping[str, Sequence[str]], index: int) -> str:
-    """What distinguishes a group, in words: its values of the flags that differ."""
-    return ", ".join(
-        row[index] if name in ("experiment", "model") else f"{name.replace('_', ' ')} {row[index]}"
-        for name, row in differing.items()
-        if row[index] != "-"
-    )
+def own_flags(groups: Sequence[Group], index: int) -> str:
+    """What distinguishes a group from the others of its experiment, in words; it may be empty."""
+    same = [g for g in groups if g.first.experiment == groups[index].first.experiment]
+    row = differing_flags(same)
+    at = next(i for i, g in enumerate(same) if g is groups[index])
+    words = [
+        values[at]
+        if name == "model"
+        else f"{name.replace('_', ' ')} {values[at].rpartition('/')[2]}"
+        for name, values in row.items()
+        if values[at] != "-"
+    ]
+    return ", ".join(words)
 
 
 def _flag_rows(entries: Sequence[Entry]) -> dict[str, list[str]]:
@@ -330,36 +339,6 @@ def _words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _config(directory: Path) -> dict[str, Any]:
-    path = directory / "config.json"
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{directory} is not a run folder: it has no config.json") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
-    if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
-        raise ValueError(f"{path} is not the configuration of a run")
-    return found
-
-
-def _results(directory: Path) -> tuple[dict[str, Any], list[str]]:
-    """The results, empty if there are none, and notes on them."""
-    path = directory / "results.json"
-    try:
-        content = path.read_bytes()
-        sidecar = directory / CHECKSUM
-        intact = not sidecar.exists() or int(sidecar.read_text(), 16) == zlib.crc32(content)
-        results = json.loads(content) if intact else None
-    except FileNotFoundError:
-        return {}, []
-    except (OSError, ValueError, RecursionError):
-        results = None
-    if isinstance(results, dict):
-        return results, []
-    return {}, ["its results.json is damaged; repeat the command that made the run"]
 
 
 def _history(directory: Path) -> History:

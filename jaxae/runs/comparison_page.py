@@ -66,8 +66,8 @@ def page(
         _runs_section(groups, differing),
         "<h2>Results</h2>",
         *(_results_section(groups, members) for members in sections.values()),
-        _curves_section(groups, differing),
-        _images_section(groups, strips, differing),
+        _curves_section(groups),
+        _images_section(groups, strips),
         _details(groups),
         f'<p class="caption">Made by jaxae {escape(version)}.</p>',
     ]
@@ -201,7 +201,9 @@ def _results_section(everything: Sequence[Group], members: Sequence[Group]) -> s
             "-log p(x) was estimated with different numbers of importance samples: more samples give "
             "lower values. jaxae evaluate estimates it again with one number."
         )
-    caption = "The best value of a column is marked, where lower (\u2193) or higher (\u2191) is better."
+    caption = (
+        "The best value of a column is marked, where lower (\u2193) or higher (\u2191) is better."
+    )
     table = _table(["run", *names], rows, 1, measures=True)
     return "".join(
         [heading, table, f'<p class="caption">{caption}</p>']
@@ -209,13 +211,13 @@ def _results_section(everything: Sequence[Group], members: Sequence[Group]) -> s
     )
 
 
-def _curves_section(groups: Sequence[Group], differing: Mapping[str, Sequence[str]]) -> str:
+def _curves_section(groups: Sequence[Group]) -> str:
     panels = curve_data(groups, [""] * len(groups))["panels"]
     if not panels:
         return '<h2>Learning curves</h2><p class="caption">No run has finished an epoch.</p>'
     buttons = "".join(
         f'<button type="button" data-group="{i}" aria-pressed="true">{_swatch(i)}'
-        f"<span>{escape(_legend(groups, differing, i))}</span></button>"
+        f"<span>{escape(_legend(groups, i))}</span></button>"
         for i, g in enumerate(groups)
         if any(e.histories for e in g.entries)
     )
@@ -227,7 +229,8 @@ def _curves_section(groups: Sequence[Group], differing: Mapping[str, Sequence[st
         figures.append(
             f'<figure class="chart" data-panel="{i}"><figcaption>{escape(title)} '
             f"<span>{escape(unit)}, {kind}</span></figcaption>"
-            f'<svg role="img" aria-label="{escape(title)} by epoch"></svg><div class="readout"></div></figure>'
+            f'<svg role="img" aria-label="{escape(title)} by epoch"></svg>'
+            '<div class="readout"></div></figure>'
         )
     more = ""
     if len(figures) > PANELS:
@@ -235,9 +238,11 @@ def _curves_section(groups: Sequence[Group], differing: Mapping[str, Sequence[st
             f"<details><summary>{len(figures) - PANELS} more</summary>"
             f'<div class="charts">{"".join(figures[PANELS:])}</div></details>'
         )
-    thin = " Thin lines are single runs, and thick ones their means." if any(
-        len(e.histories) > 1 or len(g.entries) > 1 for g in groups for e in g.entries
-    ) else ""
+    thin = (
+        " Thin lines are single runs, and thick ones their means."
+        if any(len(e.histories) > 1 or len(g.entries) > 1 for g in groups for e in g.entries)
+        else ""
+    )
     return (
         f'<h2>Learning curves</h2><p class="caption">A click on a name hides the run.{thin}</p>'
         f'<div class="legend">{buttons}<label><input type="checkbox" name="train">training, dashed'
@@ -246,9 +251,7 @@ def _curves_section(groups: Sequence[Group], differing: Mapping[str, Sequence[st
     )
 
 
-def _images_section(
-    groups: Sequence[Group], strips: Sequence[Strip], differing: Mapping[str, Sequence[str]]
-) -> str:
+def _images_section(groups: Sequence[Group], strips: Sequence[Strip]) -> str:
     out = []
     for heading in dict.fromkeys(strip.heading for strip in strips):
         out.append(f'<h2>{escape(heading)}</h2><div class="strips">')
@@ -258,7 +261,7 @@ def _images_section(
             if strip.group is None:
                 name = f'<div class="name"><b>{escape(strip.name)}</b></div>'
             else:
-                own = comparison.own_flags(differing, strip.group)
+                own = comparison.own_flags(groups, strip.group)
                 name = (
                     f'<div><span class="name">{_swatch(strip.group)}<b>{escape(groups[strip.group].label)}'
                     f'</b></span><span class="sub">{escape(strip.name or own)}</span></div>'
@@ -339,8 +342,8 @@ def _head(groups: Sequence[Group], index: int) -> str:
     )
 
 
-def _legend(groups: Sequence[Group], differing: Mapping[str, Sequence[str]], index: int) -> str:
-    own = comparison.own_flags(differing, index)
+def _legend(groups: Sequence[Group], index: int) -> str:
+    own = comparison.own_flags(groups, index)
     label = groups[index].label
     return f"{label} ({own})" if own and len(own) < 60 and len(groups) <= 8 else label
 

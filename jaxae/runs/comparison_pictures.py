@@ -2,14 +2,19 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from PIL import Image
 
+from jaxae.arrays import as_float
 from jaxae.runs.comparison import Group
+from jaxae.runs.evaluation import TEST_SEED, spread
 from jaxae.runs.figures import GAP, displayable
+from jaxae.runs.loading import TrainedRun, load_run
 
 SHOWN = 10
 """Images in a strip."""
@@ -37,17 +42,65 @@ class Strip(NamedTuple):
     note: str = ""
 
 
-def strips(groups: Sequence[Group], load: Callable[..., Any]) -> Iterator[Strip]:
-    """Rows of test images, of their reconstructions and of samples, one run of each group.
+def strips(groups: Sequence[Group], seed: int = 0) -> list[Strip]:
+    """Rows of test images, of their reconstructions and of samples, by one run of each group.
+
+    A run that cannot be loaded has a row that says why.
 
     Args:
       groups: the runs.
-      load: :func:`jaxae.load_run`.
-
-    Yields:
-      the rows, one after the other, in the order in which they are computed.
+      seed: of the samples.
     """
-    raise NotImplementedError
+    decoded: dict[str, list[Strip]] = {}  # by the test images
+    failed: list[Strip] = []
+    samples: list[Strip] = []
+    for i, g in enumerate(groups):
+        entry = g.first
+        try:
+            run = load_run(entry.directory, entry.folders[0] or None)
+        except ValueError as error:
+            failed.append(Strip(RECONSTRUCTIONS, i, note=_short(error, entry.directory)))
+            continue
+        try:
+            x, y, seen = _reconstructed(run)
+        except (ValueError, OSError, TypeError) as error:
+            failed.append(Strip(RECONSTRUCTIONS, i, note=_short(error, entry.directory)))
+        else:
+            truth = strip_png(x)
+            name = f"test images of {Path(run.inputs.dataset).name}"
+            rows = decoded.setdefault(truth, [Strip(RECONSTRUCTIONS, None, name, truth)])
+            if seen is not None:
+                rows.append(Strip(RECONSTRUCTIONS, i, "what the encoder sees", strip_png(seen)))
+            rows.append(Strip(RECONSTRUCTIONS, i, png=strip_png(y)))
+        if run.model.model.prior is None:
+            samples.append(Strip(SAMPLES, i, note="no prior to draw codes from"))
+            continue
+        try:
+            samples.append(Strip(SAMPLES, i, png=strip_png(run.sample(SHOWN, seed=seed))))
+        except (ValueError, TypeError) as error:
+            samples.append(Strip(SAMPLES, i, note=_short(error, entry.directory)))
+    return [*(strip for rows in decoded.values() for strip in rows), *failed, *samples]
+
+
+def _reconstructed(run: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Test images, their reconstructions, and what the encoder sees if that is something else."""
+    if run.use["task"] == "translate":
+        raise ValueError(
+            "it makes one kind of image from another, and its test pairs are not loaded"
+        )
+    images = run.load_data().test.images
+    x = np.asarray(as_float(run.inputs.check(images[spread(len(images), SHOWN)])))
+    corrupt = run.model.corruption
+    if corrupt is None or run.use["task"] == "reconstruct":
+        return x, run.reconstruct(x), None
+    seen = np.asarray(corrupt(jax.random.key(TEST_SEED), jax.numpy.asarray(x)))
+    shown = np.clip(seen[..., : x.shape[-1]], 0, 1)
+    return x, run.reconstruct(seen), shown
+
+
+def _short(error: Exception, directory: Any) -> str:
+    """The message without the folder, which the row names already."""
+    return " ".join(str(error).replace(f"{directory}/", "").replace(f"{directory} ", "").split())
 
 
 def strip_png(images: np.ndarray) -> str:

@@ -26,13 +26,17 @@ def print_table(groups: Sequence[Group]) -> None:
     if len(groups) * COLUMN + ROW_NAME <= WIDTH:
         print_rows(title, [g.label for g in groups], _measures_as_rows(groups))
         return
-    flags = comparison.differing_flags(groups)
     chosen = _most_important(groups)
+    sections = comparison.by_data(groups).values()
+    marked = {
+        name: {id(members[i]) for members in sections for i in best(members, name)}
+        for name in chosen
+    }
     rows = {}
     for i, g in enumerate(groups):
-        own = comparison.own_flags(flags, i)
+        own = comparison.own_flags(groups, i)
         label = f"{_named(g)}\n{own}" if own else _named(g)
-        rows[label] = [_value(g, name, i in best(groups, name)) for name in chosen]
+        rows[label] = [_value(g, name, id(g) in marked[name]) for name in chosen]
         if not g.first.results:
             rows[label][0] = g.first.status
     print_rows(title, [_short(name) for name in chosen], rows)
