@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxae
 from experiments.shared.flags import Config, check
 from jaxae.runs import evaluation
+from jaxae.runs.continuing import binarized
 from jaxae.runs.inputs import BINARIZE_SEED
 from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
@@ -40,6 +40,8 @@ class Data(NamedTuple):
       placement: where the training images are kept.
       placed: why they are kept there, if the flags leave it open.
       classes: names of the classes, which the labels index; empty if they are numbers or not known.
+      augment: the names of the random changes of training images in `transform`, besides binarisation, see
+        :data:`jaxae.runs.continuing.AUGMENTATIONS`.
     """
 
     train: np.ndarray
@@ -54,6 +56,7 @@ class Data(NamedTuple):
     placement: Placement = "device"
     placed: str = ""
     classes: tuple[str, ...] = ()
+    augment: tuple[str, ...] = ()
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
@@ -92,10 +95,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
         transform, binary = jaxae.data.binarize, True
-        keys = jax.random.split(jax.random.key(BINARIZE_SEED))
-        validation, test = (
-            _binarized(key, x) for key, x in zip(keys, (validation, test), strict=True)
-        )
+        validation, test = binarized(validation, test)
         levels = "dynamically binarised pixels (the test set binarised once)"
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
@@ -153,11 +153,6 @@ def warnings_as_notes() -> Iterator[list[str]]:
         for w in caught:
             if not issubclass(w.category, jaxae.data.DataWarning):
                 warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-
-
-def _binarized(key: jax.Array, images: np.ndarray) -> np.ndarray:
-    binary = jaxae.data.binarize(key, jaxae.as_float(jnp.asarray(images)))
-    return (255 * np.asarray(binary)).astype(np.uint8)
 
 
 def batch_size(config: Config, examples: int, default: int) -> int:

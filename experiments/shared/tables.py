@@ -51,5 +51,5 @@ def print_results(
 
 
 def _with_unit(measure: str) -> str:
-    words, unit = quantity(measure)
+    words, unit, _ = quantity(measure)
     return f"{words}, {unit}" if unit else words

@@ -71,7 +71,7 @@ class Statistic(NamedTuple):
 
     mean: float
     sd: float | None
-    count: int
+    runs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,11 +302,10 @@ def _flags(record: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in record["config"].items()
         if name not in NOT_FLAGS and not name.endswith("_data")
     }
-    if record.get("continued"):
-        flags["continued"] = [
-            {k: v for k, v in one.items() if k not in ("date", "version")}
-            for one in record["continued"]
-        ]
+    flags["continued"] = [
+        {k: v for k, v in one.items() if k not in ("date", "version")}
+        for one in record.get("continued") or []
+    ]
     return flags
 
 
@@ -392,7 +391,7 @@ def _status(directory: Path, entry: Entry) -> str:
     """The state of a run without results, in words."""
     epochs = [history[-1]["epoch"] for history in entry.histories]
     asked = entry.flags.get("epochs")
-    done = f"epoch {max(epochs)}" if epochs else "before its first epoch"
+    done = f"after epoch {max(epochs)}" if epochs else "before the end of its first epoch"
     if epochs and is_number(asked):
         done += f" of {max(asked, *epochs)}"
-    return f"training, {done}" if is_locked(directory) else f"no results, stopped at {done}"
+    return f"training, {done}" if is_locked(directory) else f"no results, stopped {done}"

@@ -92,6 +92,7 @@ def evaluate_run(
     *,
     split: str = "test",
     samples: int = 200,
+    codes: bool = True,
     shown: bool = True,
 ) -> Table:
     """Evaluates a run on a split of a data set.
@@ -103,6 +104,7 @@ def evaluate_run(
       data: of the shape that it was trained on, see :meth:`TrainedRun.load_data`.
       split: train, validation or test.
       samples: importance samples of -log p(x) for each image; 0 to leave it out.
+      codes: whether the codes are evaluated too: probes, clusters, active units, KL divergences.
       shown: whether progress is shown on standard error.
 
     Raises:
@@ -133,7 +135,9 @@ def evaluate_run(
         with said(f"evaluating {len(x):,} images"):
             _of_images(run, x, samples, found)
     kl = None
-    if run.model.model.posterior is not None and task == "reconstruct":
+    if not codes:
+        pass
+    elif run.model.model.posterior is not None and task == "reconstruct":
         with said("encoding the images"):
             kl = _of_codes(run, x, found)
         _probes(run, data, split, found, said)
