@@ -57,7 +57,8 @@ def main(config: Config) -> None:
     strips: list[comparison_pictures.Strip] = []
     if config.images:
         with stage(f"decoding samples and reconstructions of {len(groups)} models"):
-            strips = list(comparison_pictures.strips(groups))
+            strips, counts = comparison_pictures.strips(groups)
+        groups = comparison.with_parameters(groups, counts)
     text = comparison_page.page(groups, strips, notes=notes, version=__version__)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from jaxae.runtime.files import is_locked
 
 History = list[dict[str, Any]]
 
-COST = ("parameters", "images_per_second", "compile_seconds", "seconds")
+COST = ("parameters", "images_per_second", "compile_seconds", "training_seconds", "seconds")
 """Results that say what a run costs."""
 TRAINING = ("best_epoch", "epochs", "validation/loss")
 """Results of a run that say how long it was trained."""
@@ -156,7 +156,7 @@ def read(folder: str | Path, part: str | None = None) -> list[Entry]:
                 histories=tuple(h for h in histories if h),
                 results=measures.get("test", {}) | extra if results else {},
                 baselines=baselines,
-                cost=cost,
+                cost=_speed(histories) | cost,
                 **common,
             )
         )
@@ -172,7 +172,7 @@ def read(folder: str | Path, part: str | None = None) -> list[Entry]:
                 histories=tuple(h for h in histories if h),
                 results={k: v for k, v in mine.items() if k not in COST},
                 baselines=baselines,
-                cost={k: v for k, v in mine.items() if k in COST},
+                cost=_speed(histories) | {k: v for k, v in mine.items() if k in COST},
                 **common,
             )
         )
@@ -286,6 +286,37 @@ def test_data(config: Mapping[str, Any]) -> str:
         return str(data["test images"])
     names = ("dataset", "image_size", "binarize", "channels", "levels", "frames")
     return json.dumps([config.get(name) for name in names] + [data])
+
+
+def _speed(histories: Sequence[History]) -> dict[str, float]:
+    """What the records of the epochs say about the cost of the training."""
+    records = [record for history in histories for record in history]
+    seconds = [float(r["seconds"]) for r in records if is_number(r.get("seconds"))]
+    images = [
+        float(r["images_per_second"]) * float(r["seconds"])
+        for r in records
+        if is_number(r.get("images_per_second")) and is_number(r.get("seconds"))
+    ]
+    if not seconds or sum(seconds) <= 0:
+        return {}
+    found = {"training_seconds": sum(seconds)}
+    return found | ({"images_per_second": sum(images) / sum(seconds)} if images else {})
+
+
+def with_parameters(groups: Sequence[Group], counts: Mapping[int, int]) -> list[Group]:
+    """The groups with numbers of parameters, by index, for those whose folders do not record it."""
+    return [
+        dataclasses.replace(
+            g,
+            entries=tuple(
+                dataclasses.replace(e, cost={"parameters": counts[i]} | dict(e.cost))
+                for e in g.entries
+            ),
+        )
+        if i in counts
+        else g
+        for i, g in enumerate(groups)
+    ]
 
 
 def _task(use: Any) -> str:

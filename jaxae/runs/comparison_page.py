@@ -19,6 +19,7 @@ COST_WORDS = {
     "parameters": "parameters",
     "images_per_second": "training, images/s",
     "compile_seconds": "compilation, s",
+    "training_seconds": "training, s",
     "seconds": "whole run, s",
     "best_epoch": "selected epoch",
     "epochs": "epochs trained",
@@ -352,9 +353,19 @@ def _cell(statistic: Statistic | None, *, best: bool = False, missing: str = "\u
     if statistic is None:
         return f'<td class="muted">{missing}</td>'
     mean, sd, _ = statistic
-    shown = number(int(mean) if mean == int(mean) and abs(mean) < 1e15 else mean)
+    shown = readable(mean)
     spread = "" if sd is None else f' <span class="sd">({sd:.2g})</span>'
     return f'<td{" class=best" if best else ""} data-value="{mean!r}">{shown}{spread}</td>'
+
+
+def readable(mean: float) -> str:
+    """A number without the digits that nobody needs.
+
+    Examples:
+      >>> [readable(v) for v in (5009.94, 20.0, 0.0153106, 118.963)]
+      ['5,010', '20', '0.01531', '118.96']
+    """
+    return number(round(mean) if mean == round(mean) or 1000 <= abs(mean) < 1e15 else mean)
 
 
 def _why(g: Group, name: str) -> str:

@@ -42,7 +42,7 @@ class Strip(NamedTuple):
     note: str = ""
 
 
-def strips(groups: Sequence[Group], seed: int = 0) -> list[Strip]:
+def strips(groups: Sequence[Group], seed: int = 0) -> tuple[list[Strip], dict[int, int]]:
     """Rows of test images, of their reconstructions and of samples, by one run of each group.
 
     A run that cannot be loaded has a row that says why.
@@ -50,7 +50,11 @@ def strips(groups: Sequence[Group], seed: int = 0) -> list[Strip]:
     Args:
       groups: the runs.
       seed: of the samples.
+
+    Returns:
+      the rows, and the number of parameters of each group whose run was loaded, by index.
     """
+    counts: dict[int, int] = {}
     decoded: dict[str, list[Strip]] = {}  # by the test images
     failed: list[Strip] = []
     samples: list[Strip] = []
@@ -61,6 +65,7 @@ def strips(groups: Sequence[Group], seed: int = 0) -> list[Strip]:
         except ValueError as error:
             failed.append(Strip(RECONSTRUCTIONS, i, note=_short(error, entry.directory)))
             continue
+        counts[i] = sum(leaf.size for leaf in jax.tree.leaves(run.params))
         try:
             x, y, seen = _reconstructed(run)
         except (ValueError, OSError, TypeError) as error:
@@ -79,7 +84,8 @@ def strips(groups: Sequence[Group], seed: int = 0) -> list[Strip]:
             samples.append(Strip(SAMPLES, i, png=strip_png(run.sample(SHOWN, seed=seed))))
         except (ValueError, TypeError) as error:
             samples.append(Strip(SAMPLES, i, note=_short(error, entry.directory)))
-    return [*(strip for rows in decoded.values() for strip in rows), *failed, *samples]
+    shown = [*(strip for rows in decoded.values() for strip in rows), *failed, *samples]
+    return shown, counts
 
 
 def _reconstructed(run: TrainedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from jaxae.runs import comparison
 from jaxae.runs.comparison import Group, Statistic
-from jaxae.runs.comparison_page import COST_WORDS, best
+from jaxae.runs.comparison_page import COST_WORDS, best, readable
 from jaxae.runs.quantities import quantity
-from jaxae.runs.tables import WIDTH, number, print_rows
+from jaxae.runs.tables import WIDTH, print_rows
 
 COLUMN = 14
 """The width of a column, about."""
@@ -23,6 +23,8 @@ def print_table(groups: Sequence[Group]) -> None:
     several = [g for g in groups if len(g.entries) > 1]
     if several:
         title += ": mean (standard deviation) of runs that differ by the seed only"
+    if len(groups) > 1:
+        title += "; * is the best, where values can be compared"
     if len(groups) * COLUMN + ROW_NAME <= WIDTH:
         print_rows(title, [g.label for g in groups], _measures_as_rows(groups))
         return
@@ -49,7 +51,9 @@ def _measures_as_rows(groups: Sequence[Group]) -> dict[str, list[str]]:
         rows["status"] = states
     if any(len(g.entries) > 1 for g in groups):
         rows["runs"] = [str(len(g.entries)) for g in groups]
-    rows |= {f"--{n.replace('_', '-')}": r for n, r in comparison.differing_flags(groups).items()}
+    for name, row in comparison.differing_flags(groups).items():
+        plain = name in ("experiment", "model", "continued")
+        rows[name if plain else f"--{name.replace('_', '-')}"] = row
     one = len(comparison.by_data(groups)) == 1
     for name in comparison.measures(groups):
         marked = best(groups, name) if one else set()
@@ -87,5 +91,5 @@ def _value(g: Group, name: str, marked: bool) -> str:
 def _shown(statistic: Statistic | None) -> str:
     if statistic is None:
         return "-"
-    mean = statistic.mean
-    return number(int(mean) if mean == int(mean) else mean, statistic.sd)
+    spread = "" if statistic.sd is None else f" ({statistic.sd:.2g})"
+    return readable(statistic.mean) + spread

@@ -230,7 +230,7 @@ def test_a_browser_draws_the_curves(tmp_path):
         folder(tmp_path / "b", results=RESULTS, code=3),
     )
     path = tmp_path / "page.html"
-    path.write_text(comparison_page.page(found, strips(found)))
+    path.write_text(comparison_page.page(found, strips(found)[0]))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     done = subprocess.run(
         [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, timeout=60
