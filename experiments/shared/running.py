@@ -18,11 +18,11 @@ import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, as_trained, choose, spread
 from experiments.shared.findings import findings
 from experiments.shared.flags import Config
-from experiments.shared.optimizers import make_optimizer
+from experiments.shared.optimizers import adam
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import curves, figures, inference, loading, pieces
+from jaxae.runs import curves, figures, inference, loading, optimizers, pieces
 from jaxae.runs.command import report, resumable, temporary_directory
-from jaxae.runs.folder import Run, new_directory
+from jaxae.runs.folder import Run, new_directory, read_config
 from jaxae.runs.identity import fingerprint
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.plans import Plan
@@ -80,6 +80,10 @@ def open_run(
     run = processes.raise_together(lambda: Run(directory, values, **options))
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
+    if run.results is None and read_config(run.directory).get("continued"):
+        raise ValueError(
+            f"{run.directory} is being continued by jaxae continue, which has not ended; repeat that command"
+        )
     return run
 
 
@@ -109,6 +113,8 @@ def why_not_longer(config: Config, data: Data, epochs: int) -> str | None:
 
     It has to be the same as training for all epochs at once.
     """
+    if config.run_dir and read_config(config.run_dir).get("continued"):
+        return "it was continued by jaxae continue, which trains it for more epochs"
     if not config.can_go_on:
         return "in this experiment other parts depend on the number of epochs"
     if config.schedule != "constant":
@@ -221,6 +227,7 @@ def fit(
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
+    own_data = train is not None
     if train is None:
         train = jaxae.Batch(data.train)
         validation = None if data.validation is None else jaxae.Batch(data.validation)
@@ -230,6 +237,11 @@ def fit(
             validation = None if validation is None else validation._replace(label=labels[1])
     inputs = describe_inputs(config, data, train, model.corruption)
     loading.record_run(run, model, inputs)
+    plan = adam(config, data)
+    described = None if own_data or optimizer is not None else plan
+    run.describe(
+        training=training_record(config, data, described, monitor, supervised, stream, ema)
+    )
     printed = False
 
     def log(record: Mapping[str, float | int], state: Any) -> None:
@@ -244,7 +256,7 @@ def fit(
         fitted = jaxae.fit(
             model,
             train,
-            optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
+            optimizer=optimizers.build(plan) if optimizer is None else optimizer,
             epochs=config.epochs,
             key=jax.random.fold_in(key, stream) if stream else key,
             batch_size=data.batch_size,
@@ -283,6 +295,46 @@ def fit(
         total=model.monitor is not None,
     )
     return fitted
+
+
+def training_record(
+    config: Config,
+    data: Data,
+    plan: optimizers.Adam | None,
+    monitor: str | None,
+    supervised: bool,
+    stream: int,
+    ema: float | None,
+) -> dict[str, Any]:
+    """How the model is trained, in plain values from which `jaxae continue` goes on, or why it cannot.
+
+    Args:
+      config: the flags.
+      data: what `datasets.load` returned.
+      plan: the optimizer; None if that, or the training data, are made by the experiment.
+      monitor: as of `fit`, like the others.
+      supervised: whether the batches have labels.
+      stream: not zero for one of several trainings that continue one another.
+      ema: decay of the average of the parameters.
+    """
+    if plan is None:
+        return {"why_not": "its training data or its optimizer are made by the experiment"}
+    changed = data.transform not in (None, jaxae.data.binarize)
+    if stream or data.validation is None or (changed and not data.augment):
+        return {"why_not": "its training images are chosen or augmented by the experiment"}
+    if data.placement == "stream":
+        return {"why_not": "its training images are a stream"}
+    return {
+        "optimizer": plan.values,
+        "batch_size": data.batch_size,
+        "seed": config.seed,
+        "monitor": monitor,
+        "supervised": supervised,
+        "ema": ema,
+        "accumulate": config.accumulate,
+        "on_nonfinite": config.on_nonfinite,
+        "augment": list(data.augment),
+    }
 
 
 def describe_inputs(
