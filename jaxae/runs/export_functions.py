@@ -1,6 +1,7 @@
 """The encoder and the decoder of a model as functions of arrays alone, with the parameters inside."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,24 @@ class Function(NamedTuple):
     inputs: dict[str, Tree]
     output: str
     description: str
+
+
+class Format(NamedTuple):
+    """A file format of functions.
+
+    Attributes:
+      suffix: of the files.
+      check_installed: raises a `ValueError` if a package is missing.
+      write: writes a function to a file.
+      read: the function in a file, as another program computes it.
+      example: Python code that uses the files of some functions.
+    """
+
+    suffix: str
+    check_installed: Callable[[], None]
+    write: Callable[[Function, Path], None]
+    read: Callable[[Path], Callable[..., Tree]]
+    example: Callable[[Sequence[Function]], str]
 
 
 def functions(
@@ -122,3 +141,26 @@ def _repeated(model: Autoencoder, condition: Tree) -> Tree:
     index = jnp.arange(EXAMPLES) % max(number, 1)
     some = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], condition)
     return model.batch(Batch(jnp.zeros((EXAMPLES, 1)), condition=some)).condition
+
+
+class _Code(str):
+    """Python code, which is itself in the representation of a tree."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def arguments(functions: Sequence[Function]) -> list[tuple[Function, list[str]]]:
+    """Each function with lines of Python that define those of its inputs that no other function computes."""
+    found, known = [], set[str]()
+    for function in functions:
+        lines = []
+        for name in function.inputs.keys() - known:
+            zeros = jax.tree.map(
+                lambda leaf: _Code(f"np.zeros({(3, *leaf.shape[1:])}, np.{leaf.dtype})"),
+                function.inputs[name],
+            )
+            lines.append(f"{name} = {zeros!r}")
+        known |= {*function.inputs, function.output}
+        found.append((function, sorted(lines, reverse=True)))  # x before the condition
+    return found

@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from jaxae.base import Tree
 from jaxae.networks import conv_primitives as conv
-from jaxae.runs.export_functions import Format, Function
+from jaxae.runs.export_functions import Format, Function, arguments
 
 LEAST = (0, 17, 1)
 """The first version of jax2onnx that this was tested with; 0.13 exports transposed convolutions wrongly."""
@@ -54,15 +54,12 @@ def write(function: Function, path: Path) -> None:
       ValueError: if its inputs or its output are not single arrays, or jax2onnx has no translation of
         one of its operations.
     """
-    for name, tree in function.inputs.items():
-        if jax.tree.structure(tree).num_nodes > 1:
-            raise ValueError(f"ONNX files are of single arrays, and {name} consists of several")
     import jax2onnx
 
-    shapes = [("b", *tree.shape[1:]) for tree in function.inputs.values()]
-    integers = [jax.ShapeDtypeStruct(t.shape, t.dtype).dtype for t in function.inputs.values()]
-    if any(dtype != np.float32 for dtype in integers):
-        raise ValueError("ONNX files are of functions of floats; use the format stablehlo")
+    for name, tree in function.inputs.items():
+        if not isinstance(tree, jax.Array) or tree.dtype != np.float32:
+            raise ValueError(f"{name} is not one array of float32, which the format onnx is for")
+    shapes = [("b", *array.shape[1:]) for array in function.inputs.values()]
     try:
         with _quiet():
             model = jax2onnx.to_onnx(
@@ -169,14 +166,17 @@ RULES: dict[Any, Callable[..., Array]] = {
 """The convolutions of :mod:`jaxae.networks.conv_primitives` without their derivatives."""
 
 
-def example(functions: dict[str, Function]) -> str:
+def example(functions: Sequence[Function]) -> str:
     """Python code that uses the files."""
     lines = ["import numpy as np, onnxruntime  # pip install onnxruntime", ""]
-    for name, function in functions.items():
-        arguments = ", ".join(f'"{argument}": {argument}' for argument in function.inputs)
-        lines += [f'{name} = onnxruntime.InferenceSession("{name}.onnx")']
-        lines += [f"({function.output},) = {name}.run(None, {{{arguments}}})"]
-    return "\n".join(lines)
+    for function, inputs in arguments(functions):
+        named = ", ".join(f'"{name}": {name}' for name in function.inputs)
+        lines += [
+            f'{function.name} = onnxruntime.InferenceSession("{function.name}.onnx")',
+            *inputs,
+        ]
+        lines += [f"({function.output},) = {function.name}.run(None, {{{named}}})"]
+    return "\n".join([*lines, ""])
 
 
 FORMAT = Format(".onnx", check_installed, write, read, example)

@@ -2,14 +2,14 @@
 
 import contextlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
 import jax.export
 
 from jaxae.base import Tree
-from jaxae.runs.export_functions import Format, Function
+from jaxae.runs.export_functions import Format, Function, arguments
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """The platforms of a file, which contains a program that runs on each of them."""
@@ -69,14 +69,13 @@ def read(path: Path) -> Callable[..., Tree]:
     return jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
 
 
-def example(functions: dict[str, Function]) -> str:
+def example(functions: Sequence[Function]) -> str:
     """Python code that uses the files."""
     lines = [LOADER]
-    for name, function in functions.items():
-        arguments = ", ".join(function.inputs)
-        lines += [f'{name} = load("{name}.stablehlo")']
-        lines += [f"{function.output} = {name}({arguments})"]
-    return "\n".join(lines)
+    for function, inputs in arguments(functions):
+        lines += [f'{function.name} = load("{function.name}.stablehlo")', *inputs]
+        lines += [f"{function.output} = {function.name}({', '.join(function.inputs)})"]
+    return "\n".join([*lines, ""])
 
 
 FORMAT = Format(".stablehlo", check_installed, write, read, example)
