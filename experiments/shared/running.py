@@ -20,7 +20,7 @@ from experiments.shared.findings import findings
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import adam
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import curves, figures, inference, loading, optimizers, pieces
+from jaxae.runs import curves, figures, inference, loading, optimizers, pieces, tensorboard
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, new_directory, read_config
 from jaxae.runs.identity import fingerprint
@@ -34,7 +34,7 @@ from jaxae.training.evaluation import Score
 # Flags that say where things are, and how the machine is used, do not change the results.
 WITHOUT_EFFECT = (
     *("run_dir", "data_dir", "placement", "workers", "shard_params"),
-    *("distributed", "checkpoint_every", "on_nonfinite"),
+    *("distributed", "checkpoint_every", "on_nonfinite", "log"),
 )
 
 
@@ -177,6 +177,11 @@ def conduct(
                 for k, v in results.items()
             }
             run.finish(results)
+        elif config.log is not None and processes.is_first():
+            print(
+                f"note: the run is complete, so --log {config.log} writes nothing; use another --run-dir",
+                file=sys.stderr,
+            )
         show(results)
         report(run, results, findings(results))
         return results
@@ -243,11 +248,16 @@ def fit(
         training=training_record(config, data, described, monitor, supervised, stream, ema)
     )
     printed = False
+    board = None
+    if config.log == "tensorboard" and processes.is_first():
+        board = tensorboard.TensorBoard(run.directory / "tensorboard")
 
     def log(record: Mapping[str, float | int], state: Any) -> None:
         nonlocal printed
         note = jaxae.training.gan_diagnosis(record)
         run.log(record if note is None else {**record, "note": note})
+        if board is not None:
+            board(record)
         if note is not None and not printed:
             printed = True
             print(f"note: {name}: {note}" if name else f"note: {note}", file=sys.stderr)
@@ -275,11 +285,20 @@ def fit(
             on_epoch=log,
             progress=name or True,
         )
+        if jax.process_count() > 1:
+            # From here on each process evaluates on its own.
+            fitted = fitted._replace(params=sharding.gather(fitted.params))
+        if board is not None:
+            with stage("writing images and codes for TensorBoard"):
+                examples, labels = logged(data, train, validation)
+                board.describe(
+                    model, fitted.params, examples, epoch=fitted.best_epoch, labels=labels
+                )
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}{keep_batch(run, error)}") from error
-    if jax.process_count() > 1:
-        # From here on each process evaluates on its own.
-        fitted = fitted._replace(params=sharding.gather(fitted.params))
+    finally:
+        if board is not None:
+            board.close()
     loading.record_codes(
         run,
         model,
@@ -335,6 +354,20 @@ def training_record(
         "on_nonfinite": config.on_nonfinite,
         "augment": list(data.augment),
     }
+
+
+def logged(
+    data: Data, train: jaxae.Batch, validation: jaxae.Batch | None
+) -> tuple[jaxae.Batch, np.ndarray | None]:
+    """The examples whose codes and reconstructions are logged, and their classes, by name if known."""
+    examples, labels = (
+        (train, data.labels[0]) if validation is None else (validation, data.labels[1])
+    )
+    if labels is None or len(labels) != examples.x.shape[0]:
+        return examples, None
+    if data.classes and labels.min() >= 0:
+        labels = np.asarray(data.classes)[labels]
+    return examples, labels
 
 
 def describe_inputs(
