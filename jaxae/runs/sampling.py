@@ -16,7 +16,12 @@ from jaxae.runs.loading import TrainedRun
 
 
 def draw(
-    run: TrainedRun, n: int, *, seed: int = 0, temperature: int | float = 1.0, label: int | None = None
+    run: TrainedRun,
+    n: int,
+    *,
+    seed: int = 0,
+    temperature: int | float = 1.0,
+    label: int | None = None,
 ) -> np.ndarray:
     """Decoded draws from the prior of a run.
 
@@ -111,7 +116,9 @@ def draw_fitted(
     return np.asarray(run.decode(z.reshape(n, *codes.shape[1:])))
 
 
-def _of_class(run: TrainedRun, n: int, seed: int, temperature: int | float, label: int) -> np.ndarray:
+def _of_class(
+    run: TrainedRun, n: int, seed: int, temperature: int | float, label: int
+) -> np.ndarray:
     if temperature != 1:
         raise ValueError("--temperature cannot be combined with --label, except with --fitted")
     labels = jnp.full(n, label, jnp.int32)

@@ -86,7 +86,7 @@ def test_wrong_arguments_are_answered_with_what_is_right(
     assert len(errors) == 1
     assert errors[0].startswith("error: ")
     assert said in errors[0]
-    assert not [path for path in tmp_path.iterdir() if not path.is_dir()]
+    assert list(tmp_path.iterdir()) == []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
