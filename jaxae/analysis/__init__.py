@@ -36,7 +36,13 @@ from jaxae.analysis.neighbours import Nearest, Quality, k_nearest, nearest, prec
 from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
 from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
-from jaxae.analysis.regularity import active_units, collapse_report, lipschitz, path_speeds
+from jaxae.analysis.regularity import (
+    active_units,
+    collapse_report,
+    kl_per_dimension,
+    lipschitz,
+    path_speeds,
+)
 
 __all__ = [
     "ClusterScores",
@@ -65,6 +71,7 @@ __all__ = [
     "frechet_distance",
     "importance_nll",
     "kernel_distance",
+    "kl_per_dimension",
     "label_efficiency",
     "k_nearest",
     "lerp",

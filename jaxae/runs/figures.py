@@ -93,7 +93,7 @@ def panels(
     pictures = {}
     for name, grid in images.items():
         shown = displayable(grid.reshape(-1, *grid.shape[2:]))
-        pictures[name] = _mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
+        pictures[name] = mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
     shapes = [picture.shape for picture in pictures.values()]
     width = min(5.0, 10.5 / len(shapes))
     height = max(width * h / w for h, w, _ in shapes)
@@ -150,7 +150,7 @@ def displayable(images: np.ndarray) -> np.ndarray:
 
 def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     """A figure of `[rows, columns, h, w, 3]` as one picture, without interpolation."""
-    picture = _mosaic(images)
+    picture = mosaic(images)
     width = 8.0
     height = width * picture.shape[0] / picture.shape[1]
     figure = Figure(figsize=(width + 1.0, height + 0.7), layout="constrained")
@@ -160,7 +160,7 @@ def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _mosaic(images: np.ndarray) -> np.ndarray:
+def mosaic(images: np.ndarray) -> np.ndarray:
     """One picture of `[rows, columns, h, w, 3]`, with white gaps between the images."""
     r, c, h, w, _ = images.shape
     gap_h, gap_w = _gap(h), _gap(w)

@@ -39,6 +39,9 @@ OTHER_NAMES = {
 }
 """Names that other programs give to flags, where the names are not similar."""
 
+MOVED = {"--apply": "jaxae reconstruct RUN PICTURES --out DIR"}
+"""Flags of earlier versions, and the commands that have replaced them."""
+
 WORDS = {
     "INT": ("an integer", "integers"),
     "FLOAT": ("a number", "numbers"),
@@ -178,9 +181,12 @@ def arrange(config: type, arguments: Sequence[str], program: str | None = None) 
     return [*flags, "--", *others] if others else flags
 
 
-def check_names(config: type, arguments: Iterable[str]) -> None:
+def check_names(config: type, arguments: Sequence[str]) -> None:
     """Raises a `ValueError` with a suggestion if an argument is a flag that does not exist."""
     found = options(config)
+    for flag, instead in MOVED.items():
+        if any(argument.split("=")[0] == flag for argument in arguments):
+            raise ValueError(f"the flag {flag} is gone; use: {instead}")
     known = {name for option in found for name in option.names} | {"--help"}
     switches = {name for option in found for name in option.names if not option.value}
     before = ""
