@@ -101,4 +101,6 @@ def print_table(table: "Table") -> None:
     """Prints a table on standard output."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 100, markup=False).print(table)
+    from jaxae.runs.tables import WIDTH
+
+    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False).print(table)
