@@ -14,7 +14,7 @@ of the subfolders of a folder are the labels of its pictures.
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -47,7 +47,7 @@ def main(config: Config) -> None:
         raise ValueError("give pictures or --dataset, not both")
     path = output_file(config.out, ".npz", overwrite=config.overwrite, others=(".csv",))
     run = flags.load(config)
-    reading = {"channels": config.channels, "levels": config.levels}
+    reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     with warnings_as_notes(), stage("reading"):
         if config.pictures:
             examples = sources.read_pictures(run.inputs, config.pictures, **reading)
