@@ -317,7 +317,8 @@ def _option(field: Any, hint: Any, text: str, group: str) -> Option:
     elif any("Positional" in str(extra) or "POSITIONAL" in str(extra) for extra in extras):
         names, group = (), ARGUMENTS
         value = f"{field.name.upper()} ..." if value.endswith("...") else field.name.upper()
-    takes = None if value.endswith("...") else max(1, len(value.split()))
+    pair = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    takes = None if value.endswith("...") else len(pair) or 1
     return Option(names, value, choices, text, field.default, group, takes)
 
 
