@@ -13,6 +13,7 @@ of the subfolders of a folder are the labels of its pictures.
 """
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,5 +60,11 @@ def main(config: Config) -> None:
     with stage(f"encoding {len(examples.images):,} images"):
         codes = sources.encode(run, examples.images)
     written = code_files.write(path, codes, examples, mean=run.code_mean, std=run.code_std)
+    if run.code_mean is None:
+        print(
+            "note: the run has no mean and standard deviation of its training codes, because its training "
+            "has not ended or its codes are no vectors",
+            file=sys.stderr,
+        )
     print("\n".join(written))
     flags.check_read(examples)
