@@ -58,7 +58,10 @@ class Reading:
 
 
 def load(config: Run) -> "TrainedRun":
-    """The run, or the part of it, that the flags name."""
+    """The run, or the part of it, that the flags name. Compiled programs are kept from here on."""
+    from jaxae.runtime.cache import enable_compilation_cache
+
+    enable_compilation_cache()
     return jaxae.load_run(config.run, config.part)
 
 
