@@ -71,7 +71,10 @@ class TrainedRun:
         self.recipe = record.get("recipe", {})
         self.config: dict[str, Any] = record["config"]
         self.inputs = _inputs(record)
-        self.use: dict[str, Any] = dict(record.get("use") or {"task": "reconstruct"})
+        use = record.get("use") or {"task": "reconstruct"}
+        if not isinstance(use, dict):
+            raise ValueError(f"the use in {directory}/config.json is damaged")
+        self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
         codes = _read_json(directory / CODES) or {}
         self.code_mean, self.code_std = (
@@ -385,9 +388,7 @@ def _inputs(record: dict[str, Any]) -> Inputs:
         known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
         inputs = Inputs(**known)
         for shape in (known["shape"], known.get("seen") or (1,)):
-            if not isinstance(shape, tuple) or not all(
-                isinstance(n, int) and n > 0 for n in shape
-            ):
+            if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
                 raise ValueError(f"{shape!r:.40} is no shape")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the inputs in config.json are damaged: {error}") from None
