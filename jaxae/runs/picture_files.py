@@ -23,6 +23,9 @@ from jaxae.runtime.files import atomic_write
 ARRAYS = (".npy", ".npz")
 """Suffixes of the files that are read as arrays of images."""
 
+NAMED = 20
+"""The largest number of files that failed that an error names."""
+
 CHUNK = 250
 """The number of images of an array that are converted together."""
 
@@ -93,8 +96,10 @@ def name_results(
 def apply(
     targets: Mapping[Path, Path],
     paint: Paint,
-    *,
     inputs: Inputs,
+    *,
+    channels: Channels | None = None,
+    levels: int | None = None,
     uses_alpha: bool = False,
     track: Track = iter,
     track_chunks: Track = iter,
@@ -106,7 +111,10 @@ def apply(
     Args:
       targets: from the files that are read to those that are written, see :func:`name_results`.
       paint: the function of pictures.
-      inputs: how the images of the run were read: the level of white, and the layout of arrays.
+      inputs: how the images of the run were read: the level of white, and the layout of arrays whose
+        shape is ambiguous.
+      channels: the layout of arrays, if it is another one.
+      levels: the level of white, if it is another one.
       uses_alpha: whether `paint` uses the alpha channel; if not, a note says that it is left out. The
         alpha channel of an array is its last channel.
       track: passes on the files, and may show how many are done.
@@ -115,6 +123,7 @@ def apply(
     Raises:
       ValueError: at the end, if any picture failed, with the reason for each.
     """
+    levels = inputs.levels if levels is None else levels
     for folder in {target.parent for target in targets.values()}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,8 +132,10 @@ def apply(
     failed = []
     for path in track(list(targets)):
         try:
-            read = read_array if is_array(path) else read_picture
-            picture = read(path, inputs, uses_alpha)
+            if is_array(path):
+                picture = read_array(path, inputs, channels, levels, uses_alpha)
+            else:
+                picture = read_picture(path, levels, uses_alpha)
             for note in picture.notes:
                 print(f"note: {note}", file=sys.stderr)
         except ValueError as error:
@@ -142,17 +153,20 @@ def apply(
             failed.append(f"{path}: too large for the memory; make it smaller first")
     if failed:
         done = len(targets) - len(failed)
-        raise ValueError(f"{done} of {len(targets)} files done; {'; '.join(failed)}")
+        more = f"; and {len(failed) - NAMED:,} more" if len(failed) > NAMED else ""
+        raise ValueError(
+            f"{done:,} of {len(targets):,} files done; {'; '.join(failed[:NAMED])}{more}"
+        )
 
 
-def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
-    """Reads the first image of a picture file.
+def read_picture(path: Path, levels: int | None, uses_alpha: bool) -> Picture:
+    """Reads the first image of a picture file, with this level of white if it is known.
 
     Raises:
       ValueError: if it cannot be read as an image, or nothing or everything is missing where that matters.
     """
     content = image_files.read_content(path, every_frame=False, ranges=Ranges())
-    ranges = decide(content.levels, inputs.levels)
+    ranges = decide(content.levels, levels)
     images = content.images
     if not images or ranges.white:
         images = image_files.read_content(path, every_frame=False, ranges=ranges).images
@@ -164,7 +178,7 @@ def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
     notes += [
         f"{path}: white is taken to be {white:,}, by its largest level"
         for kind, white in ranges.white.items()
-        if inputs.levels is None and white not in (1, 255, 65535)
+        if levels is None and white not in (1, 255, 65535)
     ]
     if not uses_alpha:
         return Picture(images[0][None], None, tuple(notes))
@@ -174,7 +188,13 @@ def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
     return Picture(images[0][None], _checked_alpha(alpha[None], path), tuple(notes))
 
 
-def read_array(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
+def read_array(
+    path: Path,
+    inputs: Inputs,
+    channels: Channels | None,
+    levels: int | None,
+    uses_alpha: bool,
+) -> Picture:
     """Reads an array file of images.
 
     Raises:
@@ -182,15 +202,14 @@ def read_array(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
-        load = functools.partial(array_files.from_file, path, None, levels=inputs.levels)
+        load = functools.partial(array_files.from_file, path, None, levels=levels)
         try:
-            images = np.asarray(load().images)
+            images = np.asarray(load(channels=channels).images)
         except ValueError as error:
-            # The layout of the training images, where that of these is not clear.
-            layout: Channels | None = inputs.channels
-            if layout is None or "ambiguous" not in str(error):
+            trained: Channels | None = inputs.channels
+            if channels is not None or trained is None or "ambiguous" not in str(error):
                 raise
-            images = np.asarray(load(channels=layout).images)
+            images = np.asarray(load(channels=trained).images)
     notes = tuple(str(each.message) for each in caught if each.category is DataWarning)
     if not uses_alpha:
         return Picture(images, None, notes)

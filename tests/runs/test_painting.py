@@ -343,5 +343,12 @@ def test_what_cannot_be_done_is_said():
     gan = jaxae.gan(mlp_decoder(shape, (4,)), mlp_encoder(1, (4,)), latent_dim=3)
     with pytest.raises(ValueError, match=r"gan.*has no encoder.*jaxae sample"):
         painting.task_of(trained(gan, {"task": "reconstruct"}, shape=shape))
+    encode = jaxae.networks.activate(mlp_encoder(3, (4,)), jax.nn.relu)
+    pretrained = encode.init(KEY, jnp.zeros((1, *shape)))
+    classifier = trained(
+        jaxae.classifier(encode, pretrained, 10), {"task": "reconstruct"}, shape=shape
+    )
+    with pytest.raises(ValueError, match=r"classifier.*makes no images"):
+        paint(classifier, photographs(1, shape))
     with pytest.raises(ValueError, match="it has 3 channels, and the run .* with 2"):
         paint(trained(unet((8, 8, 2)), {"task": "denoise"}, shape=(8, 8, 2)), photographs())
