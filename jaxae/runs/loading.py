@@ -135,7 +135,8 @@ class TrainedRun:
         Raises:
           ValueError: if they are not images of the shape that the run was trained on.
         """
-        return as_seen(self.inputs, self.use.get("task"), x)
+        noisy = self.model.corruption is not None
+        return as_seen(self.inputs, self.use.get("task"), x, noisy=noisy)
 
     def encode(self, x: Any) -> Tree:
         """Codes of images: the means of the posterior, leaves `[n, ...]`.
@@ -232,9 +233,11 @@ class TrainedRun:
         return jax.jit(sample, static_argnums=2)
 
 
-def as_seen(inputs: Inputs, task: str | None, x: Any) -> np.ndarray | jax.Array:
+def as_seen(
+    inputs: Inputs, task: str | None, x: Any, *, noisy: bool = False
+) -> np.ndarray | jax.Array:
     """What the encoder of a run for a task sees of images, see :meth:`TrainedRun.seen`."""
-    array = inputs.check(x)
+    array = inputs.check(x, noisy=noisy)
     if array.shape[1:] != inputs.seen_shape:
         if task != "inpaint":
             raise ValueError(

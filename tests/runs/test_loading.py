@@ -165,6 +165,31 @@ def test_images_of_another_shape_are_refused(shape, trained):
             use(np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (images(2) * 1.0, "floats must be in .* of type uint8"),
+        (images(2) / 127.5 - 1, "values from -0.99"),
+        (images(2).astype(np.int32), "not int32"),
+        (np.full((1, *SHAPE), np.nan), "from nan to nan"),
+    ],
+    ids=["floats of bytes", "from -1 to 1", "integers", "nan"],
+)
+def test_images_in_another_range_are_refused(x, message, trained):
+    run = jaxae.load_run(trained[0])
+    for use in (run.encode, run.reconstruct, run.log_likelihood):
+        with pytest.raises(ValueError, match=message):
+            use(x)
+
+
+def test_noisy_images_are_for_denoising_models(tmp_path):
+    train(Run(tmp_path, {}), jaxae.denoising(vae(), jaxae.corruptions.gaussian(0.5)))
+    run, noisy = jaxae.load_run(tmp_path), images(2) / 255 + 0.7
+    assert run.encode(noisy).shape == (2, 3)
+    with pytest.raises(ValueError, match="floats must be"):
+        run.encode(255 * noisy)
+
+
 def test_codes_of_another_size_are_refused(trained):
     with pytest.raises(ValueError, match=r"codes|decoder"):
         jaxae.load_run(trained[0]).decode(np.zeros((2, 4), np.float32))
