@@ -19,31 +19,21 @@ picture that cannot be read does not stop the others.
 """
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Literal
 
 import tyro
 
-import jaxae
+from jaxae.commands import flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Flags of `jaxae reconstruct`."""
+class Config(flags.Run, flags.Writing):
+    """Flags of reconstruct."""
 
-    title: ClassVar[str] = "Run and files"
-    announcement: ClassVar[str] = "loading the run and compiling"
-
-    run: tyro.conf.Positional[str]
-    """The run: the folder that a training has written."""
     pictures: tyro.conf.Positional[tuple[str, ...]]
     """Read these picture files, folders of pictures, or .npy or .npz files of images."""
     out: str
     """Write the results to this folder."""
-    part: str | None = None
-    """Use this model of a run that has trained several, instead of the main one. `jaxae info RUN` lists
-    them."""
-    overwrite: bool = False
-    """Replace files of these names, if there are any."""
     channels: Literal["first", "last"] | None = None
     """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is
     needed only if the shape is ambiguous; the default is then that of the training images."""
@@ -59,11 +49,9 @@ def main(config: Config) -> None:
     from jaxae.runs import painting, picture_files
     from jaxae.training import progress
 
-    if not config.pictures:
-        raise ValueError("which pictures? Give files or folders after the run")
-    if config.levels is not None and config.levels < 1:
-        raise ValueError(f"--levels must be positive, got {config.levels}")
-    run = jaxae.load_run(config.run, config.part)
+    if config.levels is not None:
+        flags.check_positive(levels=config.levels)
+    run = flags.load(config)
     task = painting.task_of(run)
     targets = picture_files.name_results(
         config.pictures, config.out, task.result, overwrite=config.overwrite

@@ -2,21 +2,20 @@
 
 import functools
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image
 
 from jaxae.data import array_files, image_files
 from jaxae.data.layouts import Channels
 from jaxae.data.listing import list_folder, no_images
-from jaxae.data.messages import DataWarning
 from jaxae.data.ranges import Ranges, decide
 from jaxae.runs.inputs import Inputs
+from jaxae.runs.notes import warnings_as_notes
+from jaxae.runs.outputs import write_picture
 from jaxae.runs.pictures import Paint, Track
 from jaxae.runtime.files import atomic_write
 
@@ -86,10 +85,8 @@ def name_results(
             )
     existing = [target for target in by_target if target.exists()]
     if existing and not overwrite:
-        others = f" (and {len(existing) - 1:,} more)" if len(existing) > 1 else ""
-        raise ValueError(
-            f"{existing[0]} exists{others}; add --overwrite to replace it, or use another --out"
-        )
+        more = f" (and {len(existing) - 1:,} more)" if len(existing) > 1 else ""
+        raise ValueError(f"{existing[0]} exists already{more}; give another --out, or --overwrite")
     return targets
 
 
@@ -200,8 +197,7 @@ def read_array(
     Raises:
       ValueError: if it cannot be read, its layout is not clear, or as :func:`read_picture`.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
+    with warnings_as_notes():
         load = functools.partial(array_files.from_file, path, None, levels=levels)
         try:
             images = np.asarray(load(channels=channels).images)
@@ -210,9 +206,8 @@ def read_array(
             if channels is not None or trained is None or "ambiguous" not in str(error):
                 raise
             images = np.asarray(load(channels=trained).images)
-    notes = tuple(str(each.message) for each in caught if each.category is DataWarning)
     if not uses_alpha:
-        return Picture(images, None, notes)
+        return Picture(images, None)
     if images.shape[-1] not in (inputs.shape[-1] + 1, 2, 4):
         raise ValueError(
             f"{path} has images of {images.shape[-1]} channels; the last channel of an array has to be the "
@@ -220,7 +215,7 @@ def read_array(
         )
     alpha = images[..., -1:]
     alpha = alpha / np.float32(255) if alpha.dtype == np.uint8 else alpha
-    return Picture(images[..., :-1], _checked_alpha(alpha, path), notes)
+    return Picture(images[..., :-1], _checked_alpha(alpha, path))
 
 
 def _checked_alpha(alpha: np.ndarray, path: Path) -> np.ndarray:
@@ -262,11 +257,8 @@ def _write(result: np.ndarray, path: Path) -> None:
     Values are clipped to [0, 1].
     """
     clipped = np.clip(result, 0, 1)
-    with atomic_write(path) as partial:
-        if result.ndim == 4:
-            with open(partial, "wb") as file:
-                np.savez(file, images=np.float32(clipped))
-            return
-        pixels = np.round(255 * clipped).astype(np.uint8)
-        pil = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        pil.save(partial, format="PNG")
+    if result.ndim < 4:
+        write_picture(np.round(255 * clipped).astype(np.uint8), path)
+        return
+    with atomic_write(path) as partial, open(partial, "wb") as file:
+        np.savez(file, images=np.float32(clipped))

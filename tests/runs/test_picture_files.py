@@ -75,9 +75,11 @@ def test_nothing_is_overwritten_without_the_flag(tmp_path):
     applied([path], out)
     before = (out / "a-new.png").read_bytes()
     other = picture(tmp_path / "a.png", value=7)
-    with pytest.raises(ValueError, match=r"a-new.png exists; add --overwrite"):
+    with pytest.raises(
+        ValueError, match=r"a-new.png exists already; give another --out, or --overwrite"
+    ):
         applied([other], out)
-    with pytest.raises(ValueError, match=r"a-new.png exists; add"):
+    with pytest.raises(ValueError, match=r"a-new.png exists already"):
         applied([other, picture(tmp_path / "b.png")], out)
     assert (out / "a-new.png").read_bytes() == before
     assert not (out / "b-new.png").exists()
