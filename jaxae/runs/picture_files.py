@@ -55,7 +55,8 @@ def name_results(
 
     Args:
       names: picture files, array files, and folders of pictures, which may have subfolders.
-      out: the folder of the results. Its subfolders are those of the given folders.
+      out: the folder of the results. Its subfolders are those of the given folders. Within a folder that
+        is given, it is not read.
       result: the end of the names of the results: `NAME-result.png`, or `NAME-result.npz` for an array.
       overwrite: whether files that exist are replaced.
 
@@ -68,7 +69,7 @@ def name_results(
         raise ValueError(f"{out} is a file; --out is a folder")
     targets: dict[Path, Path] = {}
     by_target: dict[Path, Path] = {}
-    for path, folder in _listed(names):
+    for path, folder in _listed(names, out):
         ending = "npz" if is_array(path) else "png"
         target = out / folder / f"{path.stem}-{result}.{ending}"
         if (other := by_target.setdefault(target, path)) != path:
@@ -226,8 +227,8 @@ def _checked_alpha(alpha: np.ndarray, path: Path) -> np.ndarray:
     return alpha
 
 
-def _listed(names: Iterable[str | Path]) -> Iterator[tuple[Path, Path]]:
-    """Files, and the folder of each below the one that was given."""
+def _listed(names: Iterable[str | Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Files, and the folder of each below the one that was given; without earlier results."""
     for name in dict.fromkeys(names):
         path = Path(name).expanduser()
         if not path.is_dir():
@@ -239,8 +240,10 @@ def _listed(names: Iterable[str | Path]) -> Iterator[tuple[Path, Path]]:
         for left_out in listing.left_out:
             if not left_out.harmless:
                 print(f"note: {path}: {left_out} left out", file=sys.stderr)
+        results = out.resolve() if path.resolve() in out.resolve().parents else None
         for item in listing.images:
-            yield item.path, item.path.relative_to(path).parent
+            if results is None or results not in item.path.resolve().parents:
+                yield item.path, item.path.relative_to(path).parent
 
 
 def _in_chunks(paint: Paint, picture: Picture, track: Track) -> np.ndarray:

@@ -65,6 +65,9 @@ def test_a_folder_keeps_its_subfolders(tmp_path, capsys):
     assert found == names
     assert "note: " in (said := capsys.readouterr().err)
     assert "notes.weird" in said
+    # Results within the folder are not read again.
+    for overwrite in (False, True):
+        assert applied([folder], folder / "out", overwrite=overwrite) == names - {"alone-new.png"}
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty"):
         picture_files.name_results([tmp_path / "empty"], tmp_path / "out", "new")
