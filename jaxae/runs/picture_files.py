@@ -78,6 +78,8 @@ def name_results(
                 "after the other with two folders --out"
             )
         targets[path] = target
+    if not targets:
+        raise ValueError(f"there are no pictures but those in {out}, which are results")
     sources = {path.resolve() for path in targets}
     for target in by_target:
         if target.resolve() in sources:

@@ -68,6 +68,9 @@ def test_a_folder_keeps_its_subfolders(tmp_path, capsys):
     # Results within the folder are not read again.
     for overwrite in (False, True):
         assert applied([folder], folder / "out", overwrite=overwrite) == names - {"alone-new.png"}
+    picture(tmp_path / "done" / "out" / "a-new.png")
+    with pytest.raises(ValueError, match="no pictures but those in"):
+        picture_files.name_results([tmp_path / "done"], tmp_path / "done" / "out", "new")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty"):
         picture_files.name_results([tmp_path / "empty"], tmp_path / "out", "new")
