@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from jaxae.arguments import checked
 from jaxae.base import Params, Tree
 from jaxae.composition import Autoencoder
 from jaxae.runs import export_onnx, export_stablehlo, export_weights
@@ -40,6 +41,7 @@ class Export(NamedTuple):
     manifest: dict[str, Any]
 
 
+@checked
 def export_functions(
     model: Autoencoder,
     params: Params,
@@ -114,6 +116,7 @@ def export_functions(
     return Export(out, manifest)
 
 
+@checked
 def export_weights_of(
     model: Autoencoder,
     params: Params,

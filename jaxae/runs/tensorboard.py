@@ -1,6 +1,7 @@
 """Trainings in TensorBoard: metrics of each epoch, and at the end images, histograms and an embedding."""
 
 import importlib.util
+import re
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -166,7 +167,7 @@ def check_installed() -> None:
     """Raises a `ValueError` unless tensorboardX 2.6 or newer is installed."""
     found = None
     if importlib.util.find_spec("tensorboardX") is not None:
-        found = tuple(int(part) for part in version("tensorboardX").split(".")[:2])
+        found = tuple(int(part) for part in re.findall(r"\d+", version("tensorboardX"))[:2])
     if found is None or found < (2, 6):
         raise ValueError(
             "logging for TensorBoard needs tensorboardX 2.6 or newer: pip install 'tensorboardX>=2.6'"
