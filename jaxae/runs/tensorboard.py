@@ -126,9 +126,8 @@ class TensorBoard:
                 lambda leaf: leaf[:: max(1, len(index) // COLUMNS)][:COLUMNS], batch
             )
             decoded = jax.jit(lambda batch: reconstruct(model, params, batch))(first)
-            rows = [first.x, decoded] if first.seen is None else [first.x, first.seen, decoded]
             if np.shape(decoded) == np.shape(first.x):
-                self._images("reconstructions", rows, epoch)
+                self._images("reconstructions", [first.x, *_seen(first), decoded], epoch)
         if model.model.prior is not None and not model.model.conditional:
             samples = inference.sample(model, params, jax.random.key(SEED), COLUMNS * ROWS)
             if np.shape(samples)[1:] == np.shape(batch.x)[1:]:
@@ -176,6 +175,14 @@ def check_installed() -> None:
 
 def _are_images(x: Any) -> bool:
     return hasattr(x, "ndim") and x.ndim == 4
+
+
+def _seen(batch: Batch) -> list[Any]:
+    """What the encoder sees, if it is not x but can be shown below it."""
+    x, seen = batch.x, batch.seen
+    if seen is None or not _are_images(seen) or seen.shape[:3] != x.shape[:3]:
+        return []
+    return [seen[..., : x.shape[-1]]]  # without a channel that says what is missing
 
 
 def _as_shown(images: Any) -> np.ndarray:
