@@ -18,10 +18,11 @@ import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, as_trained, choose, spread
 from experiments.shared.findings import findings
 from experiments.shared.flags import Config
-from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import curves, figures, inference, loading, pieces, tensorboard
+from experiments.shared.optimizers import adam
+from jaxae.data.corruptions import Corruption
+from jaxae.runs import curves, figures, inference, loading, optimizers, pieces, tensorboard
 from jaxae.runs.command import report, resumable, temporary_directory
-from jaxae.runs.folder import Run, new_directory
+from jaxae.runs.folder import Run, new_directory, read_config
 from jaxae.runs.identity import fingerprint
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.plans import Plan
@@ -30,9 +31,9 @@ from jaxae.runtime.files import atomic_write
 from jaxae.training import progress
 from jaxae.training.evaluation import Score
 
-# Flags that say where things are, or what is done with a run later, do not change its results.
+# Flags that say where things are, and how the machine is used, do not change the results.
 WITHOUT_EFFECT = (
-    *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
+    *("run_dir", "data_dir", "placement", "workers", "shard_params"),
     *("distributed", "checkpoint_every", "on_nonfinite", "log"),
 )
 
@@ -79,6 +80,10 @@ def open_run(
     run = processes.raise_together(lambda: Run(directory, values, **options))
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
+    if run.results is None and read_config(run.directory).get("continued"):
+        raise ValueError(
+            f"{run.directory} is being continued by jaxae continue, which has not ended; repeat that command"
+        )
     return run
 
 
@@ -108,6 +113,8 @@ def why_not_longer(config: Config, data: Data, epochs: int) -> str | None:
 
     It has to be the same as training for all epochs at once.
     """
+    if config.run_dir and read_config(config.run_dir).get("continued"):
+        return "it was continued by jaxae continue, which trains it for more epochs"
     if not config.can_go_on:
         return "in this experiment other parts depend on the number of epochs"
     if config.schedule != "constant":
@@ -225,6 +232,7 @@ def fit(
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
+    own_data = train is not None
     if train is None:
         train = jaxae.Batch(data.train)
         validation = None if data.validation is None else jaxae.Batch(data.validation)
@@ -232,8 +240,13 @@ def fit(
             labels = [jnp.asarray(part, jnp.int32) for part in data.labels]
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
-    inputs = describe_inputs(config, data, train)
+    inputs = describe_inputs(config, data, train, model.corruption)
     loading.record_run(run, model, inputs)
+    plan = adam(config, data)
+    described = None if own_data or optimizer is not None else plan
+    run.describe(
+        training=training_record(config, data, described, monitor, supervised, stream, ema)
+    )
     printed = False
     board = None
     if config.log == "tensorboard" and processes.is_first():
@@ -253,7 +266,7 @@ def fit(
         fitted = jaxae.fit(
             model,
             train,
-            optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
+            optimizer=optimizers.build(plan) if optimizer is None else optimizer,
             epochs=config.epochs,
             key=jax.random.fold_in(key, stream) if stream else key,
             batch_size=data.batch_size,
@@ -303,6 +316,46 @@ def fit(
     return fitted
 
 
+def training_record(
+    config: Config,
+    data: Data,
+    plan: optimizers.Adam | None,
+    monitor: str | None,
+    supervised: bool,
+    stream: int,
+    ema: float | None,
+) -> dict[str, Any]:
+    """How the model is trained, in plain values from which `jaxae continue` goes on, or why it cannot.
+
+    Args:
+      config: the flags.
+      data: what `datasets.load` returned.
+      plan: the optimizer; None if that, or the training data, are made by the experiment.
+      monitor: as of `fit`, like the others.
+      supervised: whether the batches have labels.
+      stream: not zero for one of several trainings that continue one another.
+      ema: decay of the average of the parameters.
+    """
+    if plan is None:
+        return {"why_not": "its training data or its optimizer are made by the experiment"}
+    changed = data.transform not in (None, jaxae.data.binarize)
+    if stream or data.validation is None or (changed and not data.augment):
+        return {"why_not": "its training images are chosen or augmented by the experiment"}
+    if data.placement == "stream":
+        return {"why_not": "its training images are a stream"}
+    return {
+        "optimizer": plan.values,
+        "batch_size": data.batch_size,
+        "seed": config.seed,
+        "monitor": monitor,
+        "supervised": supervised,
+        "ema": ema,
+        "accumulate": config.accumulate,
+        "on_nonfinite": config.on_nonfinite,
+        "augment": list(data.augment),
+    }
+
+
 def logged(
     data: Data, train: jaxae.Batch, validation: jaxae.Batch | None
 ) -> tuple[jaxae.Batch, np.ndarray | None]:
@@ -317,10 +370,16 @@ def logged(
     return examples, labels
 
 
-def describe_inputs(config: Config, data: Data, train: jaxae.Batch) -> Inputs:
+def describe_inputs(
+    config: Config, data: Data, train: jaxae.Batch, corruption: Corruption | None = None
+) -> Inputs:
     """How the images of this run are prepared."""
     path = Path(config.dataset).expanduser()
     seen = None if train.seen is None else tuple(train.seen.shape[1:])
+    if corruption is not None and seen is None:
+        x = jax.ShapeDtypeStruct((1, *train.x.shape[1:]), jnp.float32)
+        hidden = jax.eval_shape(corruption, jax.random.key(0), x).shape[1:]
+        seen = hidden if hidden != tuple(train.x.shape[1:]) else None
     return Inputs(
         shape=tuple(train.x.shape[1:]),
         seen=seen,

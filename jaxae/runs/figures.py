@@ -23,13 +23,16 @@ _FORMULA = re.compile(r"\$(\\mathdefault\{.*\}|[xz]_\{?\d+\}?)\$")
 """Numbers on logarithmic axes, and names of dimensions."""
 
 
-def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
+def rows(
+    images: Mapping[str, np.ndarray], path: Path, *, title: str, columns: Sequence[str] = ()
+) -> None:
     """Draws named rows of images, such as inputs above their reconstructions.
 
     Args:
       images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1]. A name may have several lines.
       path: of the PNG file.
       title: above the figure.
+      columns: labels of the columns.
 
     Raises:
       ValueError: if a value is outside [0, 1], as logits are.
@@ -40,6 +43,10 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
     h = grid.shape[2]
     step = h + _gap(h)
     axes.set_yticks([step * i + h / 2 for i in range(len(grid))], list(images))
+    if columns:
+        w = grid.shape[3]
+        across = w + _gap(w)
+        axes.set_xticks([across * j + w / 2 for j in range(len(columns))], list(columns))
     axes.tick_params(length=0)
     save(figure, path)
 

@@ -103,6 +103,30 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether a process has locked a folder with :func:`exclusive`. Nothing is written.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with exclusive(folder):
+      ...     is_locked(folder)
+      True
+      >>> is_locked(folder)
+      False
+    """
+    if fcntl is None:
+        return False
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or the file system has none
+        pass
+    return False
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder to write into, which becomes the folder `path` if all goes well.
