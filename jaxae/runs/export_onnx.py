@@ -105,7 +105,7 @@ def read(path: Path) -> Callable[..., Tree]:
         raise ValueError(f"onnxruntime cannot load the {path.stem}: {reason}") from error
     names = [argument.name for argument in session.get_inputs()]
 
-    def call(*inputs: Array) -> Array:
+    def call(*inputs: Any) -> np.ndarray:
         (output,) = session.run(None, dict(zip(names, map(np.asarray, inputs), strict=True)))
         return output
 

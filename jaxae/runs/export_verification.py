@@ -65,7 +65,7 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
     return {
         "largest_difference": difference,
         "largest_value": largest,
-        "verified_with": f"{', '.join(map(str, BATCHES))} random examples on {jax.default_backend()}",
+        "verified_with": f"batches of {', '.join(map(str, BATCHES))} random examples on {jax.default_backend()}",
     }
 
 

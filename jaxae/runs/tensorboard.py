@@ -3,7 +3,7 @@
 import importlib.util
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,6 @@ from jaxae.runs import inference
 from jaxae.runs.figures import displayable, mosaic
 from jaxae.runs.projector import write_projector
 from jaxae.training.batches import spread_indices
-from jaxae.training.records import Record
 
 COLUMNS, ROWS = 10, 6
 """Images in a row, and rows of samples."""
@@ -85,7 +84,7 @@ class TensorBoard:
     ) -> None:
         self.close()
 
-    def __call__(self, record: Record, state: Any = None) -> None:
+    def __call__(self, record: Mapping[str, int | float], state: Any = None) -> None:
         """Writes the metrics of an epoch."""
         self._time += record.get("seconds", 0.0)
         for name, value in record.items():

@@ -305,7 +305,7 @@ def test_onnx_files_compute_the_same(kind, tmp_path):
 @needs_safetensors
 @needs_flatbuffers
 def test_the_command_exports_a_run(trained, tmp_path, capsys, one_batch):
-    command.main(command.Config(run=str(trained), out=str(tmp_path / "out")))
+    command.main(command.Config(run=str(trained), out=tmp_path / "out"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all("largest difference from the model" in line for line in lines[:2])
@@ -315,8 +315,8 @@ def test_the_command_exports_a_run(trained, tmp_path, capsys, one_batch):
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["dataset"] == "digits"
     assert manifest["code_mean"] == pytest.approx(run.code_mean.tolist())
-    config = command.Config(run=str(trained), out=str(tmp_path / "w"), format="safetensors")
+    config = command.Config(run=str(trained), out=tmp_path / "w", format="safetensors")
     command.main(config)
     assert "weights.safetensors: " in capsys.readouterr().out
     with pytest.raises(ValueError, match="is not a run folder"):
-        command.main(command.Config(run=str(tmp_path), out=str(tmp_path / "x")))
+        command.main(command.Config(run=str(tmp_path), out=tmp_path / "x"))
