@@ -51,7 +51,7 @@ def main(config: Config) -> None:
 
     run = flags.load(config)
     exported = export_run(run, config.out, format=config.format, overwrite=config.overwrite)
-    for reason in exported.manifest.get("missing", ()):
+    for reason in exported.manifest.get("notes", ()):
         print(f"note: {reason}")
     for name, entry in exported.manifest["files"].items():
         size = (exported.folder / name).stat().st_size / 1e3

@@ -62,10 +62,11 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
                 f"the largest difference is {own:.3g}, and {allowed:.3g} is allowed; nothing was written"
             )
         difference = max(difference, own)
+    sizes = ", ".join(map(str, BATCHES))
     return {
         "largest_difference": difference,
         "largest_value": largest,
-        "verified_with": f"batches of {', '.join(map(str, BATCHES))} random examples on {jax.default_backend()}",
+        "verified_with": f"batches of {sizes} random examples on {jax.default_backend()}",
     }
 
 

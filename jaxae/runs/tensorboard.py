@@ -185,4 +185,4 @@ def _seen(batch: Batch) -> list[Any]:
 
 
 def _as_shown(images: Any) -> np.ndarray:
-    return np.asarray(images if images.dtype == np.uint8 else np.clip(images, 0, 1))
+    return np.asarray(images if images.dtype == np.uint8 else np.clip(np.nan_to_num(images), 0, 1))

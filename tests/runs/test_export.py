@@ -153,7 +153,7 @@ def test_a_generator_has_a_decoder_alone_and_a_condition_is_an_input(tmp_path, o
     params = gan.init(jax.random.key(0), np.zeros((2, *SHAPE), np.float32))
     exported = export_functions(gan, params, SHAPE, tmp_path / "gan", progress=False)
     assert [*exported.manifest["files"]] == ["decoder.stablehlo"]
-    assert "there is no encoder" in exported.manifest["missing"][0]
+    assert "there is no encoder" in exported.manifest["notes"][0]
 
     pair = networks.mlp_encoder(6, (8,)), networks.mlp_decoder(SHAPE, (8,))
     pair = tuple(networks.with_condition(part, classes=4) for part in pair)
@@ -300,6 +300,19 @@ def test_onnx_files_compute_the_same(kind, tmp_path):
     names = {}
     exec(code.replace('("', f'("{tmp_path / "out"}/'), names)
     np.testing.assert_allclose(names["z"], model.encode(params, names["x"]), atol=1e-5)
+
+
+@needs_safetensors
+def test_notes_say_what_the_encoder_sees(trained, tmp_path):
+    run = jaxae.load_run(trained)
+    run.use = {"task": "colorize", "symmetries": 2}
+    run.inputs = run.inputs._replace(binarize=True)
+    exported = export.export_run(run, tmp_path / "out", format="safetensors")
+    grey, averages, binary = exported.manifest["notes"]
+    assert "grey levels of the image in each of its channels" in grey
+    assert "averages over 2 symmetries" in averages
+    assert "black (0) or white (1)" in binary
+    assert f"note: {grey}" in (tmp_path / "out" / "README.txt").read_text()
 
 
 @needs_safetensors
