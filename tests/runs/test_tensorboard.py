@@ -13,9 +13,11 @@ from PIL import Image
 
 import jaxae
 from experiments import autoencoder
-from experiments.shared import flags
+from experiments.shared import datasets, flags, running
 from jaxae.runs import tensorboard
+from jaxae.runs.folder import Run
 from jaxae.runs.tensorboard import TensorBoard
+from jaxae.runtime import processes
 from tests.experiments.running import config, lines, refused
 
 needs_tensorboardx = pytest.mark.skipif(
@@ -142,6 +144,18 @@ def test_an_experiment_logs_what_its_metrics_say(tmp_path, capsys):
     assert "--log" not in capsys.readouterr().err
     autoencoder.main(settings)
     assert "the run is complete, so --log tensorboard writes nothing" in capsys.readouterr().err
+
+
+@needs_tensorboardx
+def test_each_part_has_a_folder_and_only_the_first_process_logs(tmp_path, monkeypatch):
+    settings = config(autoencoder, tmp_path, log="tensorboard", epochs=1, code=2)
+    data = datasets.load(settings)
+    run = Run(tmp_path / "run", {})
+    running.fit(settings, run.part("first"), vae(), data, name="first")
+    monkeypatch.setattr(processes, "is_first", lambda: False)
+    running.fit(settings, run.part("second"), vae(), data, name="second")
+    assert [path.parent.name for path in run.directory.glob("*/tensorboard")] == ["first"]
+    assert "validation/loss" in events(run.directory / "first" / "tensorboard")
 
 
 def test_without_tensorboardx_nothing_is_read_or_written(tmp_path, monkeypatch, capsys):
