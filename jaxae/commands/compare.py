@@ -16,13 +16,14 @@ from pathlib import Path
 import tyro
 
 from jaxae import __version__
+from jaxae.commands import flags
 from jaxae.runs import comparison, comparison_page, comparison_pictures, comparison_table
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Writing):
     """Flags of compare."""
 
     runs: tyro.conf.Positional[tuple[str, ...]]
@@ -33,8 +34,6 @@ class Config:
     """Compare only this model of runs that train several."""
     images: bool = True
     """Decode samples and reconstructions. Without them the page takes a second."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
 
 
 def main(config: Config) -> None:

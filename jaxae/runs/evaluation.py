@@ -20,6 +20,7 @@ from jaxae.objectives import elbo
 from jaxae.recipes import from_recipe
 from jaxae.runs import inference
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.painting import painter
 from jaxae.training.evaluation import Score, make_evaluate, means
 from jaxae.training.progress import stage
 
@@ -250,22 +251,31 @@ def _ssim(run: TrainedRun, x: Any, found: _Found) -> None:
 
 def _of_corrupted(run: TrainedRun, x: Any, size: int, found: _Found) -> None:
     """The error of the reconstructions of corrupted images; the corruption is the same for all runs."""
-    key, corrupt = jax.random.key(TEST_SEED), run.model.corruption
-    assert corrupt is not None
-    corrupt = jax.jit(corrupt)
+    key = jax.random.key(TEST_SEED)
+    assert run.model.corruption is not None
+    corrupt = jax.jit(run.model.corruption)
+    count = int(run.use.get("symmetries") or 1)
+    paint = painter(run.model, run.params, count)
     squared, similar = [], []
+    fits = min(x.shape[1:3]) >= SSIM_WINDOW
     for i in range(0, len(x), size):
         truth = as_float(jnp.asarray(x[i : i + size]))
-        y = run.reconstruct(np.asarray(corrupt(jax.random.fold_in(key, i), truth)))
-        squared.append(np.asarray(analysis.squared_error(truth, jnp.asarray(y))))
-        if min(truth.shape[1:3]) >= SSIM_WINDOW:
-            similar.append(np.asarray(analysis.ssim(truth, jnp.asarray(y))))
-    mse = float(np.concatenate(squared).mean(dtype=np.float64)) / math.prod(x.shape[1:])
-    found.results.update({"mse": mse, "psnr": inference.decibels(mse)})
-    if similar:
+        y = paint(corrupt(jax.random.fold_in(key, i), truth))
+        squared.append(np.asarray(analysis.squared_error(truth, y)))
+        if fits:
+            similar.append(np.asarray(analysis.ssim(truth, y)))
+    values = math.prod(x.shape[1:])
+    own = np.concatenate(squared) / values
+    mse = float(own.mean(dtype=np.float64))
+    decibels = -10 * np.log10(np.maximum(own, inference.LEAST_MSE))
+    found.results["mse"], found.results["psnr"] = mse, inference.decibels(mse)
+    found.results["image_psnr"] = float(decibels.mean(dtype=np.float64))
+    if fits:
         found.results["ssim"] = float(np.concatenate(similar).mean(dtype=np.float64))
     else:
         found.missing["ssim"] = f"the images are smaller than its window of {SSIM_WINDOW} pixels"
+    if count > 1:
+        found.notes.append(f"results are averaged over {count} symmetries of the image")
 
 
 def _of_codes(run: TrainedRun, x: Any, found: _Found) -> np.ndarray | None:
