@@ -17,7 +17,13 @@ import tyro
 
 from jaxae import __version__
 from jaxae.commands import flags
-from jaxae.runs import comparison, comparison_page, comparison_pictures, comparison_table
+from jaxae.runs import (
+    comparison,
+    comparison_entries,
+    comparison_page,
+    comparison_pictures,
+    comparison_table,
+)
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
@@ -50,7 +56,9 @@ def main(config: Config) -> None:
     if out.is_dir():
         raise ValueError(f"{out} is a folder; give the name of an HTML file")
     folders = dict.fromkeys(Path(folder).expanduser().resolve() for folder in config.runs)
-    entries = [entry for folder in folders for entry in comparison.read(folder, config.part)]
+    entries = [
+        entry for folder in folders for entry in comparison_entries.read(folder, config.part)
+    ]
     groups = comparison.group(entries)
     notes = _notes(groups)
     strips: list[comparison_pictures.Strip] = []

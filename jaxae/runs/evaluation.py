@@ -13,25 +13,22 @@ from jaxtyping import Array
 from jaxae import analysis
 from jaxae.analysis.regularity import kl_per_dimension
 from jaxae.arrays import as_float
-from jaxae.base import Batch, Likelihood, Params, Tree
-from jaxae.composition import Autoencoder, as_batch, reconstruct
+from jaxae.base import Likelihood, Params
+from jaxae.composition import as_batch, reconstruct
 from jaxae.data.loading import Splits
-from jaxae.objectives import elbo
-from jaxae.recipes import from_recipe
 from jaxae.runs import inference
 from jaxae.runs.loading import TrainedRun
 from jaxae.runs.painting import painter
-from jaxae.training.evaluation import Score, make_evaluate, means
+from jaxae.runs.scores import TEST_SEED, batch_size_of, bound_scores, likelihood_of, spread
+from jaxae.training.evaluation import make_evaluate, means
 from jaxae.training.progress import stage
-
-TEST_SEED = 2_718_281_828
-"""The draws of an evaluation are the same for all runs, so that results can be compared. No run trains with
-this seed, because it is larger than most that users choose."""
 
 PROBED, NEIGHBOURS = 10_000, 10
 """Training codes that probes are fitted to, at most, and the neighbours that vote."""
 CORRUPTED = {"denoise": 500}
 """Test images that are corrupted with one key, by task; 250 for other tasks."""
+OF_CODES = ("reconstruct", "denoise")
+"""Tasks whose encoder can see the images themselves."""
 SSIM_WINDOW = 11
 MAX_CODE = 10_000
 """Codes with more values, such as those of a U-Net, are not probed."""
@@ -53,38 +50,6 @@ class Table(NamedTuple):
     kl_per_dimension: np.ndarray | None
     notes: tuple[str, ...]
     images: int
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """`count` indices spread evenly over `total`, since data may be sorted by class."""
-    return np.linspace(0, total - 1, min(count, total)).astype(int)
-
-
-def batch_size_of(values: int, outputs: int) -> int:
-    """How many images are evaluated together: their outputs for one draw each fit the memory."""
-    return max(8, min(256, 2**26 // (values * outputs)))
-
-
-def bound_scores(model: Autoencoder, samples: int, *, batch_size: int, outputs: int) -> Score:
-    """A score of examples: -log p(x), estimated, and the terms of the ELBO if the objective is another one.
-
-    Args:
-      model: whose prior and posterior have densities.
-      samples: importance samples of each example.
-      batch_size: how many examples are scored together.
-      outputs: of the decoder, for one example.
-    """
-    chunk = max(1, 2**22 // (batch_size * outputs))
-    plain = model._replace(objective=elbo())
-
-    def scores(params: Params, key: jax.Array, x: Batch | Tree) -> dict[str, Array]:
-        elbo_key, nll_key = jax.random.split(key)
-        nll = analysis.importance_nll(model, params, nll_key, x, samples, chunk=chunk)
-        if model.objective.name == "elbo":
-            return {"nll": nll}
-        return {**plain.loss(params, elbo_key, x, train=False).terms, "nll": nll}
-
-    return scores
 
 
 def evaluate_run(
@@ -138,12 +103,14 @@ def evaluate_run(
     kl = None
     if not codes:
         pass
-    elif run.model.model.posterior is not None and task == "reconstruct":
+    elif run.model.model.posterior is not None and task in OF_CODES:
         with said("encoding the images"):
             kl = _of_codes(run, x, found)
         _probes(run, data, split, found, said)
     else:
-        why = "the model has no encoder" if run.model.model.posterior is None else f"task: {task}"
+        why = "the model has no encoder"
+        if run.model.model.posterior is not None:
+            why = f"the encoder sees images of another kind (task: {task})"
         for name in ("active_units", "kl_per_dimension", *_PROBES, *_CLUSTERS):
             found.missing[name] = why
     # A loss may overflow on images that are unlike those of the training.
@@ -350,17 +317,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
-
-
-def likelihood_of(recipe: Any) -> Likelihood | None:
-    """The likelihood in the recipe of a model, inside of all wrappers; None if it names none."""
-    if not isinstance(recipe, dict):
-        return None
-    own = recipe.get("likelihood")
-    if isinstance(own, dict) and "call" in own:
-        built = from_recipe(own)
-        return built if isinstance(built, Likelihood) else None
-    return next((f for value in recipe.values() if (f := likelihood_of(value)) is not None), None)
 
 
 def _why_no_nll(run: TrainedRun, x: Any, samples: int) -> str | None:

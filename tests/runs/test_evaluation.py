@@ -11,8 +11,9 @@ from jaxae.commands import evaluate
 from jaxae.data.images import Images
 from jaxae.data.loading import Splits
 from jaxae.networks import mlp_decoder, mlp_encoder
-from jaxae.runs.evaluation import evaluate_run, likelihood_of, spread
+from jaxae.runs.evaluation import evaluate_run
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.scores import likelihood_of, spread
 
 SHAPE = (8, 8, 1)
 
