@@ -1,5 +1,6 @@
 """Training a run for more epochs, from what its folder records, with a learning rate schedule of its own."""
 
+import json
 import math
 import sys
 import time
@@ -107,6 +108,11 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
     now = continued[-1]
     stretches = _stretches(continued, steps_per_epoch)
     total = now["from_epoch"] + now["epochs"]
+    print(
+        f"continuing from epoch {now['from_epoch']} for {now['epochs']} epochs, learning rate "
+        f"{now['learning_rate']:g} ({now['schedule']})",
+        file=sys.stderr,
+    )
     fitted = _fit(run, loaded, training, data, optimizers.build(plan, stretches), total)
     loaded = load_run(root)
     loading.record_codes(
@@ -120,11 +126,12 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
         total=loaded.model.monitor is not None,
     )
     _draw(run, loaded, data, total)
-    old = run.results
+    aside = root / f"results-{now['from_epoch']}.json"
+    # After an interruption at the very end, the results are new already, and the old ones are aside.
+    old = json.loads(aside.read_text()) if aside.exists() else run.results
     results = _results(loaded, fitted, data, training, old, now)
     results["seconds"] = (old or {}).get("seconds", 0.0) + time.perf_counter() - started
-    if old is not None:
-        aside = root / f"results-{now['from_epoch']}.json"
+    if old is not None and not aside.exists():
         with atomic_write(aside) as partial:
             partial.write_bytes((root / "results.json").read_bytes())
     run.finish(results)

@@ -85,7 +85,7 @@ def evaluate_run(
     corrupt = run.model.corruption
     task = run.use["task"]
     if run.model.model.posterior is None:
-        for name in ("loss", "squared_error", "psnr", "ssim"):
+        for name in ("loss", "nll", "squared_error", "psnr", "ssim"):
             found.missing[name] = "the model has no encoder"
     elif task == "translate":
         raise ValueError(

@@ -93,6 +93,14 @@ def test_corrupted_images_are_the_same_each_time(tmp_path):
     assert "corrupted" in table.missing["nll"]
 
 
+def test_a_model_without_an_encoder_says_so(tmp_path):
+    model = jaxae.gan(mlp_decoder(SHAPE, (4,)), mlp_encoder(1, (4,)), latent_dim=2)
+    table = evaluate_run(run(tmp_path, model), digits(20), shown=False)
+    assert table.results == {}
+    assert {"psnr", "nll", "linear_probe_error_rate"} <= table.missing.keys()
+    assert set(table.missing.values()) == {"the model has no encoder"}
+
+
 def test_bits_are_of_discrete_likelihoods(tmp_path):
     model = vae(jaxae.likelihoods.discretized_logistic())
     table = evaluate_run(run(tmp_path, model), digits(20), samples=2, codes=False, shown=False)
