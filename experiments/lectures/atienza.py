@@ -94,6 +94,13 @@ def stochastic(runs: Runs) -> list[Criterion]:
         below(
             "-log p(x | h) of test images, h drawn by the encoder",
             found["test/distortion"],
+            found["test/negative_elbo"],
+            "-ELBO, which adds the KL divergence",
+            "nats",
+        ),
+        below(
+            "-log p(x | h) of test images, h drawn by the encoder",
+            found["test/distortion"],
             130,
             "a model without a code has 206 nats",
             "nats",

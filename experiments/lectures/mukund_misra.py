@@ -169,16 +169,22 @@ def vae(runs: Runs) -> list[Criterion]:
 
 def beta(runs: Runs) -> list[Criterion]:
     """Row 10: the weight beta, and cheating by narrow variances."""
-    zero, one = runs["vae-beta-0"]["test/rate"], runs["latent-space"]["VAE/rate"]
+    zero, one, width = runs["vae-beta-0"], runs["latent-space"], runs["widths"]
+    narrow, wide = (
+        width[f"{name}/width"] / width[f"{name}/spread"] for name in ("VAE-beta-0", "VAE")
+    )
     return [
-        above(
-            "KL(q(z | x) ‖ p(z)) with beta 0", zero, 3 * one, "three times that with beta 1", "nats"
+        below(
+            "width of q(z | x) relative to the spread of all codes, beta 0",
+            narrow,
+            0.5 * wide,
+            "half of that with beta 1",
         ),
         above(
-            "-ELBO with beta 0",
-            runs["vae-beta-0"]["test/negative_elbo"],
-            runs["vae-beta-0"]["test/nll"],
-            "-log p(x), which it bounds",
+            "KL(q(z | x) ‖ p(z)) with beta 0",
+            zero["test/rate"],
+            3 * one["VAE/rate"],
+            "three times that with beta 1",
             "nats",
         ),
     ]
@@ -226,8 +232,14 @@ def random_codes(runs: Runs) -> list[Criterion]:
 
 def interpolation(runs: Runs) -> list[Criterion]:
     """Row 16: interpolation in pixels and in codes."""
-    found = runs["latent-space"]
+    found, between = runs["latent-space"], runs["halfway"]
     return [
+        above(
+            "realistic images halfway between two codes, VAE",
+            between["VAE/precision"],
+            between["pixels/precision"] + 0.1,
+            "0.1 above those halfway in pixels; a fraction",
+        ),
         below(
             "VAE: largest of 32 steps between two images, over the mean step",
             found["VAE/jump"],
@@ -264,8 +276,14 @@ def attributes(runs: Runs) -> list[Criterion]:
 
 def samples(runs: Runs) -> list[Criterion]:
     """Row 18: samples of faces and of colour images."""
-    found, colours = runs["faces"], runs["vae-colours"]
+    found, drawn, colours = runs["faces"], runs["sampled-faces"], runs["vae-colours"]
     return [
+        below(
+            "sampled faces: distance to the nearest face, 1 is that of other faces",
+            drawn["samples/nearest"],
+            0.8 * drawn["scrambled/nearest"],
+            "80 % of that of scrambled faces",
+        ),
         below(
             "faces, code 50: squared error of test images",
             found["test/squared_error"],

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from experiments.lectures import demonstrations, music
-from jaxae.runs.folder import Run
+from experiments.lectures import demonstrations, music, trained
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -44,19 +43,17 @@ class Demonstration(NamedTuple):
     quick: Mapping[str, Any] = NOTHING
 
 
-__all__ = ["PARTS", "Demonstration", "Part", "Run"]
-
 UNET = {"hidden": (16, 32), "blocks": 1, "symmetries": 1}
 
 PARTS: dict[str, Part | Demonstration] = {
     "autoencoder": Part("autoencoder", {"sweep_code": (2, 4, 16, 32)}, images=60_000),
     "squared-error": Part("autoencoder", {"likelihood": "gaussian", "code": 16}, images=60_000),
     "losses": Demonstration(demonstrations.losses),
-    "linear": Part("linear", quick={"code": 8}, images=500_000),
+    "linear": Part("linear", quick={"code": 6}, images=500_000),
     "deep-autoencoder": Part(
         "deep_autoencoder",
-        quick={"hidden": (400, 200), "shift": 0, "learning_rate": 3e-3},
-        images=80_000,
+        quick={"hidden": (300,), "shift": 0, "learning_rate": 2e-3, "batch_size": 64},
+        images=100_000,
         other_images={"linear_epochs": 40_000},
     ),
     "denoising-gaussian": Part(
@@ -88,12 +85,15 @@ PARTS: dict[str, Part | Demonstration] = {
         {"hidden": (256, 256), "grid": 12, "learning_rate": 2e-3},
         images=60_000,
     ),
+    "halfway": Demonstration(trained.halfway),
+    "widths": Demonstration(trained.widths),
     "faces": Part(
         "faces",
         quick={"hidden": (500,), "network": "mlp", "image_size": 32},
         images=50_000,
         data="faces",
     ),
+    "sampled-faces": Demonstration(trained.sampled_faces),
     "vae-colours": Part(
         "vae",
         {"code": 32, "likelihood": "gaussian", "scale": 0.1},
