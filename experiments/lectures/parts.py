@@ -49,7 +49,7 @@ PARTS: dict[str, Part | Demonstration] = {
     "autoencoder": Part("autoencoder", {"sweep_code": (2, 4, 16, 32)}, images=60_000),
     "squared-error": Part("autoencoder", {"likelihood": "gaussian", "code": 16}, images=60_000),
     "losses": Demonstration(demonstrations.losses),
-    "linear": Part("linear", quick={"code": 6}, images=500_000),
+    "linear": Part("linear", quick={"code": 6}, images=400_000),
     "deep-autoencoder": Part(
         "deep_autoencoder",
         quick={"hidden": (300,), "shift": 0, "learning_rate": 2e-3, "batch_size": 64},
@@ -65,7 +65,7 @@ PARTS: dict[str, Part | Demonstration] = {
     "denoising-salt-and-pepper": Part(
         "denoising", {"corrupt": ("salt_and_pepper:0.3",), "network": "mlp"}, images=50_000
     ),
-    "contractive": Part("contractive", quick={"code": 200, "classifier_epochs": 2}, images=40_000),
+    "contractive": Part("contractive", quick={"code": 64, "classifier_epochs": 1}, images=30_000),
     "dropout": Part(
         "dropout",
         {"rates": (0.0, 0.05, 0.2, 0.5)},

@@ -20,7 +20,7 @@ import jaxae
 from experiments.lectures import atienza, drawings, long, mukund_misra, safayani
 from experiments.lectures.page import page
 from experiments.lectures.parts import PARTS, Demonstration, Part
-from experiments.lectures.rows import Criterion, Found, Row, read_rows
+from experiments.lectures.rows import Criterion, Found, Row, number, read_rows
 from jaxae.runs.folder import Run, write_json
 from jaxae.runtime.files import atomic_write
 from jaxae.training.loop import Interrupted
@@ -30,6 +30,7 @@ ROWS = read_rows(CRITERIA)
 """All rows, by their numbers."""
 FACES, TINTED = {True: 2_000, False: 10_000}, 4_000
 """Drawn faces with and without `--quick`, and tinted digits, at most."""
+TIMES = "times.json"
 LOADED = {"faces": "celeb_a", "colours": "cifar10"}
 """Data sets that are used without `--quick`, if they are found."""
 
@@ -107,7 +108,9 @@ def describe(outcome: Outcome) -> str:
     failed = [c for c in outcome.criteria if not c.holds]
     if not failed:
         return f"{about}: holds"
-    return f"{about}: does not hold: " + "; ".join(f"{c.what}, {c.should}" for c in failed)
+    return f"{about}: does not hold: " + "; ".join(
+        f"{c.what}: {number(c.value)}, should be {c.should}" for c in failed
+    )
 
 
 def _run_row(
@@ -136,8 +139,7 @@ def _run_row(
 
 def _attempt(name: str, part: Part | Demonstration, settings: Settings, bar: "_Bar") -> Found | str:
     """What a run found, or why it failed."""
-    times = settings.directory / "times.json"
-    before = json.loads(times.read_text()) if times.exists() else {}
+    before = _times(settings)
     complete = (settings.directory / "runs" / name / "results.json").exists()
     wall, processor = time.perf_counter(), time.process_time()
     printed = io.StringIO()
@@ -151,8 +153,19 @@ def _attempt(name: str, part: Part | Demonstration, settings: Settings, bar: "_B
         if not complete:
             spent["seconds"] += time.perf_counter() - wall
             spent["processor_seconds"] += time.process_time() - processor
-            write_json(times, {**before, name: {k: round(v, 2) for k, v in spent.items()}})
+            write_json(
+                settings.directory / TIMES,
+                {**before, name: {k: round(v, 2) for k, v in spent.items()}},
+            )
     return found._replace(printed=printed.getvalue(), seconds=spent["seconds"])
+
+
+def _times(settings: Settings) -> dict[str, dict[str, float]]:
+    """Seconds of each run on the clock and of all processors, so far; nothing if the file is damaged."""
+    try:
+        return dict(json.loads((settings.directory / TIMES).read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _line(problem: BaseException) -> str:
@@ -229,11 +242,11 @@ def is_found(name: str, data_dir: str | None) -> bool:
 
 
 def command_of(experiment: str, config: Any) -> str:
-    """The command that repeats a run; flags with their default values are left out."""
+    """The command that repeats a run, in a new folder; flags with their default values are left out."""
     words = ["python", "-m", f"experiments.{experiment}"]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if value == field.default:
+        if value == field.default or field.name == "run_dir":
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if isinstance(value, bool):
@@ -245,9 +258,7 @@ def command_of(experiment: str, config: Any) -> str:
 
 def _write(settings: Settings, outcomes: Sequence[Outcome]) -> Path:
     path = settings.directory / "lectures.html"
-    times = settings.directory / "times.json"
-    spent = json.loads(times.read_text()) if times.exists() else {}
-    seconds = sum(values["seconds"] for values in spent.values())
+    seconds = sum(values["seconds"] for values in _times(settings).values())
     with atomic_write(path) as partial:
         partial.write_text(page(outcomes, settings, seconds), encoding="utf-8")
     return path
@@ -285,18 +296,18 @@ class _Bar:
         """A row begins."""
         self._row, self._since = row, time.perf_counter()
         self.report("")
+        if not self._live:
+            self._print(f"row {row.number}, {row.title} ...")
 
     def end(self, outcome: Outcome) -> None:
         """A row is done."""
         self._done += 1
         self._bar.update(self._task, completed=self._done)
         seconds = time.perf_counter() - self._since
-        self._bar.console.print(
-            f"{self._done}/{self._rows} {describe(outcome)} ({seconds:.0f} s)",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
+        self._print(f"{self._done}/{self._rows} {describe(outcome)} ({seconds:.0f} s)")
+
+    def _print(self, line: str) -> None:
+        self._bar.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def report(self, line: str) -> None:
         """Shows the latest report of the run after the title of the row."""
