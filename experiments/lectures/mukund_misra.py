@@ -217,34 +217,35 @@ def random_codes(runs: Runs) -> list[Criterion]:
     found = runs["latent-space"]
     return [
         above(
-            "VAE: realistic images among decoded random codes",
+            "VAE: realistic images among decoded random codes, a fraction",
             found["VAE/prior_precision"],
-            found["AE/prior_precision"],
-            "the plain autoencoder's",
+            found["AE/prior_precision"] + 0.05,
+            "0.05 above the plain autoencoder's",
         ),
-        above(
-            "VAE: confidence of a classifier in decoded random codes",
-            found["VAE/prior_confidence"],
-            0.5,
+        below(
+            "VAE: distance of decoded random codes to the nearest test image",
+            found["VAE/prior_nearest"],
+            0.9 * found["AE/prior_nearest"],
+            "90 % of the plain autoencoder's; 1 is that of other images",
         ),
     ]
 
 
 def interpolation(runs: Runs) -> list[Criterion]:
     """Row 16: interpolation in pixels and in codes."""
-    found, between = runs["latent-space"], runs["halfway"]
+    found = runs["halfway"]
     return [
         above(
-            "realistic images halfway between two codes, VAE",
-            between["VAE/precision"],
-            between["pixels/precision"] + 0.1,
-            "0.1 above those halfway in pixels; a fraction",
+            "halfway in codes: agreement of the 10 nearest training images on a class",
+            found["codes/agreement"],
+            found["pixels/agreement"] + 0.02,
+            "0.02 above that halfway in pixels",
         ),
         below(
-            "VAE: largest of 32 steps between two images, over the mean step",
-            found["VAE/jump"],
-            found["AE/jump"],
-            "the plain autoencoder's",
+            "halfway in codes: distance to the nearest training image",
+            found["codes/distance"],
+            0.95 * found["pixels/distance"],
+            "95 % of that halfway in pixels",
         ),
     ]
 

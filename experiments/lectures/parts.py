@@ -89,8 +89,8 @@ PARTS: dict[str, Part | Demonstration] = {
     "widths": Demonstration(trained.widths),
     "faces": Part(
         "faces",
-        quick={"hidden": (500,), "network": "mlp", "image_size": 32},
-        images=50_000,
+        quick={"hidden": (16, 32, 64), "image_size": 32, "scale": 0.3, "learning_rate": 2e-3},
+        images=40_000,
         data="faces",
     ),
     "sampled-faces": Demonstration(trained.sampled_faces),

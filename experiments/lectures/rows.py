@@ -1,5 +1,6 @@
 """What a row of the lectures is: words, formulas, runs, figures, and criteria that can fail."""
 
+import dataclasses
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Found(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Found:
     """What a run has found.
 
     Attributes:
@@ -27,7 +29,7 @@ class Found(NamedTuple):
     printed: str = ""
     seconds: float | None = None
 
-    def __getitem__(self, name: Any) -> Any:
+    def __getitem__(self, name: str) -> Any:
         return self.results[name]
 
 

@@ -157,7 +157,7 @@ def _attempt(name: str, part: Part | Demonstration, settings: Settings, bar: "_B
                 settings.directory / TIMES,
                 {**before, name: {k: round(v, 2) for k, v in spent.items()}},
             )
-    return found._replace(printed=printed.getvalue(), seconds=spent["seconds"])
+    return dataclasses.replace(found, printed=printed.getvalue(), seconds=spent["seconds"])
 
 
 def _times(settings: Settings) -> dict[str, dict[str, float]]:

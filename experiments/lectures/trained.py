@@ -5,44 +5,54 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
 
 import jaxae
 from jaxae.analysis.latent_report import completeness
+from jaxae.runs import figures
 from jaxae.runs.folder import Run
 
-PAIRS = 400
-"""Pairs of test images of different classes."""
+PAIRS, NEIGHBOURS = 400, 10
+"""Pairs of test images, and the nearest training images that judge what is halfway."""
 
 
 def halfway(run: Run) -> dict[str, float]:
-    """How realistic images halfway between two test images are, in pixels and in codes.
+    """How realistic images halfway between two test images are, in pixels and in codes of a VAE.
 
-    `precision` is the fraction of these images that lie in a ball around a test image which reaches to
-    its third nearest other test image.
+    `agreement` is the fraction of the ten nearest training images that have the most frequent class among
+    them, and `distance` the distance to the nearest of them.
     """
-    loaded = {
-        name: jaxae.load_run(run.directory.with_name("latent-space"), part=name)
-        for name in ("AE", "VAE")
-    }
-    test = loaded["VAE"].load_data().test
-    images, labels = _floats(test.images), np.asarray(test.labels)
-    order = np.random.default_rng(0).permutation(len(images))
-    first, second = order[: 2 * PAIRS].reshape(2, -1)
+    one = jaxae.load_run(run.directory.with_name("vae"))
+    data = one.load_data()
+    train, images = _floats(data.train.images), _floats(data.test.images)
+    labels = np.asarray(data.test.labels)
+    first, second = np.random.default_rng(0).permutation(len(images))[: 2 * PAIRS].reshape(2, -1)
     differ = labels[first] != labels[second]
     first, second = first[differ], second[differ]
-    n = min(len(first), len(images) // 3)
-    first, second = first[:n], second[:n]
-    found = {"pixels": (images[first] + images[second]) / 2}
-    for name, one in loaded.items():
-        codes = one.encode(images)
-        found[name] = one.decode((codes[first] + codes[second]) / 2)
-    rest = np.setdiff1d(order, [*first, *second])
-    half = len(rest) // 2
-    real, others = images[rest[:half]].reshape(half, -1), images[rest[half : 2 * half]]
+    codes = one.encode(images)
+    shown = np.linspace(0, 1, 9)[:, None]
+    rows = {}
+    for i, (a, b) in enumerate(zip(first[:3], second[:3], strict=True)):
+        t = shown[..., None, None]
+        rows[f"pixels, pair {i + 1}"] = (1 - t) * images[a] + t * images[b]
+        rows[f"codes, pair {i + 1}"] = one.decode((1 - shown) * codes[a] + shown * codes[b])
+    figures.rows(
+        rows,
+        run.figures / "halfway.png",
+        title="From one test image to another, in pixels and in codes of a VAE",
+    )
+    found = {
+        "test": images[first],
+        "pixels": (images[first] + images[second]) / 2,
+        "codes": one.decode((codes[first] + codes[second]) / 2),
+    }
+    judge = KNeighborsClassifier(NEIGHBOURS)
+    judge.fit(train.reshape(len(train), -1), np.asarray(data.train.labels))
     results: dict[str, float] = {}
     for name, between in found.items():
-        scores = completeness(between.reshape(n, -1), real, others.reshape(half, -1))
-        results |= {f"{name}/{key}": value for key, value in scores.items()}
+        flat = between.reshape(len(between), -1)
+        results[f"{name}/agreement"] = float(judge.predict_proba(flat).max(axis=1).mean())
+        results[f"{name}/distance"] = float(judge.kneighbors(flat, 1)[0].mean())
     return results
 
 
@@ -66,16 +76,17 @@ def widths(run: Run) -> dict[str, float]:
 
 
 def sampled_faces(run: Run) -> dict[str, float]:
-    """How realistic sampled faces are, compared with faces that average two others."""
+    """How near samples are to faces, compared with images whose pixels are of different faces."""
     one = jaxae.load_run(run.directory.with_name("faces"))
     faces = _floats(one.load_data().train.images)
     n = min(500, len(faces) // 3)
     real, others = faces[:n].reshape(n, -1), faces[n : 2 * n].reshape(n, -1)
     first = faces[2 * n : 3 * n].reshape(n, -1)
+    rng = np.random.default_rng(0)
     drawn = {
         "samples": one.sample(n).reshape(n, -1),
-        # Pixels of different faces: what has the right values in each pixel, and is no face.
-        "scrambled": np.stack([np.random.default_rng(0).permutation(p) for p in first.T], axis=1),
+        # These have the right values in each pixel, and are no faces.
+        "scrambled": np.stack([rng.permutation(pixel) for pixel in first.T], axis=1),
     }
     return {
         f"{name}/{key}": value
