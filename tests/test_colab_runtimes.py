@@ -117,8 +117,9 @@ def test_the_notebook_runs_and_replaces_nothing(runtime, tmp_path):
     kernel.write_text(json.dumps(specification), "utf-8")
     settings = os.environ | {"JUPYTER_PATH": str(tmp_path), "JAXAE_CACHE": str(tmp_path / "cache")}
     settings.pop("XLA_FLAGS", None)  # those of the tests are for another version
-    execute = ("-m", "nbclient.cli", "--inplace", "--timeout=900", "--kernel_name=colab")
-    run(sys.executable, *execute, notebook, env=settings)
+    execute = "from nbclient.cli import main; main()"
+    flags = ("--inplace", "--timeout=900", "--kernel_name=colab")
+    run(sys.executable, "-c", execute, *flags, notebook, env=settings)
 
     cells = json.loads(notebook.read_text("utf-8"))["cells"]
     counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
