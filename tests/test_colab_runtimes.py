@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
@@ -35,7 +34,9 @@ pytestmark = pytest.mark.colab
 
 def run(*command, **options):
     """Runs a command, and returns what it prints; an error has what it printed on standard error."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, **options
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -105,7 +106,13 @@ def test_the_notebook_runs_and_replaces_nothing(runtime, tmp_path):
     run("git", "clone", "--quiet", ROOT, clone)
     book = json.loads(NOTEBOOK.read_text("utf-8"))
     tags = [cell["metadata"].get("tags") for cell in book["cells"]]
-    cell = {"cell_type": "code", "id": "small", "metadata": {}, "outputs": [], "execution_count": None}
+    cell = {
+        "cell_type": "code",
+        "id": "small",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     book["cells"].insert(tags.index(["parameters"]) + 1, {**cell, "source": SMALL})
     notebook = clone / "experiments" / "colab.ipynb"
     notebook.write_text(json.dumps(book), "utf-8")
