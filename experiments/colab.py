@@ -115,7 +115,8 @@ if ON_COLAB and KEEP_ON_DRIVE:
     drive.mount("/content/drive")
     runs = Path("/content/drive/MyDrive/jaxae")
 
-config = vae.Config(epochs=EPOCHS, code=CODE, run_dir=str(runs / f"colab-{CODE}-{EPOCHS}"))
+folder = runs / f"colab-{CODE}-{EPOCHS}"
+config = vae.Config(epochs=EPOCHS, code=CODE, run_dir=str(folder))
 results = vae.main(config)
 
 # %% [markdown]
@@ -144,14 +145,14 @@ assert again == results
 # %%
 import matplotlib.pyplot as plt
 
-run = jaxae.load_run(config.run_dir)
+run = jaxae.load_run(folder)
 
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
 epochs = [record["epoch"] for record in run.history]
 for split in ("train", "validation"):
     axes.plot(epochs, [record[f"{split}/loss"] for record in run.history], label=split)
 axes.set(xlabel="epoch", ylabel="loss, nats per image")
-axes.xaxis.get_major_locator().set_params(integer=True)
+axes.locator_params(axis="x", integer=True)
 axes.legend()
 plt.show()
 
@@ -180,7 +181,7 @@ def show(*rows, titles=()):
 
 
 data = run.load_data().test
-_, first = np.unique(data.labels, return_index=True)
+_, first = np.unique(np.asarray(data.labels), return_index=True)
 test = data.images[first] / np.float32(255)
 show(test, run.reconstruct(test), titles=["test image", "reconstruction"])
 
