@@ -198,7 +198,9 @@ def main(config: Config) -> dict[str, Any]:
             {"AE": "AE", "AAE": "AAE"},
         )
 
-    return running.conduct("adversarial", config, data, work, show=show, started=started)
+    return running.conduct(
+        "adversarial", config, data, work, show=show, started=started, part="AAE"
+    )
 
 
 def check(config: Config) -> None:
@@ -250,7 +252,7 @@ def build(
     )
     if config.kernel:
         steps = optimizers.steps(config, data)
-        rising = optax.exponential_decay(config.kernel / 100, steps, 100.0)
+        rising = jaxae.objectives.exponential_schedule(config.kernel / 100, config.kernel, steps)
         game = jaxae.wasserstein(game, prior, weight=rising, kernel=make_kernel(prior))
     optimizer = optimizers.game_optimizer(config, data, discriminator=config.discriminator_rate)
     return {"AE": (plain, None), "AAE": (game, optimizer)}

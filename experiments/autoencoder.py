@@ -20,7 +20,7 @@ from typing import Any
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.findings import findings
 from experiments.shared.tables import print_results
-from jaxae.runs import curves, recipes
+from jaxae.runs import curves, plans
 from jaxae.runs.command import command, report, resumable
 from jaxae.runs.folder import Run
 
@@ -36,10 +36,10 @@ class Config(flags.ModelConfig):
     against the size."""
 
 
-def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:
-    """The recipe of the model that the flags ask for."""
+def make_plan(config: Config, data: datasets.Data) -> plans.Plan:
+    """The plan of the model that the flags ask for."""
     default = "bernoulli" if data.train.shape[-1] == 1 else "gaussian"
-    return from_flags.recipe(config, data.train, default, model="autoencoder")
+    return from_flags.plan(config, data.train, default, model="autoencoder")
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -48,8 +48,8 @@ def main(config: Config) -> dict[str, Any]:
         return sweep(config)
     started = time.perf_counter()
     data = datasets.load(config)
-    plan = recipe(config, data)
-    model = recipes.build(plan)
+    plan = make_plan(config, data)
+    model = plans.build(plan)
 
     def work(run: Run) -> dict[str, Any]:
         fitted = running.fit(config, run, model, data)
@@ -70,9 +70,7 @@ def main(config: Config) -> dict[str, Any]:
         measures = ("loss", "squared_error", "mse", "psnr")
         print_results(title, results, measures)
 
-    return running.conduct(
-        "autoencoder", config, data, work, show=show, started=started, recipe=plan.values
-    )
+    return running.conduct("autoencoder", config, data, work, show=show, started=started, plan=plan)
 
 
 def sweep(config: Config) -> dict[str, Any]:
@@ -85,8 +83,9 @@ def sweep(config: Config) -> dict[str, Any]:
     # Every model is built once before the run folder is created, so that bad flags leave no folder.
     data = datasets.load(dataclasses.replace(config, code=codes[-1]))
     for code in codes:
-        recipes.build(recipe(dataclasses.replace(config, code=code), data))
+        plans.build(make_plan(dataclasses.replace(config, code=code), data))
     run = running.open_run(config, data, "autoencoder")
+    run.describe(parts=[f"code-{code}" for code in codes])
     results: dict[str, Any] = {}
     for code in codes:
         folder = str(run.directory / f"code-{code}")

@@ -79,7 +79,7 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
     if centres is None:
         return plain
     return plain._replace(
-        combine=lambda grey, y: grey,
+        combine=jaxae.networks.keep,
         likelihood=jaxae.likelihoods.color_classes(
             jnp.asarray(centres), temperature=config.temperature
         ),

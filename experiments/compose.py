@@ -27,7 +27,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.tables import print_results
-from jaxae.runs import descriptions, figures, inference, pieces, recipes
+from jaxae.runs import descriptions, figures, inference, pieces, plans
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -63,8 +63,8 @@ def main(config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     check(config)
     data = datasets.load(config)
-    plan = recipe(config, data)
-    model = recipes.build(plan)
+    plan = make_plan(config, data)
+    model = plans.build(plan)
     # Pieces that do not go together raise here, before the run folder is created.
     x = jaxae.as_float(data.train[:2])
     key = jax.random.key(0)
@@ -91,9 +91,7 @@ def main(config: Config) -> dict[str, Any]:
             ),
         )
 
-    return running.conduct(
-        "compose", config, data, work, show=show, started=started, recipe=plan.values
-    )
+    return running.conduct("compose", config, data, work, show=show, started=started, plan=plan)
 
 
 def check(config: Config) -> None:
@@ -123,10 +121,10 @@ def check(config: Config) -> None:
                 raise ValueError(f"--tied cannot be combined with {flag}")
 
 
-def recipe(config: Config, data: datasets.Data) -> recipes.Recipe:
-    """The recipe of the model that the flags describe."""
+def make_plan(config: Config, data: datasets.Data) -> plans.Plan:
+    """The plan of the model that the flags describe."""
     autoencoder = "tied_autoencoder" if config.tied else "autoencoder"
-    return from_flags.recipe(
+    return from_flags.plan(
         config,
         data.train,
         "bernoulli" if data.train.shape[-1] == 1 else "gaussian",

@@ -36,7 +36,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, running
 from experiments.shared.tables import print_results
-from jaxae.runs import figures, inference
+from jaxae.runs import figures, inference, loading
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -98,6 +98,8 @@ def main(config: Config) -> dict[str, Any]:
     if config.shift != 0:
         data = data._replace(transform=jaxae.augmentations.random_shift(config.shift))
 
+    inputs = running.describe_inputs(config, data, jaxae.Batch(data.train))
+
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
         decoded: dict[str, np.ndarray] = {}
@@ -137,6 +139,7 @@ def main(config: Config) -> dict[str, Any]:
         with running.stage(f"PCA of {len(data.train):,} training images"):
             pca = jaxae.pca(config.code)
             params = jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train))
+        loading.save_untrained(run.part("pca"), pca, params, inputs)
         measure("pca", pca, params)
         results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         results["protocol"] = (

@@ -23,7 +23,7 @@ import numpy as np
 
 from experiments.shared import datasets, flags, from_flags, running
 from experiments.shared.tables import print_results
-from jaxae.runs import curves, figures, inference, recipes
+from jaxae.runs import curves, figures, inference, plans
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -55,11 +55,11 @@ def main(config: Config) -> dict[str, Any]:
     rates = sorted(config.rates)
     if config.network == "mlp" and config.hidden is None:
         config = dataclasses.replace(config, hidden=(1000, 500))
-    plans = {
-        rate: from_flags.recipe(config, data.train, "gaussian", model="autoencoder", dropout=rate)
+    chosen = {
+        rate: from_flags.plan(config, data.train, "gaussian", model="autoencoder", dropout=rate)
         for rate in rates
     }
-    models = {rate: recipes.build(plan) for rate, plan in plans.items()}
+    models = {rate: plans.build(plan) for rate, plan in chosen.items()}
 
     def work(run: Run) -> dict[str, Any]:
         results: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def main(config: Config) -> dict[str, Any]:
         for rate, model in models.items():
             fitted = running.fit(
                 config,
-                run.part(f"rate-{rate:g}", plans[rate].values),
+                run.part(f"rate-{rate:g}"),
                 model,
                 data,
                 name=f"rate {rate:g}",

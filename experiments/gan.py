@@ -55,7 +55,7 @@ from experiments.shared.sample_figures import draw_samples
 from experiments.shared.tables import print_results
 from jaxae.analysis import inception
 from jaxae.analysis.generation_report import make_generation_report
-from jaxae.runs import inference
+from jaxae.runs import inference, loading
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -67,6 +67,8 @@ FEATURES = 64
 """Features of the discriminators and of the judge."""
 R1_EVERY = 8
 """Steps from one computation of the gradient penalty to the next."""
+LEAKY_RELU = jaxae.networks.leaky_relu(0.2)
+"""The activation of discriminators. The gradient penalty needs its second derivative."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,8 +129,8 @@ def build(config: Config, data: datasets.Data) -> dict[str, Recipe]:
     likelihood = from_flags.likelihood(config, "bernoulli")
     encoder, decoder = from_flags.networks(config, shape, 1, config.code)
     probabilistic, _ = from_flags.networks(config, shape, 1, 2 * config.code)
-    critic, _ = from_flags.networks(config, shape, 1, 1, activation=leaky_relu)
-    features, _ = from_flags.networks(config, shape, 1, FEATURES, activation=leaky_relu)
+    critic, _ = from_flags.networks(config, shape, 1, 1, activation=LEAKY_RELU)
+    features, _ = from_flags.networks(config, shape, 1, FEATURES, activation=LEAKY_RELU)
     normal = jaxae.priors.standard_normal(config.code)
     plain = jaxae.autoencoder(encoder, decoder, likelihood)
     settings = dataclasses.replace(config, learning_rate=config.game_rate)
@@ -153,7 +155,7 @@ def build(config: Config, data: datasets.Data) -> dict[str, Recipe]:
             jaxae.vae_gan(
                 probabilistic,
                 decoder,
-                jaxae.networks.activate(features, leaky_relu),
+                jaxae.networks.activate(features, LEAKY_RELU),
                 jaxae.networks.mlp_encoder(1, ()),
                 likelihood,
                 latent_dim=config.code,
@@ -169,11 +171,6 @@ def build(config: Config, data: datasets.Data) -> dict[str, Recipe]:
         "WAE": Recipe(jaxae.wasserstein(plain, normal, weight=config.mmd)),
         "AE": Recipe(plain),
     }
-
-
-def leaky_relu(x: jax.Array) -> jax.Array:
-    """The activation of discriminators: the gradient penalty needs its second derivative."""
-    return jax.nn.leaky_relu(x, 0.2)
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -221,6 +218,11 @@ def main(config: Config) -> dict[str, Any]:
                     codes = inference.encode(model, fitted.params, data.train)
                     prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
+                loading.record_run(
+                    run.part(name),
+                    model,
+                    running.describe_inputs(config, data, jaxae.Batch(data.train)),
+                )
             trained[name] = model, fitted.params
             with running.stage(f"{name}: judging {len(real):,} samples"):
                 samples[name] = draw(model, fitted.params, len(real))
@@ -261,7 +263,7 @@ def main(config: Config) -> dict[str, Any]:
             {name: name for name in (*built, "data")},
         )
 
-    return running.conduct("gan", config, data, work, show=show, started=started)
+    return running.conduct("gan", config, data, work, show=show, started=started, part="VAE")
 
 
 def check(config: Config) -> None:

@@ -189,7 +189,9 @@ def main(config: Config) -> dict[str, Any]:
         if processes.is_first():
             print(f"VAE: {results['VAE/collapse']}")
 
-    return running.conduct("latent_space", config, data, work, show=show, started=started)
+    return running.conduct(
+        "latent_space", config, data, work, show=show, started=started, part="VAE"
+    )
 
 
 def measure_regularity(

@@ -32,7 +32,7 @@ from rich.table import Table
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.tables import print_results
-from jaxae.runs import curves, figures, inference, scatters
+from jaxae.runs import curves, figures, inference, loading, scatters
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -99,7 +99,9 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
             )
         )
     components = np.asarray(found.components[: config.code])
-    params = found._asdict() | {"components": found.components[: config.code]}
+    params = found._asdict() | {
+        name: getattr(found, name)[: config.code] for name in ("components", "explained_variance")
+    }
     decoded = {}
     results: dict[str, Any] = {}
 
@@ -108,7 +110,10 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
         results.update({f"{name}/squared_error": clipped, f"{name}/squared_error_unclipped": error})
         decoded[name] = inference.reconstruct(model, params, datasets.choose(data))
 
-    measure("pca", jaxae.pca(config.code), params)
+    pca = jaxae.pca(config.code)
+    inputs = running.describe_inputs(config, data, jaxae.Batch(data.train))
+    loading.save_untrained(run.part("pca"), pca, params, inputs)
+    measure("pca", pca, params)
     # What rounding leaves of a variance or an error of zero; ratios of it are undefined.
     nothing = math.prod(shape) * inference.LEAST_MSE
     explained = float(found.explained_variance[: config.code].sum())

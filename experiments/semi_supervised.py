@@ -207,7 +207,7 @@ def build(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencode
         jaxae.networks.mlp_encoder(1, (256, 256)),
         jaxae.priors.categorical(classes),
         weight=config.class_weight,
-        view=lambda z: jax.nn.softmax(z[:, :classes]),
+        view=jaxae.wrappers.latent_part(0, classes, softmax=True),
         name="classes",
     )
     model = jaxae.adversarial(
@@ -215,7 +215,7 @@ def build(config: Config, data: datasets.Data, classes: int) -> jaxae.Autoencode
         jaxae.networks.mlp_encoder(1, (256, 256)),
         jaxae.priors.standard_normal(config.code),
         weight=config.style_weight,
-        view=lambda z: z[:, classes:],
+        view=jaxae.wrappers.latent_part(classes),
         name="styles",
     )
     return jaxae.supervised(model, classes, weight=config.supervised)
@@ -226,9 +226,7 @@ def build_baseline(config: Config, data: datasets.Data, classes: int) -> jaxae.A
     shape = data.train.shape[1:]
     encoder, _ = from_flags.networks(config, shape, 1, classes + config.code)
     pretrained = encoder.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
-    return jaxae.classifier(
-        lambda params, x: jax.nn.gelu(encoder.apply(params, x)), pretrained, classes
-    )
+    return jaxae.classifier(jaxae.networks.activate(encoder, jax.nn.gelu), pretrained, classes)
 
 
 def draw(

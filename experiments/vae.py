@@ -27,7 +27,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results
-from jaxae.runs import figures, inference, pieces, recipes
+from jaxae.runs import figures, inference, pieces, plans
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -57,8 +57,8 @@ class Config(flags.ModelConfig):
     """Estimate log p(x) with this number of importance samples for each test image."""
 
 
-def recipe(config: Config, images: np.ndarray, steps: int) -> recipes.Recipe:
-    """The recipe of the model that the flags ask for.
+def make_plan(config: Config, images: np.ndarray, steps: int) -> plans.Plan:
+    """The plan of the model that the flags ask for.
 
     Args:
       config: the flags.
@@ -83,15 +83,15 @@ def recipe(config: Config, images: np.ndarray, steps: int) -> recipes.Recipe:
     samples: dict[str, Any] = {"samples": 1, "importance_weighted": config.samples}
     if not config.importance_weighted:
         samples = {"samples": config.samples, "importance_weighted": None}
-    return from_flags.recipe(config, images, default, model="vae", steps=steps, **samples)
+    return from_flags.plan(config, images, default, model="vae", steps=steps, **samples)
 
 
 def main(config: Config) -> dict[str, Any]:
     """Trains a VAE, evaluates it on the test set, and writes the run folder."""
     started = time.perf_counter()
     data = datasets.load(config)
-    plan = recipe(config, data.train, optimizers.steps(config, data))
-    model = recipes.build(plan)
+    plan = make_plan(config, data.train, optimizers.steps(config, data))
+    model = plans.build(plan)
 
     def work(run: Run) -> dict[str, Any]:
         # The epoch is selected by a bound on -log p(x) that has no weights in it.
@@ -111,14 +111,12 @@ def main(config: Config) -> dict[str, Any]:
             ),
         )
 
-    return running.conduct(
-        "vae", config, data, work, show=show, started=started, recipe=plan.values
-    )
+    return running.conduct("vae", config, data, work, show=show, started=started, plan=plan)
 
 
 def evaluate(
     config: Config,
-    plan: recipes.Recipe,
+    plan: plans.Plan,
     model: jaxae.Autoencoder,
     fitted: jaxae.Fit,
     data: datasets.Data,

@@ -39,6 +39,8 @@ from jaxae.models import (
     vae,
     vae_gan,
 )
+from jaxae.recipes import from_recipe, recipe_of
+from jaxae.runs.loading import TrainedRun, load_run
 from jaxae.runtime import devices as _devices
 from jaxae.training import (
     Checkpoints,
@@ -88,6 +90,7 @@ __all__ = [
     "Splits",
     "Stream",
     "Term",
+    "TrainedRun",
     "adversarial",
     "analysis",
     "as_float",
@@ -104,11 +107,13 @@ __all__ = [
     "families",
     "fit",
     "fit_many",
+    "from_recipe",
     "gan",
     "importance_weighted",
     "likelihoods",
     "linear_autoencoder",
     "load",
+    "load_run",
     "logistic_pca",
     "masks",
     "models",
@@ -117,6 +122,7 @@ __all__ = [
     "pca",
     "posteriors",
     "priors",
+    "recipe_of",
     "reconstruct",
     "sparse",
     "supervised",

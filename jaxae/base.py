@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.arguments import checked
 from jaxae.arrays import Step, sum_values
 from jaxae.checks import check_positive
+from jaxae.recipes import Made
 
 Params: TypeAlias = Any
 Tree: TypeAlias = Any
@@ -32,6 +33,7 @@ class Network(NamedTuple):
       apply: `(params, x, *, key=None) -> outputs`.
       conditional: whether `init` and `apply` also take `condition=`, see
         :func:`jaxae.networks.with_condition`.
+      made: the call that made it, see :mod:`jaxae.recipes`.
 
     Examples:
       >>> scale = Network(lambda key, x: jnp.ones(()), lambda params, x, *, key=None: params * x)
@@ -42,6 +44,7 @@ class Network(NamedTuple):
     init: Callable[..., Params]
     apply: Callable[..., Any]
     conditional: bool = False
+    made: Made | None = None
 
 
 class Batch(NamedTuple):
@@ -134,6 +137,7 @@ class Likelihood(NamedTuple):
       unit: whether values of x must be in [0, 1].
       coupled: whether the log-probability of an example depends on the others of the batch.
       name: what it is, when printed.
+      made: the call that made it, see :mod:`jaxae.recipes`.
     """
 
     distribution: Callable[..., Distribution]
@@ -143,6 +147,7 @@ class Likelihood(NamedTuple):
     unit: bool = False
     coupled: bool = False
     name: str = "likelihood"
+    made: Made | None = None
 
     def log_prob(self, outputs: Tree, x: Tree, params: Params = None) -> Float[Array, " b"]:
         """The log-probability of x in nats, summed over values, constants included."""
@@ -160,11 +165,13 @@ class Posterior(NamedTuple):
       distribution: `(outputs, params=None) -> Distribution` of z.
       init: `key -> params`, if the family has parameters of its own, such as those of a flow.
       name: what it is, when printed.
+      made: the call that made it, see :mod:`jaxae.recipes`.
     """
 
     distribution: Callable[..., Distribution]
     init: Callable[[PRNGKeyArray], Params] | None = None
     name: str = "posterior"
+    made: Made | None = None
 
 
 class Prior(NamedTuple):
@@ -177,6 +184,7 @@ class Prior(NamedTuple):
       classes: the number of classes, if `condition` may be labels, `[n]` (-1: any class).
       conditional: whether a model passes its condition to `distribution`; :meth:`sample` always does.
       name: what it is, when printed.
+      made: the call that made it, see :mod:`jaxae.recipes`.
     """
 
     latent_dim: int
@@ -185,6 +193,7 @@ class Prior(NamedTuple):
     classes: int | None = None
     conditional: bool = False
     name: str = "prior"
+    made: Made | None = None
 
     @checked
     def sample(

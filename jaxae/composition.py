@@ -36,6 +36,7 @@ from jaxae.checks import (
     explained,
     native,
 )
+from jaxae.recipes import Made
 
 
 class Autoencoder(NamedTuple):
@@ -52,6 +53,7 @@ class Autoencoder(NamedTuple):
       monitor: the validation score by which epochs are selected; None if no score says which epoch is
         better, as with a generator and a discriminator. A loss whose weights follow a schedule cannot
         be compared from one epoch to the next; :func:`jaxae.fit` then asks for another score.
+      made: the call that made it, see :mod:`jaxae.recipes`.
     """
 
     model: Model
@@ -59,6 +61,7 @@ class Autoencoder(NamedTuple):
     penalties: tuple[Penalty, ...] = ()
     corruption: Corruption | None = None
     monitor: str | None = "loss"
+    made: Made | None = None
 
     @checked
     def init(self, key: PRNGKeyArray, batch: Batch | Tree) -> Params:

@@ -1,4 +1,4 @@
-"""The pieces of models, and the recipes, that flags ask for."""
+"""The pieces of models, and the plans, that flags ask for."""
 
 import dataclasses
 import math
@@ -10,25 +10,25 @@ import jaxae
 from experiments.shared.flags import ModelConfig
 from jaxae.networks.layers import Activation
 from jaxae.runs import pieces
-from jaxae.runs.recipes import Recipe
+from jaxae.runs.plans import Plan
 
 
-def recipe(
+def plan(
     config: ModelConfig,
     images: np.ndarray,
     default: str,
     *,
     overcomplete: bool = False,
     **more: Any,
-) -> Recipe:
-    """The recipe of a model with the networks and the likelihood of the flags.
+) -> Plan:
+    """The plan of a model with the networks and the likelihood of the flags.
 
     Args:
       config: the flags.
       images: what it is trained on.
       default: the likelihood, unless the flags give one.
       overcomplete: whether a code may have more values than an image.
-      more: the other values of the recipe.
+      more: the other values of the plan.
 
     Raises:
       ValueError: if the code or the likelihood does not fit these images.
@@ -38,10 +38,10 @@ def recipe(
         check_code(config, shape)
     name = config.likelihood or default
     check_levels(name, pieces.likelihood(name, config.scale), images)
-    common = {field.name for field in dataclasses.fields(Recipe)}
+    common = {field.name for field in dataclasses.fields(Plan)}
     values = {k: v for k, v in dataclasses.asdict(config).items() if k in common}
     values |= {"shape": shape, "latent_dim": config.code, "likelihood": name}
-    return Recipe(**values | more)
+    return Plan(**values | more)
 
 
 def likelihood(config: ModelConfig, default: str) -> jaxae.Likelihood:

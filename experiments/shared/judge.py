@@ -35,7 +35,7 @@ def train_judge(
     """
     pretrained = network.init(jax.random.key(config.seed), jaxae.as_float(data.train[:1]))
     model = jaxae.classifier(
-        lambda params, x: jax.nn.gelu(network.apply(params, x)),
+        jaxae.networks.activate(network, jax.nn.gelu),
         pretrained,
         datasets.count_classes(data),
     )

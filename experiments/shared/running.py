@@ -15,14 +15,16 @@ import numpy as np
 import optax
 
 import jaxae
-from experiments.shared.datasets import TEST_SEED, Data, choose, spread
+from experiments.shared.datasets import TEST_SEED, Data, as_trained, choose, spread
 from experiments.shared.findings import findings
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import curves, figures, inference, pieces
+from jaxae.runs import curves, figures, inference, loading, pieces
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, new_directory
 from jaxae.runs.identity import fingerprint
+from jaxae.runs.inputs import Inputs
+from jaxae.runs.plans import Plan
 from jaxae.runtime import processes, sharding
 from jaxae.runtime.files import atomic_write
 from jaxae.training import progress
@@ -35,6 +37,9 @@ WITHOUT_EFFECT = (
 )
 
 
+STREAMED_CODES = 10_000
+"""Images of a stream whose codes are described."""
+
 MEAN_IMAGES = 5000
 """Test images from which the error of the mean image is computed, at most."""
 
@@ -44,7 +49,7 @@ def open_run(
     data: Data,
     experiment: str,
     more: Mapping[str, Any] | None = None,
-    recipe: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
 ) -> Run:
     """The run folder; its config.json has everything that the results depend on."""
     directory = config.run_dir or new_directory(experiment, config.dataset)
@@ -58,13 +63,12 @@ def open_run(
         if field.name not in WITHOUT_EFFECT
     }
     # Values are recorded in place of the defaults that depend on the data and on other flags.
-    for name, value in resolved(data, recipe).items():
+    for name, value in resolved(data, plan).items():
         if name in values and values[name] is None:
             values[name] = defaults[name] = value
     values |= {"data": fingerprints(data)} | dict(more or {})
     processes.check_same([values, flags, data.placement])
     options: dict[str, Any] = {
-        "recipe": recipe,
         "defaults": defaults,
         "not_longer": lambda epochs: why_not_longer(config, data, epochs),
     }
@@ -78,15 +82,15 @@ def open_run(
     return run
 
 
-def resolved(data: Data, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
+def resolved(data: Data, plan: Plan | None) -> dict[str, Any]:
     """What is taken for flags that are None, by their names."""
     values: dict[str, Any] = {"batch_size": data.batch_size}
-    if recipe is not None:
-        values |= {"likelihood": recipe["likelihood"], "scale": recipe["scale"]}
-        if recipe["likelihood"] in ("gaussian", "laplace") and recipe["scale"] is None:
+    if plan is not None:
+        values |= {"likelihood": plan.likelihood, "scale": plan.scale}
+        if plan.likelihood in ("gaussian", "laplace") and plan.scale is None:
             values["scale"] = 1.0
-        if recipe["model"] != "tied_autoencoder":
-            values["hidden"] = pieces.WIDTHS.get(recipe["network"])
+        if plan.model != "tied_autoencoder":
+            values["hidden"] = pieces.WIDTHS.get(plan.network)
     return values
 
 
@@ -129,7 +133,9 @@ def conduct(
     show: Callable[[dict[str, Any]], None],
     started: float,
     more: Mapping[str, Any] | None = None,
-    recipe: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
+    use: Mapping[str, Any] | None = None,
+    part: str = "",
 ) -> dict[str, Any]:
     """Opens the run folder, does the work unless the run is complete, and reports the results.
 
@@ -141,9 +147,12 @@ def conduct(
       show: prints the results that a reader needs first, in words.
       started: `time.perf_counter()` at the beginning.
       more: other values that the results depend on.
-      recipe: the values that the model is built from, see :mod:`jaxae.runs.recipes`.
+      plan: what the model is built from, if it is built from a plan.
+      use: what the run is for, see :mod:`jaxae.runs.painting`.
+      part: the model that is loaded from the run, if it trains several.
     """
-    run = open_run(config, data, name, more, recipe)
+    run = open_run(config, data, name, more, plan)
+    run.describe(use=dict(use or {"task": "reconstruct"}), part=part)
     with resumable(run):
         results = run.results
         if any(processes.max_over_processes(float(results is None))) or results is None:
@@ -218,6 +227,8 @@ def fit(
             labels = [jnp.asarray(part, jnp.int32) for part in data.labels]
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
+    inputs = describe_inputs(config, data, train)
+    loading.record_run(run, model, inputs)
     printed = False
 
     def log(record: Mapping[str, float | int], state: Any) -> None:
@@ -256,6 +267,13 @@ def fit(
     if jax.process_count() > 1:
         # From here on each process evaluates on its own.
         fitted = fitted._replace(params=sharding.gather(fitted.params))
+    loading.record_codes(
+        run,
+        model,
+        fitted.params,
+        int(fitted.state.step),
+        lambda: encoded_examples(data, train),
+    )
     curves.learning_curves(
         fitted.history,
         run.figures / "learning_curves.png",
@@ -264,6 +282,34 @@ def fit(
         total=model.monitor is not None,
     )
     return fitted
+
+
+def describe_inputs(config: Config, data: Data, train: jaxae.Batch) -> Inputs:
+    """How the images of this run are prepared."""
+    path = Path(config.dataset).expanduser()
+    seen = None if train.seen is None else tuple(train.seen.shape[1:])
+    return Inputs(
+        shape=tuple(train.x.shape[1:]),
+        seen=seen,
+        image_size=config.image_size,
+        bytes=train.x.dtype == np.uint8,
+        binarize=getattr(config, "binarize", False),
+        dataset=str(path.resolve()) if path.exists() else config.dataset,
+        data_dir=None if config.data_dir is None else str(Path(config.data_dir).resolve()),
+        channels=config.channels,
+        frames=config.frames,
+        levels=config.levels,
+        classes=data.classes,
+    )
+
+
+def encoded_examples(data: Data, train: jaxae.Batch) -> jaxae.Batch:
+    """The training examples whose codes are described: all, or some of a stream."""
+    if data.placement == "stream":
+        return jaxae.Batch(as_trained(data, data.train[spread(len(data.train), STREAMED_CODES)]))
+    if getattr(data, "binary", False) and data.transform is not None:
+        return jaxae.Batch(as_trained(data, data.train))
+    return train._replace(label=None)
 
 
 def keep_batch(run: Run, error: jaxae.NonFiniteError) -> str:

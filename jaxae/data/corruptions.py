@@ -16,8 +16,10 @@ from jaxae.base import Corruption
 from jaxae.data import masks
 from jaxae.data.colors import luma
 from jaxae.numeric import as_images, check_image_shape
+from jaxae.recipes import constructor
 
 
+@constructor("corruptions.gaussian")
 def gaussian(scale: float, *, clip: bool = False) -> Corruption:
     r"""Adds Gaussian noise.
 
@@ -49,6 +51,7 @@ def gaussian(scale: float, *, clip: bool = False) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.masking")
 def masking(rate: float) -> Corruption:
     """Sets each value to zero with probability `rate`.
 
@@ -79,6 +82,7 @@ def masking(rate: float) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.salt_and_pepper")
 def salt_and_pepper(rate: float) -> Corruption:
     """Sets each value with probability `rate` to zero or to one, which are equally likely.
 
@@ -111,6 +115,7 @@ def salt_and_pepper(rate: float) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.erase")
 def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
     """Erases a rectangle at a random place in each image.
 
@@ -139,6 +144,7 @@ def erase(size: float = 0.5, *, value: float = 0.0) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.hide")
 def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
     """Hides a part of each image, and appends the mask as another channel.
 
@@ -169,6 +175,7 @@ def hide(mask: masks.Mask, *, value: float = 0.5) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.grayscale")
 def grayscale() -> Corruption:
     """Replaces each of the three channels by the grey level. The key is not used.
 
@@ -188,6 +195,7 @@ def grayscale() -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.downsample")
 def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
     """Reduces the resolution by a factor, by bicubic interpolation with antialiasing.
 
@@ -223,6 +231,7 @@ def downsample(factor: int, *, keep_shape: bool = True) -> Corruption:
     return corrupt
 
 
+@constructor("corruptions.compose")
 def compose(*corruptions: Corruption) -> Corruption:
     """Applies corruptions one after another, each with a key of its own.
 

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
+from jaxae.recipes import constructor
+
 Mask: TypeAlias = Callable[[PRNGKeyArray, Sequence[int]], Bool[Array, "b h w 1"]]
 """A mask, `(key, (b, h, w, c)) -> [b, h, w, 1]`."""
 
@@ -23,6 +25,7 @@ ROUGHNESS, WAVES = 0.05, 8
 """The amplitude of a torn edge, as a fraction of the image, and the number of its sine waves."""
 
 
+@constructor("masks.block")
 def block(size: float = 0.5, *, centred: bool = False) -> Mask:
     """A rectangle.
 
@@ -62,6 +65,7 @@ def block(size: float = 0.5, *, centred: bool = False) -> Mask:
     return mask
 
 
+@constructor("masks.half")
 def half(side: str | None = None) -> Mask:
     """Half of the image; of an odd number of rows or columns, the smaller half.
 
@@ -100,6 +104,7 @@ def half(side: str | None = None) -> Mask:
     return mask
 
 
+@constructor("masks.pixels")
 def pixels(rate: float) -> Mask:
     """Each pixel independently with probability `rate`, in all of its channels.
 
@@ -125,6 +130,7 @@ def pixels(rate: float) -> Mask:
     return mask
 
 
+@constructor("masks.torn")
 def torn(part: float = 0.5) -> Mask:
     r"""One side of a ragged line through the image, as if the image were torn.
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxae.arrays import as_float
 from jaxae.numeric import check_scale
+from jaxae.recipes import constructor
 
 Kernel = Callable[[Array, Array], Array]
 """The similarity of two points: `(x [n, d], y [m, d]) -> [n, m]`."""
@@ -21,6 +22,7 @@ BLOCK = 1024
 """Rows of a kernel matrix that are in memory at a time."""
 
 
+@constructor("distributions.kernels.imq")
 def imq(scale: float) -> Kernel:
     r"""The mean of inverse multiquadric kernels of several widths, whose tails are heavy.
 
@@ -42,6 +44,7 @@ def imq(scale: float) -> Kernel:
     return _of_distances(scale, lambda squared: 1 / (1 + squared))
 
 
+@constructor("distributions.kernels.rbf")
 def rbf(scale: float) -> Kernel:
     r"""The mean of Gaussian kernels of several widths.
 

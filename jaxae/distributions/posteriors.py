@@ -7,11 +7,13 @@ from jaxae.arguments import checked
 from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Params, Posterior, Tree
 from jaxae.distributions import families
+from jaxae.recipes import constructor
 
 LOG_VAR_BOUND = 15.0
 """Posterior log-variances stay within (-15, 15)."""
 
 
+@constructor("posteriors.gaussian")
 @checked
 def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) -> Posterior:
     r"""A normal distribution with diagonal covariance: means, then log-variances.
@@ -55,6 +57,7 @@ def gaussian(latent_dim: int, *, log_var_bound: float | None = LOG_VAR_BOUND) ->
     return Posterior(distribution, name=f"gaussian({latent_dim})")
 
 
+@constructor("posteriors.point")
 def point() -> Posterior:
     """All probability at the encoder's output: a plain autoencoder.
 

@@ -13,10 +13,12 @@ from jaxae.arguments import checked
 from jaxae.base import Distribution, Params, Prior, Tree
 from jaxae.distributions import families
 from jaxae.numeric import as_array, check_finite
+from jaxae.recipes import constructor
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
+@constructor("priors.standard_normal")
 @checked
 def standard_normal(latent_dim: int) -> Prior:
     """The standard normal distribution N(0, I) in `latent_dim` dimensions.
@@ -37,6 +39,7 @@ def standard_normal(latent_dim: int) -> Prior:
     )
 
 
+@constructor("priors.petals")
 @checked
 def petals(
     classes: int = 10, *, radius: float = 2.0, length: float = 0.7, width: float = 0.15
@@ -86,6 +89,7 @@ def petals(
     return _of_classes(2, classes, shape, log_prob, name=f"petals({classes})")
 
 
+@constructor("priors.swiss_roll")
 @checked
 def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) -> Prior:
     r"""A rolled-up band in the plane, with constant density along it; each class is a segment.
@@ -122,6 +126,7 @@ def swiss_roll(classes: int = 10, *, turns: float = 2.0, width: float = 0.08) ->
     return _of_classes(2, classes, shape, name=f"swiss_roll({classes})")
 
 
+@constructor("priors.categorical")
 @checked
 def categorical(classes: int) -> Prior:
     """Equally likely classes as one-hot vectors.
@@ -195,33 +200,73 @@ def gaussian_mixture(
     centre, unit = codes.mean(axis=0), codes.std(axis=0)
     unit = np.where(unit > 0, unit, unit.max() or 1.0)
     fitted = GaussianMixture(components, random_state=seed).fit((codes - centre) / unit)
-    log_weights = jnp.asarray(np.log(fitted.weights_), jnp.float32)
-    means = jnp.asarray(centre + unit * fitted.means_, jnp.float32)
-    cholesky = unit[:, None] * np.linalg.cholesky(fitted.covariances_)
-    factors = jnp.asarray(cholesky, jnp.float32)
+    return normal_mixture(
+        fitted.weights_,
+        centre + unit * fitted.means_,
+        unit[:, None] * np.linalg.cholesky(fitted.covariances_),
+    )
 
+
+@constructor("priors.normal_mixture")
+def normal_mixture(
+    weights: Float[Array | np.ndarray, " k"],
+    means: Float[Array | np.ndarray, "k d"],
+    factors: Float[Array | np.ndarray, "k d d"],
+) -> Prior:
+    r"""A mixture of normal distributions with full covariances.
+
+    .. math:: p(z) = \sum_k \pi_k \, \mathcal N(z; \mu_k, L_k L_k^\top)
+
+    Args:
+      weights: of the components, positive.
+      means: of the components.
+      factors: Cholesky factors of their covariances.
+
+    Returns:
+      a :class:`Prior` with a density.
+
+    Raises:
+      ValueError: if a weight is not positive, a factor is singular, or the shapes do not fit.
+
+    Examples:
+      >>> prior = normal_mixture(np.ones(2), np.array([[-3.0], [3.0]]), np.ones((2, 1, 1)))
+      >>> prior.sample(jax.random.key(0), 4).shape
+      (4, 1)
+    """
+    pi, mu, cholesky = (np.asarray(part, np.float64) for part in (weights, means, factors))
+    components, size = mu.shape
+    if pi.shape != (components,) or cholesky.shape != (components, size, size):
+        raise ValueError(
+            f"{components} components in {size} dimensions need as many weights and factors "
+            f"[{components}, {size}, {size}], not {list(pi.shape)} and {list(cholesky.shape)}"
+        )
+    check_finite(weights=pi, means=mu, factors=cholesky)
+    if not (pi > 0).all() or not (np.diagonal(cholesky, axis1=1, axis2=2) != 0).all():
+        raise ValueError("the weights of a mixture must be positive, and its factors not singular")
+    log_weights = jnp.asarray(np.log(pi / pi.sum()), jnp.float32)
+    centres, scales = jnp.asarray(mu, jnp.float32), jnp.asarray(cholesky, jnp.float32)
     # The determinant and the quadratic form in the coordinates that make each component standard.
     inverses = jnp.asarray(np.linalg.inv(cholesky), jnp.float32)
-    log_dets = jnp.log(jnp.diagonal(inverses, axis1=1, axis2=2)).sum(axis=1)
+    log_dets = jnp.log(jnp.abs(jnp.diagonal(inverses, axis1=1, axis2=2))).sum(axis=1)
+    middle = jnp.asarray(pi @ mu / pi.sum(), jnp.float32)
 
     def distribution(params: Params, n: int, condition: Tree | None = None) -> Distribution:
         def draw(key: PRNGKeyArray) -> tuple[Array, Array]:
             which_key, noise_key = jax.random.split(key)
             which = jax.random.categorical(which_key, log_weights, shape=(n,))
             noise = jax.random.normal(noise_key, (n, size))
-            z = means[which] + jnp.einsum("nij,nj->ni", factors[which], noise, precision=HIGHEST)
+            z = centres[which] + jnp.einsum("nij,nj->ni", scales[which], noise, precision=HIGHEST)
             return z, log_prob(z)
 
         def log_prob(z: Array) -> Array:
-            centred = z[..., None, :] - means
+            centred = z[..., None, :] - centres
             standard = jnp.einsum("kij,...kj->...ki", inverses, centred, precision=HIGHEST)
             normal = -0.5 * jnp.sum(jnp.square(standard) + families.LOG_2PI, axis=-1)
             return logsumexp(log_weights + log_dets + normal, axis=-1)
 
-        mean = jnp.broadcast_to(jnp.asarray(centre, jnp.float32), (n, size))
-        return Distribution(draw, mean, log_prob)
+        return Distribution(draw, jnp.broadcast_to(middle, (n, size)), log_prob)
 
-    return Prior(size, distribution, name=f"gaussian_mixture({components})")
+    return Prior(size, distribution, name=f"normal_mixture({components})")
 
 
 def check_fixed(prior: Prior) -> None:

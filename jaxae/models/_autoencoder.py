@@ -7,8 +7,10 @@ from jaxae.distributions.likelihoods import gaussian
 from jaxae.distributions.posteriors import point
 from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.bounds import reconstruction
+from jaxae.recipes import constructor
 
 
+@constructor("autoencoder")
 @checked
 def autoencoder(
     encoder: Network, decoder: Network, likelihood: Likelihood | None = None

@@ -9,14 +9,16 @@ from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.arguments import checked
 from jaxae.arrays import Step, as_vectors
-from jaxae.base import Batch, Distribution, Draws, Model, Objective, Output, Params, Tree
+from jaxae.base import Batch, Distribution, Draws, Model, Network, Objective, Output, Params, Tree
 from jaxae.composition import Autoencoder
 from jaxae.distributions import families
+from jaxae.recipes import constructor
 
 
+@constructor("classifier")
 @checked
 def classifier(
-    encode: Callable[[Params, Array], Array], pretrained: Params, classes: int
+    encode: Network | Callable[[Params, Array], Array], pretrained: Params, classes: int
 ) -> Autoencoder:
     r"""A softmax layer on the codes of a trained model, to be trained together with its encoder.
 
@@ -27,7 +29,7 @@ def classifier(
     probabilities of the classes from a code.
 
     Args:
-      encode: `(params, x) -> z`, such as `model.encode`.
+      encode: `(params, x) -> z`, such as `model.encode`, or a network.
       pretrained: its parameters, where training starts.
       classes: the number of classes. Labels are 0, 1, ... classes - 1; any other label makes the loss
         nan.
@@ -57,10 +59,11 @@ def classifier(
     """
     if classes < 2:
         raise ValueError(f"a classifier needs at least two classes, got {classes}")
+    encoder = encode.apply if isinstance(encode, Network) else encode
 
     def init(key: PRNGKeyArray, batch: Batch) -> Params:
         codes = jax.eval_shape(
-            lambda p, x: as_vectors(encode(p, x)), pretrained, batch.input
+            lambda p, x: as_vectors(encoder(p, x)), pretrained, batch.input
         ).shape[-1]
         # At zero all classes are equally likely; the key is not needed.
         head = {"kernel": jnp.zeros((codes, classes)), "bias": jnp.zeros(classes)}
@@ -68,7 +71,7 @@ def classifier(
         return {"pretrained": jax.tree.map(jnp.array, pretrained), "head": head}
 
     def posterior(params: Params, batch: Batch, *, key: PRNGKeyArray | None = None) -> Distribution:
-        return families.point(encode(params["pretrained"], batch.input))
+        return families.point(encoder(params["pretrained"], batch.input))
 
     def likelihood(
         params: Params, z: Tree, condition: Tree | None = None, *, key: PRNGKeyArray | None = None

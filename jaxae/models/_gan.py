@@ -23,8 +23,10 @@ from jaxae.distributions.likelihoods import bernoulli
 from jaxae.models.latent import apply_network, init_network
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import prior_draws
+from jaxae.recipes import constructor
 
 
+@constructor("gan")
 @checked
 def gan(
     generator: Network,

@@ -19,6 +19,7 @@ from jaxae.models._tied import tied_autoencoder
 from jaxae.models.latent import from_functions
 from jaxae.networks.mlp import mlp_decoder, mlp_encoder
 from jaxae.objectives.bounds import reconstruction
+from jaxae.recipes import constructor
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -86,6 +87,7 @@ def principal_components(x: Shaped[Array | np.ndarray, "n ..."], k: int) -> Prin
     )
 
 
+@constructor("pca")
 @checked
 def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     r"""Principal component analysis as an autoencoder; its `init` is the fit.
@@ -143,6 +145,7 @@ def pca(latent_dim: int, likelihood: Likelihood | None = None) -> Autoencoder:
     return Autoencoder(model, reconstruction())
 
 
+@constructor("linear_autoencoder")
 @checked
 def linear_autoencoder(
     shape: Sequence[int],

@@ -15,6 +15,7 @@ from jaxae.composition import Autoencoder
 from jaxae.distributions.likelihoods import bernoulli
 from jaxae.models.latent import from_functions
 from jaxae.objectives.bounds import reconstruction
+from jaxae.recipes import constructor
 
 product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -22,6 +23,7 @@ STEPS = (1.0, 0.5, 0.25, 0.0625, 0.0)
 """The step lengths of the line search; with the last one the code stays as it is."""
 
 
+@constructor("logistic_pca")
 @checked
 def logistic_pca(shape: Sequence[int], latent_dim: int, *, iterations: int = 8) -> Autoencoder:
     r"""An autoencoder whose logits lie in a linear subspace and whose code minimises the loss.

@@ -15,8 +15,10 @@ from jaxae.distributions.likelihoods import gaussian
 from jaxae.models.latent import from_functions
 from jaxae.networks.layers import Activation
 from jaxae.objectives.bounds import reconstruction
+from jaxae.recipes import constructor
 
 
+@constructor("tied_autoencoder")
 @checked
 def tied_autoencoder(
     shape: Sequence[int],

@@ -8,8 +8,10 @@ from jaxae.distributions import posteriors, priors
 from jaxae.distributions.likelihoods import bernoulli
 from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.bounds import elbo
+from jaxae.recipes import constructor
 
 
+@constructor("vae")
 @checked
 def vae(
     encoder: Network,

@@ -26,8 +26,10 @@ from jaxae.models._gan import check_gan, check_observed
 from jaxae.models.latent import latent_variable_model
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
 from jaxae.objectives.bounds import kl_divergence
+from jaxae.recipes import constructor
 
 
+@constructor("vae_gan")
 @checked
 def vae_gan(
     encoder: Network,

@@ -7,9 +7,10 @@ Parameters and the last layer are float32; `dtype` is that of the layers before 
 
 from jaxae.networks.adapters import activate, categorical_code, linen, with_condition
 from jaxae.networks.conv import conv_decoder, conv_encoder
+from jaxae.networks.layers import leaky_relu
 from jaxae.networks.mlp import mlp_decoder, mlp_encoder
 from jaxae.networks.resnet import resnet_decoder, resnet_encoder
-from jaxae.networks.skip_input import add, colorize, fill, with_input
+from jaxae.networks.skip_input import add, colorize, fill, keep, with_input
 from jaxae.networks.spectral import spectral_norm
 from jaxae.networks.unet import unet_decoder, unet_encoder
 
@@ -21,6 +22,8 @@ __all__ = [
     "conv_decoder",
     "conv_encoder",
     "fill",
+    "keep",
+    "leaky_relu",
     "linen",
     "mlp_decoder",
     "mlp_encoder",

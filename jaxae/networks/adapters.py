@@ -10,8 +10,10 @@ from jaxtyping import Array, PRNGKeyArray
 from jaxae.arguments import checked
 from jaxae.base import Network, Params, Tree
 from jaxae.networks.layers import Activation
+from jaxae.recipes import constructor
 
 
+@constructor("networks.linen")
 def linen(module: nn.Module) -> Network:
     """A Flax Linen module as a :class:`Network`.
 
@@ -46,6 +48,7 @@ def linen(module: nn.Module) -> Network:
     return Network(init, apply)
 
 
+@constructor("networks.activate")
 @checked
 def activate(network: Network, function: Activation) -> Network:
     """A network followed by a function.
@@ -67,6 +70,7 @@ def activate(network: Network, function: Activation) -> Network:
     return network._replace(apply=apply)
 
 
+@constructor("networks.with_condition")
 @checked
 def with_condition(network: Network, classes: int | None = None) -> Network:
     """A network that takes a condition in addition to its input.
@@ -129,6 +133,7 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
     return Network(init, apply, conditional=True)
 
 
+@constructor("networks.categorical_code")
 @checked
 def categorical_code(decoder: Network, classes: int) -> Network:
     """A decoder of codes that begin with class logits, which it is given as probabilities.

@@ -12,8 +12,10 @@ from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, Conv, check, check_image, drop, halvings, shaped
+from jaxae.recipes import constructor
 
 
+@constructor("networks.conv_encoder")
 @checked
 def conv_encoder(
     latent_dim: int,
@@ -46,6 +48,7 @@ def conv_encoder(
     return linen(_ConvEncoder(tuple(channels), latent_dim, activation, dropout, dtype))
 
 
+@constructor("networks.conv_decoder")
 @checked
 def conv_decoder(
     shape: Sequence[int],

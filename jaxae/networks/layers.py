@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxae.base import Network, Params
 from jaxae.networks import conv_primitives
+from jaxae.recipes import constructor
 
 Activation = Callable[[Array], Array]
 
@@ -30,6 +31,21 @@ class Conv(nn.Module):
         function = conv_primitives.conv_transpose if self.transpose else conv_primitives.conv
         x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
         return function(x, kernel, bias, stride=self.stride)
+
+
+@constructor("networks.leaky_relu")
+def leaky_relu(slope: float = 0.2) -> Activation:
+    """The identity for positive values, and `slope` times the value for negative ones.
+
+    Examples:
+      >>> leaky_relu(0.25)(jnp.array([-4.0, 4.0])).tolist()
+      [-1.0, 4.0]
+    """
+
+    def apply(x: Array) -> Array:
+        return nn.leaky_relu(x, slope)
+
+    return apply
 
 
 def group_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:

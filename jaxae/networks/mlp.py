@@ -12,8 +12,10 @@ from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, check, drop, shaped
+from jaxae.recipes import constructor
 
 
+@constructor("networks.mlp_encoder")
 @checked
 def mlp_encoder(
     latent_dim: int,
@@ -51,6 +53,7 @@ def mlp_encoder(
     return linen(_MLP(tuple(hidden), latent_dim, gated, activation, dropout, dtype))
 
 
+@constructor("networks.mlp_decoder")
 @checked
 def mlp_decoder(
     shape: Sequence[int],

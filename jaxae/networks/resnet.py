@@ -21,8 +21,10 @@ from jaxae.networks.layers import (
     halvings,
     shaped,
 )
+from jaxae.recipes import constructor
 
 
+@constructor("networks.resnet_encoder")
 @checked
 def resnet_encoder(
     latent_dim: int,
@@ -62,6 +64,7 @@ def resnet_encoder(
     return linen(_ResNetEncoder(tuple(channels), latent_dim, activation, dropout, dtype, remat))
 
 
+@constructor("networks.resnet_decoder")
 @checked
 def resnet_decoder(
     shape: Sequence[int],

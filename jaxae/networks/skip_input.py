@@ -10,6 +10,7 @@ from jaxae.arguments import checked
 from jaxae.base import Network, Params
 from jaxae.data.colors import with_luma
 from jaxae.networks.layers import check, check_image
+from jaxae.recipes import constructor, named
 
 Combine = Callable[[Array, Array], Array]
 """Combines the input and the output of a decoder, `(x, y) -> image`."""
@@ -18,6 +19,7 @@ CORRECTION = 0.1
 """The factor of a network's output when it is added to the input."""
 
 
+@constructor("networks.with_input")
 @checked
 def with_input(
     encoder: Network,
@@ -85,6 +87,7 @@ def with_input(
     return Network(encoder.init, encode), Network(init, decode)
 
 
+@named("networks.add")
 def add(x: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """The input plus a tenth of the network's output, so that training starts near the identity.
 
@@ -95,6 +98,7 @@ def add(x: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, 
     return x + CORRECTION * y
 
 
+@named("networks.colorize")
 def colorize(grey: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """The input plus a tenth of the network's output, with the grey levels of the input.
 
@@ -107,6 +111,7 @@ def colorize(grey: Float[Array, "b h w c"], y: Float[Array, "b h w c"]) -> Float
     return with_luma(grey, grey + CORRECTION * y)
 
 
+@named("networks.fill")
 def fill(hidden: Float[Array, "b h w c1"], y: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """The network's output (plus 0.5) inside the hole, and the input outside of it.
 
@@ -121,3 +126,14 @@ def fill(hidden: Float[Array, "b h w c1"], y: Float[Array, "b h w c"]) -> Float[
     """
     hole = hidden[..., -1:]
     return hole * (0.5 + y) + (1 - hole) * hidden[..., :-1]
+
+
+@named("networks.keep")
+def keep(x: Float[Array, "b h w c"], y: Float[Array, "b h w ..."]) -> Float[Array, "b h w c"]:
+    """The input itself, for a likelihood that adds what is missing to it.
+
+    Examples:
+      >>> keep(jnp.ones((1, 1, 1, 1)), jnp.zeros((1, 1, 1, 2))).tolist()
+      [[[[1.0]]]]
+    """
+    return x

@@ -11,8 +11,10 @@ from jaxtyping import Array, PRNGKeyArray
 from jaxae.arguments import checked
 from jaxae.base import Network, Params
 from jaxae.numeric import unit_vector
+from jaxae.recipes import constructor
 
 
+@constructor("networks.spectral_norm")
 @checked
 def spectral_norm(network: Network, *, iterations: int = 12) -> Network:
     r"""A network whose matrices are each divided by their largest singular value.

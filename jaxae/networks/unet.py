@@ -17,8 +17,10 @@ from jaxae.arguments import checked
 from jaxae.base import Network
 from jaxae.networks.adapters import linen
 from jaxae.networks.layers import Activation, Conv, check, check_image, drop, halvings, shaped
+from jaxae.recipes import constructor
 
 
+@constructor("networks.unet_encoder")
 @checked
 def unet_encoder(
     channels: Sequence[int] = (48, 96, 192),
@@ -59,6 +61,7 @@ def unet_encoder(
     return linen(_UNetEncoder(tuple(channels), blocks, activation, dropout, dtype))
 
 
+@constructor("networks.unet_decoder")
 @checked
 def unet_decoder(
     shape: Sequence[int],

@@ -1,10 +1,14 @@
 """Schedules of weights."""
 
+import math
+
 import optax
 
 from jaxae.arrays import Weight, check_weights
+from jaxae.recipes import constructor
 
 
+@constructor("objectives.beta_schedule")
 def beta_schedule(beta: float, steps: int, *, warmup: float = 0.0, cycles: int = 1) -> Weight:
     """A weight that rises linearly from 0 and then stays constant, once or in several cycles.
 
@@ -43,3 +47,22 @@ def beta_schedule(beta: float, steps: int, *, warmup: float = 0.0, cycles: int =
     rise = optax.linear_schedule(0.0, beta, max(1, round(warmup * length)))
     starts = [round(length * cycle) for cycle in range(1, cycles)]
     return optax.join_schedules([rise] * cycles, starts)
+
+
+@constructor("objectives.exponential_schedule")
+def exponential_schedule(start: float, end: float, steps: int) -> Weight:
+    """A weight that changes from `start` to `end` by the same factor in each of so many steps.
+
+    Afterwards it goes on in the same way.
+
+    Raises:
+      ValueError: if a number is not positive.
+
+    Examples:
+      >>> weight = exponential_schedule(1.0, 100.0, 10)
+      >>> [round(float(weight(step)), 3) for step in (0, 5, 10)]
+      [1.0, 10.0, 100.0]
+    """
+    if not all(0 < value < math.inf for value in (start, end, steps)):
+        raise ValueError(f"start, end and steps must be positive, got {start}, {end} and {steps}")
+    return optax.exponential_decay(start, steps, end / start)

@@ -1,6 +1,7 @@
 """The run folder: the configuration, metrics, checkpoints, figures and results of a run.
 
-config.json      the configuration, the recipe of the model, versions, device, commit
+config.json      the configuration, the recipe of the model, its inputs, versions, device, commit
+codes.json       the mean and the standard deviation of the training codes
 metrics.jsonl    a line for each epoch
 checkpoints/     orbax: the state of the training and the best parameters
 nonfinite.npz    the batch at which a loss or a gradient was not finite, if that happened
@@ -24,7 +25,7 @@ from typing import Any
 
 import jax
 
-from jaxae import __version__
+import jaxae
 from jaxae.runs.identity import compare
 from jaxae.runtime.files import atomic_write, exclusive
 from jaxae.training.checkpoints import Checkpoints
@@ -45,7 +46,6 @@ class Run:
       directory: the folder; it is created if it does not exist.
       config: everything the results depend on, as plain values. A folder that was created with another
         configuration is refused, see :func:`jaxae.runs.identity.compare`.
-      recipe: what the model is built from, as plain values, see :mod:`jaxae.runs.recipes`.
       shared: the folder of the checkpoints and results, if it is another one: of several processes
         that train together only the first writes there, and the others write to a temporary folder.
       defaults: the values of names of `config` that an older version of jaxae did not record.
@@ -73,7 +73,6 @@ class Run:
         directory: str | Path,
         config: Mapping[str, Any],
         *,
-        recipe: Mapping[str, Any] | None = None,
         shared: str | Path | None = None,
         defaults: Mapping[str, Any] | None = None,
         not_longer: Callable[[int], str | None] = lambda epochs: "its results depend on the epochs",
@@ -88,29 +87,37 @@ class Run:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                self._join(read_config(self.directory), recipe, not_longer)
+                self._join(read_config(self.directory), not_longer)
             elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
                 raise ValueError(
                     f"{self.directory} has files in it but no config.json, so it is not a run folder; "
                     "use another --run-dir"
                 )
             else:
-                record = {"layout": LAYOUT, "config": plain}
-                record |= {} if recipe is None else {"recipe": dict(recipe)}
-                write_json(path, record | environment())
+                write_json(path, {"layout": LAYOUT, "config": plain} | environment())
         except OSError as error:
             raise ValueError(
                 f"{self.directory} cannot be used as a run folder: {error.strerror}"
             ) from error
         self.checkpoints = Checkpoints(self.shared / "checkpoints")
 
-    def part(self, name: str, recipe: Mapping[str, Any] | None = None) -> "Run":
+    def describe(self, **record: Any) -> None:
+        """Records what :func:`jaxae.load_run` needs to know, in config.json: `recipe`, `inputs`, `use` ..."""
+        path = self.directory / "config.json"
+        found = read_config(self.directory)
+        new = found | json.loads(json.dumps(record))
+        if new != found:
+            write_json(path, new)
+
+    def part(self, name: str) -> "Run":
         """The folder of one of several models that are trained in this run."""
         config = self._config | {"part": name}
+        parts = read_config(self.directory).get("parts", [])
+        if name not in parts:
+            self.describe(parts=[*parts, name])
         return Run(
             self.directory / name,
             config,
-            recipe=recipe,
             shared=self.shared / name,
             defaults=self._defaults,
         )
@@ -118,7 +125,6 @@ class Run:
     def _join(
         self,
         found: dict[str, Any],
-        recipe: Mapping[str, Any] | None,
         not_longer: Callable[[int], str | None],
     ) -> None:
         """Checks that the folder is of this run, which may train for more epochs than before."""
@@ -126,7 +132,7 @@ class Run:
         differences, ignored = compare(before, self._config, self._defaults)
         if ignored:
             version = (found.get("versions") or {}).get("jaxae", "unknown")
-            writer = "another revision" if version == __version__ else f"version {version}"
+            writer = "another revision" if version == jaxae.__version__ else f"version {version}"
             self.notes = (
                 f"{self.directory} was started by {writer} of jaxae, and this version does not have the "
                 f"same flags; their defaults are assumed: {', '.join(ignored)}",
@@ -140,10 +146,7 @@ class Run:
                 )
             with exclusive(self.directory):
                 (self.directory / "results.json").unlink(missing_ok=True)
-                new = {"config": self._config} | (
-                    {} if recipe is None else {"recipe": dict(recipe)}
-                )
-                write_json(self.directory / "config.json", found | new)
+                write_json(self.directory / "config.json", found | {"config": self._config})
             return
         if differences:
             first, *others = differences.values()
@@ -165,21 +168,7 @@ class Run:
     @property
     def results(self) -> dict[str, Any] | None:
         """The results of a complete run, or None."""
-        path = self.shared / "results.json"
-        try:
-            content = path.read_bytes()
-            # Folders of earlier versions have no checksum.
-            sidecar = path.with_name(CHECKSUM)
-            intact = not sidecar.exists() or int(sidecar.read_text(), 16) == zlib.crc32(content)
-            results = json.loads(content) if intact else None
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError):
-            results = None
-        if isinstance(results, dict):
-            return results
-        print(f"damaged: {path}; the results are computed again", file=sys.stderr)
-        return None
+        return read_results(self.shared)
 
     def log(self, record: Mapping[str, float | int | str]) -> None:
         """Writes the line of an epoch to metrics.jsonl, and removes the lines after it.
@@ -241,6 +230,25 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     return found
 
 
+def read_results(directory: Path) -> dict[str, Any] | None:
+    """The results in a run folder, or None if there are none or they are damaged."""
+    path = directory / "results.json"
+    try:
+        content = path.read_bytes()
+        # Folders of earlier versions have no checksum.
+        sidecar = path.with_name(CHECKSUM)
+        intact = not sidecar.exists() or int(sidecar.read_text(), 16) == zlib.crc32(content)
+        results = json.loads(content) if intact else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        results = None
+    if isinstance(results, dict):
+        return results
+    print(f"damaged: {path}; the results are computed again", file=sys.stderr)
+    return None
+
+
 def new_directory(experiment: str, dataset: str) -> Path:
     """A new run folder for a run without a name: `runs/EXPERIMENT-DATASET-TIME`."""
     stem = f"{experiment}-{Path(dataset).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -262,7 +270,7 @@ def environment() -> dict[str, Any]:
             done = subprocess.run(command, capture_output=True, text=True, timeout=10)
             commit = done.stdout.strip()
     return {
-        "versions": {"python": platform.python_version(), "jaxae": __version__}
+        "versions": {"python": platform.python_version(), "jaxae": jaxae.__version__}
         | {p: version(p) for p in PACKAGES},
         "device": f"{jax.device_count()} x {device.device_kind} ({device.platform})",
         "commit": commit or None,

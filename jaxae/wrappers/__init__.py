@@ -7,6 +7,7 @@ from jaxae.wrappers._denoising import denoising
 from jaxae.wrappers._importance_weighted import importance_weighted
 from jaxae.wrappers._sparse import kl_sparsity, l1, sparse, top_k
 from jaxae.wrappers._supervised import supervised
+from jaxae.wrappers._views import latent_part
 from jaxae.wrappers._wasserstein import wasserstein
 from jaxae.wrappers._with_prior import with_prior
 
@@ -18,6 +19,7 @@ __all__ = [
     "importance_weighted",
     "kl_sparsity",
     "l1",
+    "latent_part",
     "soft_assignments",
     "sparse",
     "supervised",

@@ -12,9 +12,11 @@ from jaxae.base import Batch, Context, Model, Network, Params, Penalty, Prior, T
 from jaxae.composition import Autoencoder
 from jaxae.distributions.priors import check_fixed, check_latent_dim
 from jaxae.objectives.adversarial import gan_losses, lazy_r1_terms
+from jaxae.recipes import constructor
 from jaxae.wrappers._with_prior import with_prior
 
 
+@constructor("adversarial")
 @checked
 def adversarial(
     base: Autoencoder,

@@ -10,8 +10,10 @@ from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Batch, Context, Penalty, Term
 from jaxae.composition import Autoencoder, posterior_of
 from jaxae.objectives.jacobian import Mode, check_mode, squared_jacobian_norm
+from jaxae.recipes import constructor
 
 
+@constructor("contractive")
 @checked
 def contractive(
     base: Autoencoder,

@@ -12,6 +12,7 @@ from jaxae.checks import check_params
 from jaxae.composition import Autoencoder
 from jaxae.numeric import check_scale
 from jaxae.objectives.bounds import scaled
+from jaxae.recipes import constructor
 
 Assignments = Float[Array | np.ndarray, "n k"]
 
@@ -84,6 +85,7 @@ def target_distribution(assignments: Assignments) -> Float[np.ndarray, "n k"]:
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+@constructor("deep_clustering")
 @checked
 def deep_clustering(
     base: Autoencoder,

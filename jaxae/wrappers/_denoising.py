@@ -5,8 +5,10 @@ from jaxae.base import Corruption
 from jaxae.checks import check_call
 from jaxae.composition import Autoencoder
 from jaxae.data import corruptions
+from jaxae.recipes import constructor
 
 
+@constructor("denoising")
 @checked
 def denoising(base: Autoencoder, corruption: Corruption) -> Autoencoder:
     r"""A model that reconstructs clean data from corrupted data.

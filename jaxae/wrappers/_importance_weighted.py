@@ -3,8 +3,10 @@
 from jaxae.arguments import checked
 from jaxae.composition import Autoencoder
 from jaxae.objectives.bounds import elbo, iwae
+from jaxae.recipes import constructor
 
 
+@constructor("importance_weighted")
 @checked
 def importance_weighted(base: Autoencoder, samples: int) -> Autoencoder:
     r"""Trains a model on the importance-weighted bound, which is tighter than the ELBO.

@@ -12,11 +12,13 @@ from jaxae.base import Context, Penalty, Term
 from jaxae.composition import Autoencoder
 from jaxae.networks.layers import Activation
 from jaxae.numeric import absolute
+from jaxae.recipes import constructor, named
 
 CodePenalty = Callable[[Array], Array]
 """The penalty of each code, `[b, d] -> [b]`."""
 
 
+@constructor("sparse")
 @checked
 def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencoder:
     r"""A model with a penalty on active codes.
@@ -61,6 +63,7 @@ def sparse(base: Autoencoder, weight: Weight, penalty: CodePenalty) -> Autoencod
     return base.add(Penalty("sparsity", apply, options, coupled=coupled))
 
 
+@named("wrappers.l1")
 def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
     r"""The sum of the absolute values of a code.
 
@@ -73,6 +76,7 @@ def l1(z: Float[Array, "b d"]) -> Float[Array, " b"]:
     return jnp.sum(absolute(z), axis=-1)
 
 
+@constructor("wrappers.kl_sparsity")
 @checked
 def kl_sparsity(rate: float) -> CodePenalty:
     r"""The KL divergence of the units' mean activities in a batch from a target rate, in nats.
@@ -112,6 +116,7 @@ def kl_sparsity(rate: float) -> CodePenalty:
     return penalty
 
 
+@constructor("wrappers.top_k")
 @checked
 def top_k(k: int) -> Activation:
     r"""A function that keeps the k largest values of each code and sets the others to zero.

@@ -7,8 +7,10 @@ from jaxae.arguments import checked
 from jaxae.arrays import Weight, as_vectors, at_step, check_weights
 from jaxae.base import Context, Penalty, Term
 from jaxae.composition import Autoencoder
+from jaxae.recipes import constructor
 
 
+@constructor("supervised")
 @checked
 def supervised(base: Autoencoder, classes: int, *, weight: Weight = 1.0) -> Autoencoder:
     r"""A model whose first code values are class logits, trained where labels are known.

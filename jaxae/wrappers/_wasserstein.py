@@ -8,9 +8,11 @@ from jaxae.base import Context, Penalty, Prior, Term, View
 from jaxae.composition import Autoencoder
 from jaxae.distributions.kernels import Kernel, imq, mmd
 from jaxae.distributions.priors import check_fixed, check_latent_dim
+from jaxae.recipes import constructor
 from jaxae.wrappers._with_prior import with_prior
 
 
+@constructor("wasserstein")
 @checked
 def wasserstein(
     base: Autoencoder,

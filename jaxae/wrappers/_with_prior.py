@@ -6,8 +6,10 @@ from jaxae.arguments import checked
 from jaxae.arrays import fold_in_name, merge
 from jaxae.base import Batch, Distribution, Params, Prior, Tree
 from jaxae.composition import Autoencoder
+from jaxae.recipes import constructor
 
 
+@constructor("with_prior")
 @checked
 def with_prior(base: Autoencoder, prior: Prior) -> Autoencoder:
     r"""A model with another distribution of codes.

@@ -7,15 +7,11 @@ import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
-import jaxae
-from experiments import autoencoder, compose, linear, vae
-from jaxae.runs import inference, recipes
+from experiments import autoencoder, linear, vae
 from jaxae.runs.command import command as run_command
-from jaxae.runs.folder import read_config
 from jaxae.runtime.files import exclusive
 from jaxae.training import checkpoints
 from tests.experiments.running import ROOT, TIMING, command, config, lines, refused
@@ -157,19 +153,3 @@ def test_latent_dim_is_another_name_for_code(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["linear", "--latent-dim", "3"])
     run_command(seen.append, linear.Config, linear.__doc__)
     assert seen[-1].code == 3
-
-
-@pytest.mark.parametrize("module", [vae, autoencoder, compose])
-def test_the_model_of_a_run_can_be_built_from_its_folder(module, tmp_path):
-    """The recipe in config.json gives the model whose checkpoint is in the folder."""
-    options = {"sparse": "l1:0.1", "corrupt": ("masking:0.3",), "beta": 1.0}
-    c = config(module, tmp_path, epochs=1, **options if module is compose else {})
-    results = module.main(c)
-    model = recipes.build(read_config(tmp_path / "run")["recipe"])
-    x = jaxae.load("digits").test.images
-    params = jaxae.Checkpoints(tmp_path / "run" / "checkpoints").best(
-        jax.eval_shape(model.init, jax.random.key(0), jaxae.as_float(x[:1]))
-    )
-    assert inference.squared_errors(model, params, x)[1] == pytest.approx(
-        results["test/squared_error"], rel=1e-5
-    )

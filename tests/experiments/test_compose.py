@@ -8,7 +8,7 @@ from experiments import (
     compose,
 )
 from experiments.shared import datasets, running
-from jaxae.runs import recipes
+from jaxae.runs import plans
 from tests.experiments.running import finished
 
 COMPOSED = {
@@ -75,7 +75,7 @@ def test_every_part_of_a_composition_changes_the_loss(tmp_path):
         c = {"hidden": (16,), "code": 8} | extra
         c = compose.Config(dataset="digits", epochs=1, run_dir=str(tmp_path / name), **c)
         data = datasets.load(c)
-        model = recipes.build(compose.recipe(c, data))
+        model = plans.build(compose.make_plan(c, data))
         fitted = running.fit(c, running.open_run(c, data, "compose"), model, data)
         found.add(float(np.sum(np.abs(jax.tree.leaves(fitted.params)[1]))))
     assert len(found) == len(options)

@@ -17,7 +17,7 @@ from experiments import (
     vae,
 )
 from experiments.shared import datasets, from_flags, optimizers, running
-from jaxae.runs import recipes
+from jaxae.runs import plans
 from tests.experiments.running import config, lines
 
 
@@ -95,7 +95,7 @@ def test_networks_likelihoods_and_optimizers_run(module, tmp_path, options):
 def trained_vae(folder, **options):
     c = config(vae, Path(folder), epochs=1, **options)
     data = datasets.load(c)
-    model = recipes.build(vae.recipe(c, data.train, optimizers.steps(c, data)))
+    model = plans.build(vae.make_plan(c, data.train, optimizers.steps(c, data)))
     fitted = running.fit(c, running.open_run(c, data, "vae"), model, data)
     return [np.asarray(leaf) for leaf in jax.tree.leaves(fitted.params)]
 

@@ -99,10 +99,16 @@ def test_a_damaged_configuration_is_named_in_one_line(tmp_path, content):
     assert (tmp_path / "config.json").read_bytes() == content
 
 
-def test_the_recipe_is_recorded_but_not_compared(tmp_path):
-    Run(tmp_path, CONFIG, recipe={"model": "vae", "hidden": (3, 4)})
-    Run(tmp_path, CONFIG, recipe={"model": "vae", "hidden": (3, 4), "new option": 1})
-    assert read_config(tmp_path)["recipe"] == {"model": "vae", "hidden": [3, 4]}
+def test_descriptions_are_recorded_but_not_compared(tmp_path):
+    Run(tmp_path, CONFIG).describe(recipe={"call": "vae", "hidden": (3, 4)})
+    Run(tmp_path, CONFIG)
+    assert read_config(tmp_path)["recipe"] == {"call": "vae", "hidden": [3, 4]}
+
+
+def test_the_parts_of_a_run_are_recorded_in_their_order(tmp_path):
+    for name in ("second", "first", "second"):
+        Run(tmp_path, CONFIG).part(name)
+    assert read_config(tmp_path)["parts"] == ["second", "first"]
 
 
 @pytest.mark.parametrize("layout", [None, 1, LAYOUT + 1, "2", [0] * 100])

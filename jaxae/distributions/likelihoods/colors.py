@@ -11,8 +11,10 @@ from jaxae.base import Distribution, Likelihood, Params
 from jaxae.data.colors import chroma, from_chroma, luma
 from jaxae.distributions.likelihoods.common import as_float32, checked
 from jaxae.numeric import check_scale
+from jaxae.recipes import constructor
 
 
+@constructor("likelihoods.color_classes")
 def color_classes(
     centres: Float[Array | np.ndarray, "..."], *, temperature: float = 0.4
 ) -> Likelihood:

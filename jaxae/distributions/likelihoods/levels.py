@@ -8,8 +8,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.distributions.likelihoods.common import LOG_SCALE_BOUND, as_float32, checked, independent
+from jaxae.recipes import constructor
 
 
+@constructor("likelihoods.discretized_logistic")
 def discretized_logistic() -> Likelihood:
     r"""256 grey levels as bins of a logistic distribution with learned location and scale.
 
@@ -68,6 +70,7 @@ def discretized_logistic() -> Likelihood:
     )
 
 
+@constructor("likelihoods.categorical")
 def categorical(levels: int = 256) -> Likelihood:
     r"""Categorical distributions over the levels of each value; the outputs are logits.
 

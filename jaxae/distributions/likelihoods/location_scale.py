@@ -12,11 +12,13 @@ from jaxae.arrays import soft_clip
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.distributions.likelihoods.common import LOG_SCALE_BOUND, as_float32, checked, independent
 from jaxae.numeric import absolute, check_scale
+from jaxae.recipes import constructor
 
 Scale = float | Literal["learned", "shared", "optimal"]
 """The scale of a likelihood: a number, or how it is found, see :func:`gaussian`."""
 
 
+@constructor("likelihoods.gaussian")
 def gaussian(scale: Scale = 1.0) -> Likelihood:
     r"""Normal distributions whose means are the outputs.
 
@@ -57,6 +59,7 @@ def gaussian(scale: Scale = 1.0) -> Likelihood:
     )
 
 
+@constructor("likelihoods.laplace")
 def laplace(scale: Scale = 1.0) -> Likelihood:
     r"""Laplace distributions whose locations are the outputs: the absolute error.
 

@@ -6,8 +6,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.base import Distribution, Likelihood, Params
 from jaxae.distributions.likelihoods.common import as_float32, checked, independent
+from jaxae.recipes import constructor
 
 
+@constructor("likelihoods.bernoulli")
 def bernoulli() -> Likelihood:
     r"""Bernoulli distributions of binary values; the outputs are their logits.
 
@@ -44,6 +46,7 @@ def bernoulli() -> Likelihood:
     return checked(Likelihood(distribution, levels=2, unit=True, name="bernoulli"))
 
 
+@constructor("likelihoods.continuous_bernoulli")
 def continuous_bernoulli() -> Likelihood:
     r"""A density of values in [0, 1]: the cross-entropy with its normalising constant.
 

@@ -1,8 +1,6 @@
-"""Recipes: a model as plain values, from which it is built, so that every run can be loaded again."""
+"""Plans: a model as the values of the flags that ask for it."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from jaxae.composition import Autoencoder
 from jaxae.models import autoencoder, tied_autoencoder, vae
@@ -14,7 +12,7 @@ from jaxae.wrappers import contractive, denoising, importance_weighted, sparse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Plan:
     """The values that a model is built from.
 
     Attributes:
@@ -56,25 +54,17 @@ class Recipe:
     jacobian: Mode = "auto"
     corrupt: tuple[str, ...] = ()
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """The recipe as a dict of plain values, which JSON can hold."""
-        return dataclasses.asdict(self)
 
-
-def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
-    """Builds the model that a recipe describes.
-
-    Args:
-      recipe: a recipe, or its values as they are recorded in the config.json of a run.
+def build(plan: Plan) -> Autoencoder:
+    """Builds the model of a plan.
 
     Raises:
-      ValueError: if a value is unknown, missing, out of range, or does not fit the others.
+      ValueError: if a value is unknown, out of range, or does not fit the others.
 
     Examples:
-      >>> recipe = Recipe(model="vae", shape=(8, 8, 1), latent_dim=2, likelihood="bernoulli",
-      ...                 corrupt=("masking:0.3", "erase:0.4"))
-      >>> build(recipe.values)
+      >>> plan = Plan(model="vae", shape=(8, 8, 1), latent_dim=2, likelihood="bernoulli",
+      ...             corrupt=("masking:0.3", "erase:0.4"))
+      >>> build(plan)
       Autoencoder(
         model: vae(likelihood=bernoulli, posterior=gaussian(2), prior=standard_normal(2))
         objective: elbo(beta=1.0, samples=1, free_bits=0.0)
@@ -82,7 +72,11 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
         monitor: loss
       )
     """
-    r = recipe if isinstance(recipe, Recipe) else _read(recipe)
+    r = plan
+    if r.model not in ("autoencoder", "tied_autoencoder", "vae"):
+        raise ValueError(
+            f"there is no model {r.model!r}, only autoencoder, tied_autoencoder and vae"
+        )
     likelihood = pieces.likelihood(r.likelihood, r.scale)
     extra = pieces.sparsity(r.sparse, stochastic=r.model == "vae")
     if r.model == "tied_autoencoder":
@@ -129,15 +123,3 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Autoencoder:
     if r.corrupt:
         model = denoising(model, pieces.corruption(r.corrupt))
     return model
-
-
-def _read(values: Mapping[str, Any]) -> Recipe:
-    """The recipe of recorded values, whose tuples have become lists."""
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    try:
-        recipe = Recipe(**plain)
-    except TypeError as error:
-        raise ValueError(f"this is not the recipe of a model: {error}") from None
-    if recipe.model not in ("autoencoder", "tied_autoencoder", "vae"):
-        raise ValueError(f"there is no model {recipe.model!r} in recipes")
-    return recipe

@@ -1,0 +1,424 @@
+"""Trained runs: the model of a run folder with its parameters, ready to use."""
+
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxae.analysis.likelihood import importance_nll
+from jaxae.arrays import as_float
+from jaxae.base import Batch, Params, Tree
+from jaxae.checks import check_positive
+from jaxae.composition import Autoencoder, reconstruct
+from jaxae.data.colors import luma
+from jaxae.data.loading import Splits, load
+from jaxae.recipes import from_recipe, recipe_of
+from jaxae.runs import inference
+from jaxae.runs.folder import Run, read_config, read_results
+from jaxae.runs.inputs import Inputs
+from jaxae.runtime.files import atomic_write
+from jaxae.training.checkpoints import Checkpoints
+
+CODES = "codes.json"
+MAX_CODE_VALUES = 10_000
+"""Codes with more values, such as those of a U-Net, are no latent space that is described by two vectors."""
+SAMPLED = 500
+"""Samples that are drawn together."""
+TEMPLATE = 4096
+"""Examples of the batch that parameters get their shapes from; PCA needs as many as components."""
+ATTEMPTS = 3
+"""Attempts to read a checkpoint, which a run that is still training may replace meanwhile."""
+
+
+class TrainedRun:
+    """A model and its parameters, with what is known of its training; :func:`load_run` makes it.
+
+    Attributes:
+      directory: the run folder, or the folder of the part.
+      part: the name of the part; empty for a run of one model.
+      parts: the names of all parts.
+      model: the model.
+      params: its parameters, those of the selected epoch.
+      recipe: what the model was built from, as plain values.
+      config: the flags of the run, as recorded.
+      inputs: how its images are prepared.
+      use: what it is for, such as `{"task": "denoise"}`.
+      versions: of the packages that it was trained with.
+      code_mean, code_std: of each value of the codes of the training images; None if the codes are no
+        single array, or the training has not ended.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        model: Autoencoder,
+        params: Params,
+        record: dict[str, Any],
+        *,
+        part: str = "",
+        parts: tuple[str, ...] = (),
+        root: Path | None = None,
+    ):
+        self.directory, self.part, self.parts = directory, part, parts
+        self.root = directory if root is None else root
+        self.model, self.params = model, params
+        self.recipe = record.get("recipe", {})
+        self.config: dict[str, Any] = record["config"]
+        self.inputs = _inputs(record)
+        self.use: dict[str, Any] = dict(record.get("use") or {"task": "reconstruct"})
+        self.versions: dict[str, str] = record.get("versions") or {}
+        codes = _read_json(directory / CODES) or {}
+        self.code_mean, self.code_std = (
+            np.asarray(codes[name], np.float32) if name in codes else None
+            for name in ("mean", "std")
+        )
+
+    def __repr__(self) -> str:
+        part = f", part={self.part!r}" if self.part else ""
+        return f"TrainedRun({str(self.root)!r}{part}: {self.model.model.name})"
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """The results of the run, of all parts together; None while it is not complete."""
+        return read_results(self.root)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch."""
+        try:
+            lines = (self.directory / "metrics.jsonl").read_text().splitlines()
+        except OSError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:  # the run is writing it
+                break
+        return found
+
+    def prepare(self, pictures: Any) -> np.ndarray:
+        """Pictures of any size as images of this run, see :meth:`jaxae.runs.inputs.Inputs.prepare`."""
+        return self.inputs.prepare(pictures)
+
+    def load_data(self, data_dir: str | Path | None = None) -> Splits:
+        """The data set that the run was trained on.
+
+        Raises:
+          ValueError: if it cannot be found or read.
+        """
+        i = self.inputs
+        return load(
+            i.dataset,
+            data_dir=i.data_dir if data_dir is None else data_dir,
+            image_size=i.image_size,
+            channels=i.channels,
+            frames=i.frames,
+            levels=i.levels,
+        )
+
+    def seen(self, x: Any) -> np.ndarray | jax.Array:
+        """What the encoder sees of images, `[n, *inputs.seen_shape]`.
+
+        For colorization these are the grey levels; for inpainting nothing is missing, unless the images
+        have the channel that says what is.
+
+        Raises:
+          ValueError: if they are not images of the shape that the run was trained on.
+        """
+        array = self.inputs.check(x)
+        if array.shape[1:] != self.inputs.seen_shape:
+            if self.use["task"] != "inpaint":
+                raise ValueError(
+                    f"the encoder of this run sees arrays [n, {list(self.inputs.seen_shape)}], not "
+                    f"{list(array.shape)}"
+                )
+            known = as_float(jnp.asarray(array))
+            return np.concatenate([known, np.zeros((*known.shape[:-1], 1), np.float32)], axis=-1)
+        if self.use["task"] == "colorize":
+            grey = luma(as_float(jnp.asarray(array)))
+            return np.asarray(jnp.broadcast_to(grey, array.shape))
+        return array
+
+    def encode(self, x: Any) -> Tree:
+        """Codes of images: the means of the posterior, leaves `[n, ...]`.
+
+        Args:
+          x: `[n, h, w, c]`, bytes or floats in [0, 1].
+
+        Raises:
+          ValueError: if the model has no encoder, or these are no images of its shape.
+        """
+        return inference.in_batches(self._encode, self.params, self.seen(x))
+
+    def decode(self, z: Tree, *, clip: bool = True) -> Tree:
+        """Images of codes: the means of the likelihood, `[n, h, w, c]`, clipped to [0, 1] unless `clip` is
+        False.
+
+        Raises:
+          ValueError: if the codes are not of the size of this model.
+        """
+        y = inference.in_batches(self._decode, self.params, z)
+        return jax.tree.map(lambda leaf: np.clip(leaf, 0, 1), y) if clip else y
+
+    def reconstruct(self, x: Any, *, clip: bool = True) -> Tree:
+        """Reconstructions of images, `[n, h, w, c]`; what they are depends on `use`.
+
+        Raises:
+          ValueError: as by :meth:`encode`.
+        """
+        y = inference.in_batches(self._reconstruct, self.params, self.seen(x))
+        return jax.tree.map(lambda leaf: np.clip(leaf, 0, 1), y) if clip else y
+
+    def sample(self, n: int, *, seed: int = 0, condition: Any = None, clip: bool = True) -> Tree:
+        """Decoded draws from the prior, `[n, h, w, c]`.
+
+        Args:
+          n: how many.
+          seed: for the draws; the first ones do not depend on `n`.
+          condition: for a conditional model, leaves `[n, ...]`.
+          clip: whether values are clipped to [0, 1].
+
+        Raises:
+          ValueError: if the model has no prior, or `n` is not positive.
+        """
+        check_positive(n=n)
+        parts = []
+        for i in range(0, n, SAMPLED):
+            key = jax.random.fold_in(jax.random.key(seed), i)
+            own = None
+            if condition is not None:
+                # The last batch is filled up, so that one program is compiled.
+                own = jax.tree.map(
+                    lambda c: jnp.take(jnp.asarray(c), jnp.arange(i, i + SAMPLED), 0, mode="clip"),  # noqa: B023
+                    condition,
+                )
+            count = SAMPLED if n > SAMPLED or condition is not None else n
+            parts.append(jax.device_get(self._sample(self.params, key, count, own)))
+        y = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n], *parts)
+        return jax.tree.map(lambda leaf: np.clip(leaf, 0, 1), y) if clip else y
+
+    def log_likelihood(self, x: Any, *, samples: int = 200, seed: int = 0) -> np.ndarray:
+        """Estimates of log p(x) by importance sampling, `[n]`, in nats; on average they are lower bounds.
+
+        See :func:`jaxae.analysis.importance_nll`.
+
+        Raises:
+          ValueError: if the prior or the posterior of the model has no density.
+        """
+        images, found = self.inputs.check(x), []
+        check_positive(samples=samples)
+        size = 100
+        nll = jax.jit(functools.partial(importance_nll, self.model, samples=samples))
+        for i in range(0, len(images), size):
+            key = jax.random.fold_in(jax.random.key(seed), i)
+            found.append(jax.device_get(nll(self.params, key, images[i : i + size])))
+        return -np.concatenate(found)
+
+    @functools.cached_property
+    def _encode(self) -> Any:
+        return jax.jit(self.model.encode)
+
+    @functools.cached_property
+    def _decode(self) -> Any:
+        return jax.jit(self.model.decode)
+
+    @functools.cached_property
+    def _reconstruct(self) -> Any:
+        return jax.jit(functools.partial(reconstruct, self.model))
+
+    @functools.cached_property
+    def _sample(self) -> Any:
+        def sample(params: Params, key: jax.Array, n: int, condition: Any) -> Tree:
+            return self.model.sample(params, key, n, condition=condition)
+
+        return jax.jit(sample, static_argnums=2)
+
+
+def load_run(
+    folder: str | Path, part: str | None = None, *, model: Autoencoder | None = None
+) -> TrainedRun:
+    """Loads a run that an experiment has trained, or is still training.
+
+    Args:
+      folder: the run folder.
+      part: of a run that trains several models, the one to load; by default its main one.
+      model: the model, if it has parts that are not from jaxae, of which a run records no recipe.
+
+    Returns:
+      a :class:`TrainedRun`.
+
+    Raises:
+      ValueError: if the folder is no run, has no checkpoint yet, is damaged, or was written by a version
+        that recorded no recipe; if there is no such part.
+
+    Examples:
+      >>> load_run("no such folder")
+      Traceback (most recent call last):
+      ValueError: no such folder is not a run folder: it has no config.json
+    """
+    root = Path(folder).expanduser()
+    record = read_config(root)
+    parts = _parts(record)
+    if part is None:
+        part = str(record.get("part") or ("" if "recipe" in record or not parts else parts[0]))
+    if part and part not in parts:
+        several = f"its parts are {', '.join(parts)}" if parts else "it has no parts"
+        raise ValueError(f"{folder} has no part {part!r}; {several}")
+    directory = root / part if part else root
+    try:
+        own = read_config(directory) if part else record
+    except ValueError:
+        if directory.exists():
+            raise
+        raise ValueError(
+            f"{folder} has not begun to train {part!r} yet{_others(root, parts)}"
+        ) from None
+    record = {"use": record.get("use")} | own
+    if model is None:
+        model = _model(directory, record, is_old="inputs" not in record)
+    params = _params(directory, model, _inputs(record), root, parts)
+    return TrainedRun(directory, model, params, record, part=part, parts=parts, root=root)
+
+
+def record_run(run: Run, model: Autoencoder, inputs: Inputs) -> None:
+    """Records in a run folder what :func:`load_run` needs: the recipe of the model, and its inputs.
+
+    A model that has no recipe can be loaded with the argument `model`.
+    """
+    record: dict[str, Any] = {"inputs": inputs._asdict()}
+    try:
+        record["recipe"] = recipe_of(model)
+    except ValueError as error:
+        record["no_recipe"] = str(error)
+    run.describe(**record)
+
+
+def save_untrained(run: Run, model: Autoencoder, params: Params, inputs: Inputs) -> None:
+    """Records a model that was computed and not trained, such as PCA, as one that can be loaded."""
+    record_run(run, model, inputs)
+    run.checkpoints.save(0, {}, params, {})
+
+
+def record_codes(
+    run: Run, model: Autoencoder, params: Params, step: int, examples: Callable[[], Batch | Tree]
+) -> None:
+    """Writes the mean and the standard deviation of the codes of training examples to codes.json.
+
+    Args:
+      run: the run folder.
+      model: any autoencoder; one without an encoder has no codes.
+      params: its parameters.
+      step: the number of updates; codes of the same step are not computed again.
+      examples: gives the training examples.
+    """
+    if model.model.posterior is None:
+        return
+    if (_read_json(run.directory / CODES) or {}).get("step") == step:
+        return
+    x = examples()
+    n = len(jax.tree.leaves(x)[0])
+    shape = jax.eval_shape(model.encode, params, jax.tree.map(lambda leaf: leaf[:1], x))
+    if not isinstance(shape, jax.ShapeDtypeStruct) or shape.size > MAX_CODE_VALUES:
+        return
+    codes = inference.encode(model, params, x)
+    values = {
+        "step": step,
+        "examples": n,
+        "mean": codes.mean(axis=0, dtype=np.float64).tolist(),
+        "std": codes.std(axis=0, dtype=np.float64).tolist(),
+    }
+    with atomic_write(run.directory / CODES) as partial:
+        partial.write_text(json.dumps(values) + "\n")
+
+
+def _parts(record: dict[str, Any]) -> tuple[str, ...]:
+    parts = record.get("parts", [])
+    return tuple(str(name) for name in parts) if isinstance(parts, list) else ()
+
+
+def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoencoder:
+    if "no_recipe" in record:
+        raise ValueError(
+            f"{directory} records no recipe of its model ({record['no_recipe']}); pass the model: "
+            "jaxae.load_run(folder, model=...)"
+        )
+    recipe = record.get("recipe")
+    if recipe is None and not is_old:
+        raise ValueError(f"{directory}/config.json is damaged: it has no recipe")
+    if is_old or not isinstance(recipe, dict) or "call" not in recipe:
+        parts = ", ".join(_parts(record))
+        raise ValueError(
+            f"{directory} has several models; choose one of its parts: {parts}"
+            if parts
+            else f"{directory} records no recipe of its model: it has not begun to train, or it was "
+            "trained by an earlier version of jaxae; train it again in another folder"
+        )
+    try:
+        model = from_recipe(recipe)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the recipe in {directory}/config.json is damaged: {error}") from error
+    if not isinstance(model, Autoencoder):
+        raise ValueError(f"the recipe in {directory}/config.json is not that of a model")
+    return model
+
+
+def _inputs(record: dict[str, Any]) -> Inputs:
+    values = record.get("inputs")
+    try:
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
+        known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
+        inputs = Inputs(**known)
+        if not all(isinstance(n, int) and n > 0 for n in (*inputs.shape, *inputs.seen_shape)):
+            raise ValueError("its shape is not one")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the inputs in config.json are damaged: {error}") from None
+    return inputs
+
+
+def _params(
+    directory: Path, model: Autoencoder, inputs: Inputs, root: Path, parts: tuple[str, ...]
+) -> Params:
+    x, seen = (
+        jax.ShapeDtypeStruct((TEMPLATE, *shape), jnp.float32)
+        for shape in (inputs.shape, inputs.seen_shape)
+    )
+    batch = Batch(x, seen=None if inputs.seen is None else seen)
+    try:
+        shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"the recipe and the inputs in {directory}/config.json do not fit: {error}"
+        ) from error
+    # Reading must not create the folder.
+    if not (directory / "checkpoints").is_dir():
+        raise ValueError(f"{directory} has no checkpoint yet{_others(root, parts)}")
+    for attempt in range(ATTEMPTS):
+        try:
+            params = Checkpoints(directory / "checkpoints").best(shapes)
+            break
+        except ValueError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.2)
+    if params is None:
+        raise ValueError(f"{directory} has no checkpoint yet{_others(root, parts)}")
+    return params
+
+
+def _others(root: Path, parts: tuple[str, ...]) -> str:
+    ready = [name for name in parts if (root / name / "checkpoints").is_dir()]
+    return f"; its parts with one are {', '.join(ready)}" if ready else "; train it first"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
