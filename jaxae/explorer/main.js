@@ -82,7 +82,7 @@ function legend() {
     chip.className = "chip";
     chip.setAttribute("aria-pressed", "true");
     const mark = ['<circle cx="6" cy="6" r="5"/>', '<path d="M6 0.5 11.5 11H0.5z"/>', '<rect x="1" y="1" width="10" height="10"/>'];
-    chip.innerHTML = `<svg viewBox="0 0 12 12" fill="${page.palette[k % page.palette.length]}" aria-hidden="true">${mark[Math.floor(k / page.palette.length) % 3]}</svg>`;
+    chip.innerHTML = `<svg viewBox="0 0 12 12" fill="${classColour(k)}" aria-hidden="true">${mark[Math.floor(k / page.palette.length) % 3]}</svg>`;
     chip.append(name);
     chip.title = "Click to hide or show this class; double-click to show it alone";
     const chips = () => [...ui("legend").children];
@@ -106,6 +106,7 @@ function legend() {
 
 function theme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
+  document.querySelectorAll("#legend svg").forEach((mark, k) => mark.setAttribute("fill", classColour(k)));
   plane.draw();
   plane.mark();
 }
@@ -130,7 +131,7 @@ for (const text of [
 }
 
 legend();
-if (!page.sprite) ui("nearest-figure").hidden = ui("snap-switch").hidden = true;
+if (!page.sprite) ui("nearest").hidden = ui("snap-switch").hidden = true;
 else if (PLAIN) ui("snap-switch").hidden = true;
 else ui("snap").checked = true;
 ui("axis-x").textContent = D > 1 ? (PLAIN ? "z₁ →" : "first principal direction →") : "z →";
@@ -138,13 +139,13 @@ ui("axis-y").textContent = D > 1 ? (PLAIN ? "↑ z₂" : "↑ second") : "";
 document.querySelector("main").classList.toggle("no-own", !page.encodes);
 document.querySelectorAll(".pixels").forEach((canvas) => canvas.classList.toggle("fine", WIDTH > 40));
 [page.missing, page.note].filter(Boolean).forEach(say);
+setCode(state.a);
 theme(darkness.matches);
 plane.resize();
 new ResizeObserver(() => {
   plane.resize();
   if (ui("show-map").checked) plane.map();
 }).observe(plane.box);
-setCode(Float32Array.from(state.a));
 between.redraw();
 
 const checked = engine.ready.then(selfCheck).then(

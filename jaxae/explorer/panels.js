@@ -119,7 +119,7 @@ const own = (() => {
   const grey = CHANNELS === 1, paper = page.background > 0.5 ? "#fff" : "#000", ink = page.background > 0.5 ? "#000" : "#fff";
   ui("own").hidden = false;
   ui("own-title").textContent = grey ? "Draw or drop your own" : "Drop or open your own picture";
-  pad.hidden = !grey;
+  document.querySelector(".pad-box").hidden = !grey;
   ui("clear").hidden = ui("middle-switch").hidden = !grey;
   document.querySelector(".own").classList.toggle("flat", !grey);
   pad.height = Math.round((280 * HEIGHT) / WIDTH);
@@ -130,6 +130,7 @@ const own = (() => {
     context.fillStyle = paper;
     context.fillRect(0, 0, pad.width, pad.height);
     source = null;
+    ui("hint").hidden = false;
   }
 
   async function encode() {
@@ -142,7 +143,7 @@ const own = (() => {
     toCanvas(x, ui("seen"));
     const z = await engine.encode(x);
     state.own = z;
-    setCode(z, { held: true });
+    setCode(z, { held: true, what: "Your image, reconstructed: " });
   }
 
   function point(event) {
@@ -163,6 +164,7 @@ const own = (() => {
   });
 
   function stroke(to) {
+    ui("hint").hidden = true;
     context.strokeStyle = ink;
     context.lineWidth = 20;
     context.lineCap = context.lineJoin = "round";
@@ -180,6 +182,7 @@ const own = (() => {
     } catch (error) {
       return say("This file is not a picture that the browser can read.");
     }
+    ui("hint").hidden = true;
     context.imageSmoothingEnabled = false;
     context.drawImage(source, 0, 0, pad.width, pad.height);
     await encode();

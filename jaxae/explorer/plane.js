@@ -22,6 +22,14 @@ function fromAxes(c) {
   return z;
 }
 
+// The colour of a class; lighter where the page is dark.
+function classColour(k) {
+  const colour = page.palette[k % page.palette.length];
+  if (document.documentElement.dataset.theme !== "dark") return colour;
+  const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return `rgb(${parts.map((x) => Math.round(x + 0.25 * (255 - x))).join(",")})`;
+}
+
 const codeOf = (i) => CODES.subarray(i * D, (i + 1) * D);
 
 const plane = (() => {
@@ -64,7 +72,7 @@ const plane = (() => {
   }
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const colourOf = (i) => (page.labels ? page.palette[page.labels[i] % page.palette.length] : style("--accent"));
+  const colourOf = (i) => (page.labels ? classColour(page.labels[i]) : style("--accent"));
   const shapeOf = (i) => (page.labels ? Math.floor(page.labels[i] / page.palette.length) % 3 : 0);
 
   function shape(context, kind, x, y, r) {
@@ -180,9 +188,12 @@ const plane = (() => {
     tiles = [];
     draw();
     if (!ui("show-map").checked) return;
-    const started = performance.now();
-    await engine.decode(state.z);
-    const milliseconds = performance.now() - started;
+    let milliseconds = Infinity;
+    for (let i = 0; i < 4; i++) {
+      const started = performance.now();
+      await engine.decode(state.z);
+      milliseconds = Math.min(milliseconds, performance.now() - started);
+    }
     const most = Math.max(36, Math.min(600, 2500 / milliseconds));
     const size = Math.max(26, Math.sqrt((width * height) / most));
     const w = size * Math.sqrt(WIDTH / HEIGHT), h = size * Math.sqrt(HEIGHT / WIDTH);
@@ -190,7 +201,10 @@ const plane = (() => {
     const places = [];
     for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
       const x = width / 2 + (j - (columns - 1) / 2) * w, y = height / 2 + (i - (rows - 1) / 2) * h;
-      places.push([toU(x), toV(y), Math.hypot(x - width / 2, y - height / 2)]);
+      const [u, v] = [toU(x), toV(y)];
+      // Far from all codes the decoder has learned nothing.
+      if (u < limits.u[0] || u > limits.u[1] || (D > 1 && (v < limits.v[0] || v > limits.v[1]))) continue;
+      places.push([u, v, Math.hypot(x - width / 2, y - height / 2)]);
     }
     places.sort((p, q) => p[2] - q[2]);
     const base = PLAIN ? new Float32Array(D) : Float32Array.from(state.c);
@@ -217,16 +231,21 @@ const plane = (() => {
   return { box, resize, draw, mark, map, hidden, nearestPoint, nearestCode, place, limits, shape, step: () => 12 / scale };
 })();
 
-// Two codes of different classes that are far from each other are the first ends.
+// The first two ends: typical codes of the two classes that are farthest apart, or codes on both sides.
 (() => {
-  const first = plane.nearestCode(MEAN);
-  let best = first, most = -1;
-  for (let i = 0; i < COUNT; i += Math.max(1, Math.floor(COUNT / 400))) {
-    let distance = 0;
-    for (let j = 0; j < D; j++) distance += (CODES[i * D + j] - CODES[first * D + j]) ** 2;
-    if (page.labels && page.labels[i] === page.labels[first]) distance = 0;
-    if (distance > most) [best, most] = [i, distance];
-  }
-  state.a = Float32Array.from(codeOf(first));
-  state.b = Float32Array.from(codeOf(best));
+  const ends = [];
+  if (page.labels && page.classes.length > 1) {
+    const means = page.classes.map(() => new Float32Array(D)), counts = page.classes.map(() => 0);
+    for (let i = 0; i < COUNT; i++) {
+      counts[page.labels[i]]++;
+      for (let j = 0; j < D; j++) means[page.labels[i]][j] += CODES[i * D + j];
+    }
+    means.forEach((mean, k) => mean.forEach((x, j) => (mean[j] = x / counts[k])));
+    let most = -1;
+    for (const a of means) for (const b of means) {
+      const distance = norm(a.map((x, j) => x - b[j]));
+      if (distance > most) [most, ends[0], ends[1]] = [distance, a, b];
+    }
+  } else for (const side of [-1.5, 1.5]) ends.push(MEAN.map((x, j) => x + side * page.spread[0] * AXES[j]));
+  [state.a, state.b] = ends.map((z) => Float32Array.from(codeOf(plane.nearestCode(z))));
 })();

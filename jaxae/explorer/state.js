@@ -8,6 +8,7 @@ const norm = (z) => Math.sqrt(z.reduce((s, x) => s + x * x, 0));
 // c: coordinates along the principal directions, without what the attributes add.
 const state = {
   z: null, c: null, attributes: page.attributes.map(() => 0), a: null, b: null, own: null, held: false, frames: 0,
+  what: "",
 };
 const ATTRIBUTES = page.attributes.map(({ z }) => floats(z));
 
@@ -23,7 +24,8 @@ function hold(held) {
 }
 
 // Shows a code, from which the attributes are counted anew.
-function setCode(z, { held = state.held } = {}) {
+function setCode(z, { held = state.held, what = "" } = {}) {
+  state.what = what;
   state.attributes.fill(0);
   state.c = toAxes(z);
   state.z = Float32Array.from(z);
@@ -33,6 +35,7 @@ function setCode(z, { held = state.held } = {}) {
 
 // Shows the code of some coordinates.
 function setAxes(c, { held = state.held } = {}) {
+  state.what = "";
   state.c = c;
   state.held = held;
   state.z = fromAxes(c);
@@ -92,7 +95,7 @@ if (page.sprite) {
 function describe() {
   if (!state.z) return;
   const values = D <= 3 ? `z = (${[...state.z].map((x) => signed(x, 2)).join(", ")})` : `‖z‖ = ${norm(state.z).toFixed(2)}`;
-  ui("status").textContent = `Decoded from ${values}${state.held ? ", held" : ""}`;
+  ui("status").textContent = `${state.what}${values}${state.held && !state.what ? ", held" : ""}`;
   if (!sprite) return;
   const i = plane.nearestCode(state.z), canvas = ui("nearest");
   canvas.width = WIDTH;

@@ -233,6 +233,8 @@ def _line(run: Any, dim: int) -> str:
         "test/psnr": "PSNR {:.1f} dB",
     }.items():
         value = results.get(name)
+        if "cross-entropy" in str(results.get("protocol")):
+            text = text.replace("NLL", "cross-entropy")
         if isinstance(value, int | float) and math.isfinite(value):
             parts.append(text.format(value))
             break
