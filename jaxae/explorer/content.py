@@ -3,7 +3,9 @@
 import base64
 import io
 import math
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +16,7 @@ from PIL import Image
 from jaxae.analysis.directions import partial_directions
 from jaxae.arrays import as_float
 from jaxae.data.images import Images
+from jaxae.data.messages import DataWarning
 
 POINTS = 1000
 """Test images that a page shows, at most."""
@@ -49,12 +52,13 @@ class Content(NamedTuple):
     note: str = ""
 
 
-def gather(run: Any, data: Images | None) -> Content:
+def gather(run: Any, data: Images | None, data_dir: str | Path | None = None) -> Content:
     """The content of a page on a trained run.
 
     Args:
       run: a trained run, see :func:`jaxae.load_run`.
       data: images with labels, attributes and classes; by default those of the run's own test set.
+      data_dir: where that is.
 
     Raises:
       ValueError: if the codes of the run are no vectors, or there is nothing that a code could be
@@ -63,14 +67,14 @@ def gather(run: Any, data: Images | None) -> Content:
     note = ""
     if data is None:
         try:
-            splits = run.load_data()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DataWarning)  # the training has said it
+                splits = run.load_data(data_dir=data_dir)
             data = next(part for part in reversed(splits) if len(part.images))
         except (ValueError, OSError, StopIteration) as error:
             reason = " ".join(str(error).split())
             note = f"The data set was not found, so the page has no test images ({reason:.200})."
-    size, prior = _latent_dim(run), None
-    if run.model.model.prior is not None and size is not None:
-        prior = _prior_draws(run, size)
+    prior = _prior_draws(run)
     codes, images, labels, directions = None, None, None, {}
     classes = tuple(run.inputs.classes)
     if data is not None and encodes(run):
@@ -79,9 +83,7 @@ def gather(run: Any, data: Images | None) -> Content:
     if codes is None:
         codes = prior if prior is not None else _around_mean(run)
     draws, drawn_from = (prior, "the prior") if prior is not None else (_normal(codes), "the codes")
-    return Content(
-        codes, images, labels, classes, directions, draws[:DRAWS], drawn_from, note
-    )
+    return Content(codes, images, labels, classes, directions, draws[:DRAWS], drawn_from, note)
 
 
 def encodes(run: Any) -> bool:
@@ -89,21 +91,15 @@ def encodes(run: Any) -> bool:
     return run.model.model.posterior is not None
 
 
-def _latent_dim(run: Any) -> int | None:
-    prior = run.model.model.prior
-    if prior is not None:
-        shapes = jax.eval_shape(lambda: prior(run.params, 1).draw(jax.random.key(0))[0])
-        if isinstance(shapes, jax.ShapeDtypeStruct) and len(shapes.shape) == 2:
-            return int(shapes.shape[1])
-    return None if run.code_mean is None else int(np.size(run.code_mean))
-
-
-def _prior_draws(run: Any, size: int) -> np.ndarray:
-    z, _ = run.model.model.prior(run.params, 500).draw(jax.random.key(0))
-    z = np.asarray(z, np.float32)
-    if z.ndim != 2 or z.shape[1] != size:
-        raise ValueError(f"the explorer needs codes that are vectors, not draws of shape {z.shape}")
-    return z
+def _prior_draws(run: Any) -> np.ndarray | None:
+    """Draws from the prior; None if there is none, or only one for each class."""
+    model = run.model.model
+    if model.prior is None or model.conditional_prior:
+        return None
+    z, _ = model.prior(run.params, 500).draw(jax.random.key(0))
+    if not isinstance(z, jax.Array) or z.ndim != 2:
+        raise ValueError("the explorer needs codes that are vectors, and the prior draws others")
+    return np.asarray(z, np.float32)
 
 
 def _of_images(run: Any, data: Images) -> Any:

@@ -312,4 +312,3 @@ def loops(shape: Sequence[int], views: dict[str, View], text: str, index: str = 
         for axis, size in enumerate(sizes)
     )
     return f"{opening}{text}{'}' * len(sizes)}" if sizes else f"{{{text}}}"
-

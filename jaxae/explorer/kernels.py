@@ -23,9 +23,7 @@ def _product(generator: Generator, step: Step) -> None:
     right = generator.contiguous(b, (batch, k, n), (*batch_b, *contract_b, *free_b))
     out = generator.define(step.outputs[0])
     for i in range(batch):
-        generator.call(
-            "gemm", out, left, right, m, k, n, i * m * n, i * m * k, i * k * n
-        )
+        generator.call("gemm", out, left, right, m, k, n, i * m * n, i * m * k, i * k * n)
 
 
 def _convolution(generator: Generator, step: Step) -> None:
@@ -87,9 +85,7 @@ def _position(comparison: str) -> Callable[[Generator, Step], None]:
         (x,) = step.inputs
         (axis,) = step.options["axes"]
         n = x.shape[axis]
-        source = generator.contiguous(
-            x, (-1, n), (*(i for i in range(x.ndim) if i != axis), axis)
-        )
+        source = generator.contiguous(x, (-1, n), (*(i for i in range(x.ndim) if i != axis), axis))
         out = generator.define(step.outputs[0])
         generator.emit(
             f"for(let i=0;i<{x.size // n};i++){{let j=0;for(let k=1;k<{n};k++)"
@@ -149,9 +145,7 @@ def _gather(generator: Generator, step: Step) -> None:
         index = f"{rows.buffer}[({row})*{width}+{k}]"
         largest = x.shape[axis] - sizes[axis]
         terms.append(f"{strides[axis]}*Math.min(Math.max({index},0),{largest})")
-    pairs = zip(
-        numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True
-    )
+    pairs = zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True)
     terms += [f"{strides[axis]}*j{batch[place]}" for axis, place in pairs]
     terms += [
         f"{strides[axis]}*j{place}" for axis, place in zip(inside, numbers.offset_dims, strict=True)

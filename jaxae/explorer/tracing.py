@@ -82,9 +82,7 @@ class Program(NamedTuple):
     output: Value
 
 
-def trace(
-    function: Callable[[Params, Any], Any], params: Params, shape: Sequence[int]
-) -> Program:
+def trace(function: Callable[[Params, Any], Any], params: Params, shape: Sequence[int]) -> Program:
     """Traces a function of float32 arrays; calls are inlined, and what is constant is computed.
 
     Parameters remain recognisable: a constant that is a part of a parameter, transposed or not, is a view

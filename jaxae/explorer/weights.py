@@ -80,7 +80,9 @@ def pack(arrays: Sequence[np.ndarray]) -> tuple[str, list[list[Any]]]:
             half = array.astype(np.float16)
         exact = array.size >= SMALL and np.array_equal(half.astype(np.float32), array)
         kinds.append(["h" if exact else "f", int(array.size)])
-        octets = half.reshape(-1, 1).view(np.uint8) if exact else array.reshape(-1, 1).view(np.uint8)
+        octets = (
+            half.reshape(-1, 1).view(np.uint8) if exact else array.reshape(-1, 1).view(np.uint8)
+        )
         parts.append(np.ascontiguousarray(octets.T).tobytes())
     return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode(), kinds
 

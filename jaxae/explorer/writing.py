@@ -15,7 +15,6 @@ from jaxae.data.images import Images
 from jaxae.explorer import weights
 from jaxae.explorer.content import (
     Content,
-
     border_level,
     encodes,
     gather,
@@ -44,6 +43,7 @@ def write_explorer(
     *,
     images: Images | None = None,
     title: str | None = None,
+    data_dir: str | Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     r"""Writes a page in which the latent space of a run is explored: a file that needs nothing else.
@@ -61,21 +61,18 @@ def write_explorer(
       images: images to show, with labels, attributes and classes; by default the test set of the run.
         Where it is not found, the page shows random codes.
       title: of the page.
+      data_dir: the folder of tfds data sets, in which the test set of the run is found.
       overwrite: whether a file of this name is replaced.
 
     Returns:
-      what the page contains: `bytes`, `points`, `bits` of the mantissa of the weights, `pixel_error` (the
+      what the page contains: `bytes`, `points`, `images` (whether the points are those of images), `bits` of the mantissa of the weights, `pixel_error` (the
       largest difference by rounding), `encoder` (whether it is there), and `note`, on what is missing.
 
     Raises:
       ValueError: if the file exists, the codes are no vectors, the images are no pictures, or a network
         has an operation that cannot be translated. Nothing is written then.
     """
-    out = Path(out).expanduser()
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out} exists already; choose another name, or add --overwrite")
-    if not out.parent.is_dir():
-        raise ValueError(f"the folder {out.parent} does not exist")
+    out = check_output(out, overwrite=overwrite)
     model, shape = run.model.model, tuple(run.inputs.shape)
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(
@@ -83,7 +80,7 @@ def write_explorer(
         )
     if model.conditional:
         raise ValueError("the explorer cannot show conditional models, which also need a condition")
-    content = gather(run, images)
+    content = gather(run, images, data_dir)
     programs = _compile(run, content)
     values = _values(run, content, title) | programs["values"]
     page = _page(values, programs["source"], programs["weights"])
@@ -92,8 +89,25 @@ def write_explorer(
     return programs["report"] | {
         "bytes": len(page.encode()),
         "points": len(content.codes),
+        "images": content.images is not None,
         "note": " ".join(part for part in (content.note, programs["note"]) if part),
     }
+
+
+def check_output(out: str | Path, *, overwrite: bool) -> Path:
+    """The path of a file that can be written.
+
+    Raises:
+      ValueError: if it exists and is not to be replaced, or its folder does not exist.
+    """
+    out = Path(out).expanduser()
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; name a file, such as {out / 'explorer.html'}")
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out} exists already; choose another name, or add --overwrite")
+    if not out.parent.is_dir():
+        raise ValueError(f"the folder {out.parent} does not exist")
+    return out
 
 
 def _compile(run: Any, content: Content) -> dict[str, Any]:
@@ -270,5 +284,3 @@ def _page(values: dict[str, Any], source: str, packed: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-
-

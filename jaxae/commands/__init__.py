@@ -1,0 +1,1 @@
+"""The subcommands of `jaxae`, a module each: its docstring, the dataclass of its flags, and `main`."""
