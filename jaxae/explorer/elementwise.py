@@ -102,7 +102,7 @@ def _selected(
 
 
 def _rounded(options: dict[str, Any], dtypes: Sequence[np.dtype], operands: Operands) -> str:
-    to_even = "EVEN" in str(options["rounding_method"])
+    to_even = "EVEN" in options["rounding_method"].name
     return f"roundEven({operands[0]})" if to_even else f"roundAway({operands[0]})"
 
 

@@ -243,8 +243,8 @@ class Generator:
             if value.number in group.names:
                 group.uses[value.number] += 1
                 return group.names[value.number]
-        elif value.size == 1:
-            return number(value.reshape(()))
+        elif all(not stride for size, stride in zip(value.shape, value.strides) if size > 1):
+            return number(value.flat[0])
         source = self.view(value)
         source = source.with_array(np.broadcast_to(source.array, group.shape))
         key = (source.buffer, source.offset, source.strides)

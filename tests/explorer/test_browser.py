@@ -159,7 +159,7 @@ def top_k():
     )
 
 
-def erf(params, x):
+def others(params, x):
     """Operations that no network of the library has, and an awkward order of axes."""
     y = (
         jax.nn.gelu(x, approximate=False)
@@ -176,7 +176,7 @@ def erf(params, x):
 
 def test_the_operations_of_all_networks(browser, tmp_path):
     tied = jaxae.tied_autoencoder(runs.GREY, 3, (8,), code_activation=jax.nn.sigmoid)
-    functions = {"erf": (erf, np.ones(3, np.float32), (1, 90))}
+    functions = {"others": (others, np.ones(3, np.float32), (1, 90))}
     for name, model in {
         "top_k": top_k(),
         "tied": tied,
