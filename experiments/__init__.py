@@ -23,7 +23,7 @@ if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, _interrupted)  # until `command` takes over
 
 try:
-    import jaxae  # noqa: F401
+    from jaxae import fit  # noqa: F401  (imports JAX, which checks its platforms)
 except ValueError as problem:
     if not _is_command:
         raise

@@ -44,11 +44,11 @@ import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.cluster_figures import draw_confusion, draw_examples
 from experiments.shared.judge import flat
-from experiments.shared.tables import number, print_rows
 from jaxae.analysis.cluster_refinement import refine_clusters
 from jaxae.runs import inference
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
+from jaxae.runs.tables import number, print_rows
 from jaxae.runtime import processes
 
 IMAGES, ROUND_IMAGES = 1_800_000, 60_000

@@ -2,7 +2,6 @@
 
     python -m experiments.colorization --dataset cifar10
     python -m experiments.colorization --dataset cifar10 --classes 96
-    python -m experiments.colorization --apply RUN picture.png --out colored
 
 The grey level is 0.299 R + 0.587 G + 0.114 B. The result keeps it, except where values are clipped to
 [0, 1]; only the colour is predicted. The baselines are the grey image itself and the best affine function
@@ -13,8 +12,9 @@ them. With --classes the model predicts probabilities of this number of colours 
 of the colours of training images): its images are more vivid and have a larger squared error. colorfulness
 is the measure of Hasler and Süsstrunk; chroma_error is the mean squared error of a and b in CIE Lab.
 
---apply predicts the colours of a picture at the size of the training images, and combines them with the
-grey levels of the picture at its own size. Colours of the picture are ignored.
+`jaxae reconstruct RUN picture.png --out colored` predicts the colours of a picture at the size of the
+training images, and combines them with the grey levels of the picture at its own size. Colours of the picture
+are ignored.
 
 Measured (the first command; CIFAR-10 test, 240,000 training images shown, one core of two shared with
 another training, jax 0.10.2): mse 0.00475 and 23.24 dB in 30 minutes (without averaging over the mirrored
@@ -36,10 +36,9 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 import jaxae
-from experiments.shared import applying, datasets
+from experiments.shared import datasets
 from experiments.shared import image_to_image as common
 from jaxae.data import colors
-from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 FITTED, PIXELS = 1000, 200_000
@@ -66,6 +65,7 @@ def task(config: Config, centres: np.ndarray | None) -> common.Task:
     """From grey to colour; `centres` are the colours of the classes, if there are any."""
     plain = common.Task(
         name="colorization",
+        use={"task": "colorize"},
         result="colorized",
         description="colorization, colours computed from the grey levels",
         corrupt=jaxae.corruptions.grayscale(),
@@ -139,38 +139,14 @@ def check(config: Config) -> None:
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
+    """Trains a model, compares it with the baselines, and writes the run folder."""
     started = time.perf_counter()
-    if applying.applied(config, use):
-        return {}
     check(config)
     data = datasets.load(config, default=16)
     if data.test.shape[-1] != 3:
         raise ValueError(f"the images of {config.dataset} are grey, and colorization needs colours")
     centres = find_centres(config, data.train)
-    record = {"centres": None if centres is None else centres.tolist()}
-    return common.train(config, task(config, centres), data, started=started, record=record)
-
-
-def use(config: Config, folder: str) -> None:
-    """Colours pictures."""
-    known, record, run = applying.trained(folder, "colorization", Config)
-    centres = record.get("centres")
-    what = task(known, None if centres is None else np.asarray(centres, np.float32))
-    shape = tuple(record["shape"])
-    params = applying.parameters(run, common.build(known, what, shape), shape, shape)
-    painters = applying.painters(known, what, params, shape)
-
-    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        x = jaxae.as_float(picture)[None]
-        grey = colors.luma(x) if x.shape[-1] == 3 else x
-        size = pictures.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
-        small = np.clip(np.repeat(pictures.resized(np.asarray(grey), size), 3, axis=-1), 0, 1)
-        found = np.asarray(colors.chroma(painters(size)(jnp.asarray(small))))
-        large = jnp.asarray(pictures.resized(found, (x.shape[1], x.shape[2])))
-        return np.asarray(colors.from_chroma(grey, large)[0])
-
-    pictures.apply(config.images, str(config.out), paint, what.result)
+    return common.train(config, task(config, centres), data, started=started)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ The noise of the test images is the same for every run and every method. Images 
 before they are scored. The psnr is computed from the mean squared error of all test images; the ssim is
 the mean over them.
 
+`jaxae reconstruct RUN picture.png --out clean` removes the noise of a picture, which may have any size if
+the network is a U-Net.
+
 Measured (MNIST, N(0, 0.5^2) clipped, 2 cores, jax 0.10.2): 21.20 dB and ssim 0.902 in 794 s, 655
 images/s; corrupted 9.37 dB, median filter 14.13, best linear 17.56 (17.16 before its clipping).
 
@@ -156,7 +159,9 @@ def main(config: Config) -> dict[str, Any]:
         title = f"Denoising {Path(config.dataset).name}: test images"
         print_results(title, results, ("mse", "psnr", "ssim"), names)
 
-    return running.conduct("denoising", config, data, work, show=show, started=started)
+    return running.conduct(
+        "denoising", config, data, work, show=show, started=started, use={"task": "denoise"}
+    )
 
 
 def baselines(data: datasets.Data, corrupt: Corruption) -> dict[str, Denoiser]:

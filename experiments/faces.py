@@ -47,9 +47,9 @@ import jaxae
 from experiments.shared import attributes, datasets, flags, from_flags, optimizers, running
 from experiments.shared.attributes import Method
 from experiments.shared.tables import print_results
-from jaxae.data.augmentations import Transform
 from jaxae.runs import figures, inference, pieces
 from jaxae.runs.command import command
+from jaxae.runs.continuing import augmented
 from jaxae.runs.folder import Run
 
 IMAGES = 216_000
@@ -110,7 +110,7 @@ def main(config: Config) -> dict[str, Any]:
     config = optimizers.with_epochs(config, data, IMAGES, most=400)
     wanted = attributes.wanted(config.dataset, config.attributes, data)
     if config.flip:
-        data = data._replace(transform=flipped(data.transform))
+        data = data._replace(transform=augmented(("flip",), data.transform), augment=("flip",))
     model = build(config, data)
 
     def work(run: Run) -> dict[str, Any]:
@@ -142,18 +142,6 @@ def main(config: Config) -> dict[str, Any]:
         print_table(results)
 
     return running.conduct("faces", config, data, work, show=show, started=started)
-
-
-def flipped(transform: Transform | None) -> Transform:
-    """A transform that mirrors images at random, and then applies the given one."""
-
-    def both(key: jax.Array, x: jax.Array) -> jax.Array:
-        if transform is None:
-            return jaxae.augmentations.random_flip(key, x)
-        first, second = jax.random.split(key)
-        return transform(second, jaxae.augmentations.random_flip(first, x))
-
-    return both
 
 
 def build(config: Config, data: datasets.Data) -> jaxae.Autoencoder:

@@ -2,14 +2,14 @@
 
     python -m experiments.inpainting --dataset celeb_a
     python -m experiments.inpainting --dataset cifar10 --hole torn:0.4
-    python -m experiments.inpainting --apply RUN picture.png --out whole
 
 The network sees the image with a hole and, as one more channel, where the hole is. Known pixels are kept.
 The baselines are the mean of the known pixels and biharmonic interpolation (scikit-image). hole_psnr is
 computed from the missing values alone. The holes in training images are drawn anew in each epoch; those in
 test images are the same for every run.
 
---apply fills the transparent pixels of a picture (by its alpha channel), at the size of the training images.
+`jaxae reconstruct RUN picture.png --out whole` fills the transparent pixels of a picture (by its alpha
+channel), at the size of the training images.
 
 Measured (the first command, 9,000 training and 500 test images, a block of 32 x 32 at a random place, 42
 minutes on one shared core, jax 0.10.2): 18.16 dB inside the hole (without averaging over the mirrored
@@ -32,10 +32,10 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 import jaxae
-from experiments.shared import applying, datasets, measuring
+from experiments.shared import datasets, measuring
 from experiments.shared import image_to_image as common
 from jaxae.data import masks
-from jaxae.runs import descriptions, pictures, pieces
+from jaxae.runs import descriptions, pieces
 from jaxae.runs.command import command
 
 HOLES: dict[str, Callable[..., masks.Mask]] = {
@@ -80,6 +80,7 @@ def task(config: Config) -> common.Task:
     symmetries = {"left": 1, "right": 1, "top": 2, "bottom": 2}.get(side, 8)
     return common.Task(
         name="inpainting",
+        use={"task": "inpaint"},
         result="inpainted",
         description=f"inpainting, {descriptions.hole(config.hole)} missing",
         corrupt=corrupt,
@@ -129,10 +130,8 @@ def biharmonic(seen: jax.Array) -> jax.Array:
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
+    """Trains a model, compares it with the baselines, and writes the run folder."""
     started = time.perf_counter()
-    if applying.applied(config, use):
-        return {}
     what = task(config)
     data = datasets.load(config, default=16)
     assert what.corrupt is not None
@@ -141,37 +140,6 @@ def main(config: Config) -> dict[str, Any]:
             f"--hole {config.hole} removes no pixel from the images of {config.dataset}"
         )
     return common.train(config, what, data, started=started)
-
-
-def use(config: Config, folder: str) -> None:
-    """Fills the transparent pixels of pictures."""
-    known, record, run = applying.trained(folder, "inpainting", Config)
-    what, shape = task(known), tuple(record["shape"])
-    params = applying.parameters(
-        run, common.build(known, what, shape), shape, what.input_shape(shape)
-    )
-    painters = applying.painters(known, what, params, shape)
-
-    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        if alpha is None or (alpha >= 0.5).all():
-            raise ValueError("nothing is missing: no pixel is transparent")
-        if (alpha < 0.5).all():
-            raise ValueError("everything is missing: all pixels are transparent")
-        x = pictures.channels_of(picture, shape[2])
-        missing = np.broadcast_to(alpha < 0.5, (*x.shape[:3], 1)).astype(np.float32)
-        size = pictures.near((x.shape[1], x.shape[2]), shape, exactly=known.network != "unet")
-        # A pixel of the small image is the mean of the known pixels that it covers. It counts as missing
-        # if less than half of them are known.
-        weight = np.clip(pictures.resized(1 - missing, size), 0, 1)
-        small_hole = weight < 0.5
-        mean = pictures.resized((1 - missing) * x, size) / np.maximum(weight, 0.5)
-        small = np.where(small_hole, 0.5, np.clip(mean, 0, 1))
-        seen = np.concatenate([small, small_hole], axis=-1).astype(np.float32)
-        found = np.asarray(painters(size)(jnp.asarray(seen)))
-        large = pictures.resized(found, (x.shape[1], x.shape[2]))
-        return pictures.picture_of(np.where(missing > 0.5, large, x), picture.shape[2])
-
-    pictures.apply(config.images, str(config.out), paint, what.result, uses_alpha=True)
 
 
 if __name__ == "__main__":

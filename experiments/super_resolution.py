@@ -2,12 +2,11 @@
 
     python -m experiments.super_resolution --dataset cifar10 --factor 2
     python -m experiments.super_resolution --dataset cifar10 --factor 4
-    python -m experiments.super_resolution --apply RUN picture.png --out larger
 
 Small images are computed by antialiased bicubic interpolation (a = -0.5) and clipped to [0, 1]. The
 network sees them enlarged to the full size by bicubic interpolation, which is also the baseline.
 
---apply enlarges a picture by FACTOR in each direction.
+`jaxae reconstruct RUN picture.png --out larger` enlarges a picture by FACTOR in each direction.
 
 Measured (CIFAR-10 test, 150,000 training images shown, one core of two, jax 0.10.2): factor 2 28.57 dB and
 ssim 0.930 (bicubic 25.35, 0.858; without averaging over symmetries 28.47); factor 4 22.10 dB and 0.698
@@ -25,12 +24,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jaxae
-from experiments.shared import applying, datasets
+from experiments.shared import datasets
 from experiments.shared import image_to_image as common
-from jaxae.runs import pictures
 from jaxae.runs.command import command
 
 
@@ -52,6 +49,7 @@ def task(config: Config) -> common.Task:
     )
     return common.Task(
         name="super_resolution",
+        use={"task": "enlarge", "factor": config.factor},
         result="super_resolved",
         description=f"super-resolution, {config.factor} times as many pixels along each side",
         corrupt=jaxae.corruptions.downsample(config.factor),
@@ -75,10 +73,8 @@ def enlarged(factor: int, truth: jax.Array) -> jax.Array:
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a model, compares it with the baselines, and writes the run folder; or applies a run."""
+    """Trains a model, compares it with the baselines, and writes the run folder."""
     started = time.perf_counter()
-    if applying.applied(config, use):
-        return {}
     what = task(config)
     data = datasets.load(config, default=16)
     if min(data.test.shape[1:3]) < config.factor:
@@ -87,27 +83,6 @@ def main(config: Config) -> dict[str, Any]:
             f"{data.test.shape[1]} x {data.test.shape[2]}"
         )
     return common.train(config, what, data, started=started)
-
-
-def use(config: Config, folder: str) -> None:
-    """Enlarges pictures."""
-    known, record, run = applying.trained(folder, "super_resolution", Config)
-    what, shape = task(known), tuple(record["shape"])
-    if known.network != "unet":
-        raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
-            "any size"
-        )
-    params = applying.parameters(run, common.build(known, what, shape), shape, shape)
-    painters = applying.painters(known, what, params, shape)
-
-    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        x = pictures.channels_of(picture, shape[2])
-        size = (known.factor * x.shape[1], known.factor * x.shape[2])
-        large = np.clip(pictures.resized(x, size), 0, 1)
-        return pictures.picture_of(pictures.tiled(painters, large, shape[2]), picture.shape[2])
-
-    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
     python -m experiments.translation
     python -m experiments.translation --inputs FOLDER --targets FOLDER
     python -m experiments.translation --dataset cifar10 --make night
-    python -m experiments.translation --apply RUN picture.png --out translated
 
 Pairs are two folders whose files have the same names, or two arrays (.npy, or .npz with `images`) of the
 same length. A tenth of the pairs is used for testing, and a tenth of the others for validation. Pairs can
 also be computed from a data set: the target of `shift:DOWN:RIGHT` is the image moved by this number of
 pixels, with zeros at the border; the input of `night` is a dark, bluish and noisy version of the image.
+
+`jaxae reconstruct RUN picture.png --out translated` translates a picture at its own size.
 
 The baselines are the input itself, if it has the shape of the target, and the mean of all training targets.
 
@@ -30,12 +31,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxae
-from experiments.shared import applying, datasets, flags
+from experiments.shared import datasets, flags
 from experiments.shared import image_to_image as common
 from jaxae.data import images
-from jaxae.data.colors import luma
 from jaxae.data.pairs import Pairs
-from jaxae.runs import descriptions, pictures, pieces
+from jaxae.runs import descriptions, pieces
 from jaxae.runs.command import command
 
 MADE_SEED = 1_414_213_562
@@ -59,10 +59,8 @@ class Config(common.Config):
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Trains a model on pairs, scores it, and writes the run folder; or applies a run."""
+    """Trains a model on pairs, scores it, and writes the run folder."""
     started = time.perf_counter()
-    if applying.applied(config, use):
-        return {}
     if config.symmetries != 1:
         raise ValueError("pairs are not transformed; leave out --symmetries")
     if config.inputs is None and config.targets is None:
@@ -79,7 +77,6 @@ def main(config: Config) -> dict[str, Any]:
         data,
         started=started,
         pairs=pairs,
-        record={"seen": x.shape[1:]},
     )
 
 
@@ -190,6 +187,7 @@ def task(seen: tuple[int, ...], shape: tuple[int, ...], description: str) -> com
 
     return common.Task(
         name="translation",
+        use={"task": "translate"},
         result="translated",
         description=description,
         corrupt=None,
@@ -200,31 +198,6 @@ def task(seen: tuple[int, ...], shape: tuple[int, ...], description: str) -> com
         images=30_000,
         symmetries=1,
     )
-
-
-def use(config: Config, folder: str) -> None:
-    """Translates pictures at their own size."""
-    known, record, run = applying.trained(folder, "translation", Config)
-    shape, seen = tuple(record["shape"]), tuple(record["seen"])
-    what = task(seen, shape, "")
-    if known.network != "unet":
-        raise ValueError(
-            f"{folder} was trained with --network {known.network}; only a U-Net accepts pictures of "
-            "any size"
-        )
-    params = applying.parameters(run, common.build(known, what, shape), shape, seen)
-    painters = applying.painters(known, what, params, shape)
-
-    def paint(picture: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        if seen[2] == 1 and shape[2] == 3:
-            x = np.asarray(jaxae.as_float(picture))[None]
-            x = np.asarray(luma(x)) if x.shape[-1] == 3 else x
-        else:
-            x = pictures.channels_of(picture, seen[2])
-        found = pictures.tiled(painters, x, shape[2])
-        return pictures.picture_of(found, picture.shape[2]) if seen == shape else found[0]
-
-    pictures.apply(config.images, str(config.out), paint, what.result)
 
 
 if __name__ == "__main__":

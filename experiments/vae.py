@@ -27,7 +27,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results
-from jaxae.runs import figures, inference, pieces, plans
+from jaxae.runs import evaluation, figures, inference, pieces, plans
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -124,20 +124,11 @@ def evaluate(
     """Bounds on -log p(x) and its estimate on the test images, with a description of the protocol."""
     values = math.prod(plan.shape)
     likelihood = pieces.likelihood(plan.likelihood, plan.scale)
-    # The memory is that of the outputs for one draw of each image of a batch.
-    batch_size = max(8, min(256, 2**26 // (values * likelihood.outputs)))
-    chunk = max(1, 2**22 // (batch_size * values * likelihood.outputs))
-    elbo = model._replace(objective=jaxae.objectives.elbo())
-
-    def bounds(params: Any, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
-        elbo_key, nll_key = jax.random.split(key)
-        nll = jaxae.analysis.importance_nll(
-            model, params, nll_key, x, config.nll_samples, chunk=chunk
-        )
-        if not config.importance_weighted:
-            return {"nll": nll}
-        return {**elbo.loss(params, elbo_key, x, train=False).terms, "nll": nll}
-
+    outputs = values * likelihood.outputs
+    batch_size = evaluation.batch_size_of(values, likelihood.outputs)
+    bounds = evaluation.bound_scores(
+        model, config.nll_samples, batch_size=batch_size, outputs=outputs
+    )
     results: dict[str, Any] = running.evaluate(model, fitted, data, bounds, batch_size)
     cross_entropy = plan.likelihood == "bernoulli" and not data.binary
     if likelihood.levels and not cross_entropy:

@@ -5,67 +5,15 @@ At the top level is what models are built and trained with: types, constructors 
 `jaxae.likelihoods.bernoulli`, `jaxae.analysis.importance_nll`.
 """
 
-from jaxae import analysis, data, distributions, models, networks, objectives, training, wrappers
-from jaxae.arrays import as_float
-from jaxae.base import (
-    Batch,
-    Context,
-    Distribution,
-    Draws,
-    Likelihood,
-    Model,
-    Network,
-    Objective,
-    Output,
-    Penalty,
-    Posterior,
-    Prior,
-    Term,
-)
-from jaxae.composition import Autoencoder, draw, reconstruct
-from jaxae.data import augmentations, corruptions, masks
-from jaxae.data.images import Images
-from jaxae.data.loading import Splits, load
-from jaxae.data.streams import Stream
-from jaxae.distributions import families, likelihoods, posteriors, priors
-from jaxae.models import (
-    autoencoder,
-    classifier,
-    gan,
-    linear_autoencoder,
-    logistic_pca,
-    pca,
-    tied_autoencoder,
-    vae,
-    vae_gan,
-)
-from jaxae.recipes import from_recipe, recipe_of
-from jaxae.runs.loading import TrainedRun, load_run
-from jaxae.runtime import devices as _devices
-from jaxae.training import (
-    Checkpoints,
-    Fit,
-    Interrupted,
-    ManyFits,
-    NonFiniteError,
-    fit,
-    fit_many,
-)
-from jaxae.wrappers import (
-    adversarial,
-    contractive,
-    deep_clustering,
-    denoising,
-    importance_weighted,
-    sparse,
-    supervised,
-    wasserstein,
-    with_prior,
-)
+# ruff: noqa: F405  (the names are those of jaxae/_names.py)
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxae._names import *  # noqa: F403
 
 __version__ = "0.2.0"
-
-_devices.check_platforms()
 
 __all__ = [
     "Autoencoder",
@@ -134,3 +82,17 @@ __all__ = [
     "with_prior",
     "wrappers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # JAX takes a second or two to import, which `jaxae --help` and `jaxae --version` do without.
+    if not name.startswith("__"):
+        names = vars(import_module("jaxae._names"))
+        globals().update({public: names[public] for public in __all__ if public in names})
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -6,6 +6,7 @@ nothing else, so that reading one never runs other code.
 """
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -142,6 +143,7 @@ def from_recipe(recipe: Mapping[str, Any]) -> Any:
     """
     if not isinstance(recipe, Mapping) or not isinstance(recipe.get("call"), str):
         raise ValueError("this is not the recipe of a model: it names no constructor")
+    importlib.import_module("jaxae._names")  # every constructor is registered when it is imported
     # What appears twice, as the two networks of one pair, is built once.
     return _build(recipe, {})
 

@@ -102,11 +102,13 @@ def semi_supervised():
         model,
         critic(),
         jaxae.priors.categorical(3),
-        view=lambda z: jax.nn.softmax(z[:, :3]),
+        view=jaxae.wrappers.latent_part(0, 3, softmax=True),
         name="classes",
     )
     normal = jaxae.priors.standard_normal(2)
-    model = jaxae.adversarial(model, critic(), normal, view=lambda z: z[:, 3:], name="styles")
+    model = jaxae.adversarial(
+        model, critic(), normal, view=jaxae.wrappers.latent_part(3), name="styles"
+    )
     return jaxae.supervised(model, 3)
 
 
@@ -355,7 +357,7 @@ CASES = {
     ),
     "classes of colours": Case(
         lambda: jaxae.autoencoder(
-            *jaxae.networks.with_input(*convs("unet", COLOUR, 10), COLOUR, lambda x, y: x),
+            *jaxae.networks.with_input(*convs("unet", COLOUR, 10), COLOUR, jaxae.networks.keep),
             jaxae.likelihoods.color_classes(CENTRES),
         ),
         COLOUR,

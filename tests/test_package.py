@@ -26,6 +26,7 @@ PACKAGES = [
     "training",
     "analysis",
     "runs",
+    "commands",
 ]
 """In their order: a package imports from those before it. The modules in `FIRST` come first."""
 FIRST = ["arrays", "checks", "arguments", "numeric", "base", "composition"]
@@ -39,7 +40,7 @@ def python(code):
 
 def test_importing_starts_no_backend_and_imports_nothing_heavy():
     code = (
-        "import sys, jax, jaxae; from jax._src import xla_bridge as bridge;"
+        "import sys, jax, jaxae; jaxae.fit; from jax._src import xla_bridge as bridge;"
         f"print([bridge.backends_are_initialized(), *(m for m in {HEAVY} if m in sys.modules)])"
     )
     assert python(code).strip() == "[False]"
@@ -49,9 +50,17 @@ def test_importing_takes_little_longer_than_its_dependencies():
     """Seconds beyond those of jax, flax and optax, the best of three."""
     code = (
         "import time, jax, flax.linen, optax, jaxtyping, chex; start = time.perf_counter();"
-        "import jaxae; print(time.perf_counter() - start)"
+        "import jaxae; jaxae.fit; print(time.perf_counter() - start)"
     )
     assert min(float(python(code)) for _ in range(3)) < 2.0
+
+
+def test_the_names_are_imported_when_one_is_used():
+    code = (
+        "import sys, jaxae; jaxae.__version__; print('jax' in sys.modules);"
+        "from jaxae import vae; print('jax' in sys.modules, hasattr(jaxae, 'no_such_name'))"
+    )
+    assert python(code).split() == ["False", "True", "False"]
 
 
 def test_using_the_data_imports_no_tensorflow():

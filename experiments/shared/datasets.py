@@ -1,26 +1,27 @@
 """The data that experiments train and test on."""
 
-import contextlib
 import math
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxae
 from experiments.shared.flags import Config, check
+from jaxae.runs import evaluation
+from jaxae.runs.continuing import binarized
 from jaxae.runs.inputs import BINARIZE_SEED
+from jaxae.runs.notes import warnings_as_notes
 from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
 
 # The test set is binarised and scored with the same draws in all runs, so that results are comparable.
 # No run trains with these seeds, because they are larger than most that users choose.
-TEST_SEED, SAMPLE_SEED = 2_718_281_828, 3_141_592_653
+TEST_SEED, SAMPLE_SEED = evaluation.TEST_SEED, 3_141_592_653
+
+spread = evaluation.spread
 
 
 class Data(NamedTuple):
@@ -37,6 +38,8 @@ class Data(NamedTuple):
       placement: where the training images are kept.
       placed: why they are kept there, if the flags leave it open.
       classes: names of the classes, which the labels index; empty if they are numbers or not known.
+      augment: the names of the random changes of training images in `transform`, besides binarisation, see
+        :data:`jaxae.runs.continuing.AUGMENTATIONS`.
     """
 
     train: np.ndarray
@@ -51,6 +54,7 @@ class Data(NamedTuple):
     placement: Placement = "device"
     placed: str = ""
     classes: tuple[str, ...] = ()
+    augment: tuple[str, ...] = ()
 
 
 def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
@@ -89,10 +93,7 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         if binary:
             raise ValueError(f"{config.dataset} is black and white already; leave out --binarize")
         transform, binary = jaxae.data.binarize, True
-        keys = jax.random.split(jax.random.key(BINARIZE_SEED))
-        validation, test = (
-            _binarized(key, x) for key, x in zip(keys, (validation, test), strict=True)
-        )
+        validation, test = binarized(validation, test)
         levels = "dynamically binarised pixels (the test set binarised once)"
     shape = " x ".join(map(str, test.shape[1:]))
     protocol = f"{len(test)} test images of {config.dataset}, {shape}, {levels}"
@@ -126,35 +127,6 @@ def load(config: Config, *, hold_out: bool = True, default: int = 128) -> Data:
         why,
         splits.train.classes,
     )
-
-
-@contextlib.contextmanager
-def warnings_as_notes() -> Iterator[list[str]]:
-    """A context in which warnings about data are printed on standard error, as lines `note: ...`.
-
-    It gives a list, which holds the texts once the context has been left.
-    """
-    notes: list[str] = []
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", jaxae.data.DataWarning)
-            yield notes
-    finally:
-        said = {
-            str(w.message): None for w in caught if issubclass(w.category, jaxae.data.DataWarning)
-        }
-        notes += said
-        for text in said if processes.is_first() else ():
-            print(f"note: {text}", file=sys.stderr)
-        for w in caught:
-            if not issubclass(w.category, jaxae.data.DataWarning):
-                warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-
-
-def _binarized(key: jax.Array, images: np.ndarray) -> np.ndarray:
-    binary = jaxae.data.binarize(key, jaxae.as_float(jnp.asarray(images)))
-    return (255 * np.asarray(binary)).astype(np.uint8)
 
 
 def batch_size(config: Config, examples: int, default: int) -> int:
@@ -229,11 +201,6 @@ def check_labels(config: Config, data: Data) -> None:
             )
     if len(np.unique(np.asarray(data.labels[0]))) < 2:
         raise ValueError(f"all images of {config.dataset} have the same label")
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """`count` indices spread evenly over `total`, since data may be sorted by class."""
-    return np.linspace(0, total - 1, min(count, total)).astype(int)
 
 
 def choose(data: Data, count: int = 10) -> jax.Array:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 import tyro
 
+from jaxae.runs import tensorboard
 from jaxae.runs.pieces import LikelihoodName, NetworkName, ScaleName
 from jaxae.runtime import sharding
 
@@ -113,6 +114,9 @@ class Machine:
     """Read and decode a stream in this number of processes. With 0, threads of this process do."""
     shard_params: bool = False
     """Divide the parameters and the optimizer over the devices, for models that do not fit one."""
+    log: Literal["tensorboard"] | None = None
+    """Also write the metrics, images and codes for TensorBoard, to the folder tensorboard in the run
+    folder; see jaxae/training/README.md for other services. The default is the figures alone."""
     distributed: bool = False
     """Train together with processes on other hosts; see jaxae/training/README.md."""
 
@@ -182,6 +186,8 @@ def check(config: Config) -> None:
     for name in ("warmup_steps", "workers"):
         if (value := getattr(config, name)) < 0:
             raise ValueError(f"--{name.replace('_', '-')} must not be negative, got {value}")
+    if config.log == "tensorboard":
+        tensorboard.check_installed()
     if config.distributed and config.run_dir is None:
         raise ValueError("--distributed needs a --run-dir that all processes can read")
     for name in ("learning_rate", "clip_norm"):

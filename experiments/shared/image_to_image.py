@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import tyro
 
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
-from experiments.shared.measuring import Scores, corrupted, measure, painter
+from experiments.shared.measuring import Scores, corrupted, measure
 from experiments.shared.tables import print_results
 from jaxae.data import augmentations
 from jaxae.data.corruptions import Corruption
 from jaxae.networks.skip_input import Combine
 from jaxae.runs import figures
-from jaxae.runs.folder import Run, write_json
+from jaxae.runs.folder import Run
 from jaxae.runs.identity import fingerprint
+from jaxae.runs.painting import painter
 from jaxae.runs.pictures import Painter
 
 
@@ -61,19 +61,13 @@ class Config(flags.ModelConfig):
     warmup_steps: int = 200
     """Raise the learning rate linearly from zero during this number of training steps."""
 
-    apply: str | None = None
-    """Apply the trained run in this folder to IMAGES instead of training."""
-    images: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Read these image files, of any size, for --apply."""
-    out: str | None = None
-    """Write the results of --apply to this folder."""
-
 
 class Task(NamedTuple):
     """Definition of an image-to-image experiment: its inputs, its results, and their scores.
 
     Attributes:
       name: of the experiment.
+      use: what a trained run does to pictures, see :mod:`jaxae.runs.painting`.
       result: the name of the computed images in figures and file names.
       description: for titles and the protocol.
       corrupt: from images to what the network sees; None where the data are pairs.
@@ -92,6 +86,7 @@ class Task(NamedTuple):
     """
 
     name: str
+    use: Mapping[str, Any]
     result: str
     description: str
     corrupt: Corruption | None
@@ -169,7 +164,6 @@ def train(
     *,
     started: float,
     pairs: jaxae.data.PairSplits | None = None,
-    record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Trains a model, compares it with the baselines, and writes the run folder.
 
@@ -179,7 +173,6 @@ def train(
       data: what `datasets.load` returned.
       started: `time.perf_counter()` at the beginning.
       pairs: inputs and targets to train on, to validate and to test, where the task has no corruption.
-      record: what `apply` needs to know of this run in addition to its configuration.
     """
     if config.binarize:
         raise ValueError("--binarize is not for image-to-image experiments; leave it out")
@@ -202,7 +195,6 @@ def train(
         data = data._replace(transform=jaxae.augmentations.random_symmetry(count))
 
     def work(run: Run) -> dict[str, Any]:
-        write_json(run.directory / "task.json", {"shape": shape, **(record or {})})
         if pairs is None:
             fitted = running.fit(config, run, model, data)
         else:
@@ -243,7 +235,10 @@ def train(
             {method: _words(method, task) for method in methods},
         )
 
-    return running.conduct(task.name, config, data, work, show=show, started=started, more=more)
+    use = {**task.use, "symmetries": count}
+    return running.conduct(
+        task.name, config, data, work, show=show, started=started, more=more, use=use
+    )
 
 
 def _words(method: str, task: Task) -> str:

@@ -1,9 +1,7 @@
 """Images made by a network from other images, and how close they are to the truth."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +17,8 @@ Scores = Callable[[jax.Array, jax.Array, jax.Array], Mapping[str, jax.Array]]
 """`(truth, image, seen) -> {name: [b]}`."""
 
 SSIM_WINDOW = 11
-BATCH, PAINTED = 250, 50
-"""The number of images that are corrupted and scored together, and that a network is applied to."""
+BATCH = 250
+"""The number of images that are corrupted and scored together."""
 
 
 def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
@@ -33,16 +31,6 @@ def corrupted(corrupt: Corruption, x: np.ndarray) -> np.ndarray:
             for i in range(0, len(x), BATCH)
         ]
     )
-
-
-def painter(model: jaxae.Autoencoder, params: Any, count: int) -> Painter:
-    """From inputs of the network to its images in [0, 1], averaged over so many symmetries."""
-    # The network is compiled once for all symmetries, for a number of images that fits the cache.
-    reconstruct = jax.jit(functools.partial(jaxae.reconstruct, model))
-    paint = jaxae.augmentations.self_ensemble(
-        lambda x: jnp.clip(reconstruct(params, x), 0, 1), count
-    )
-    return lambda x: jnp.concatenate([paint(x[i : i + PAINTED]) for i in range(0, len(x), PAINTED)])
 
 
 def measure(

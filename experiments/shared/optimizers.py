@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import jax
 import optax
 
 import jaxae
 from experiments.shared.datasets import Data
 from experiments.shared.flags import Config, ConfigT
+from jaxae.runs.optimizers import Adam, build
 
 
 def with_epochs(config: ConfigT, data: Data, images: float, *, most: int = 10**6) -> ConfigT:
@@ -30,10 +30,8 @@ def steps(config: Config, data: Data) -> int:
     return config.epochs * (len(data.train) // data.batch_size)
 
 
-def make_optimizer(
-    config: Config, data: Data, *, b1: float = 0.9, every: int = 1
-) -> optax.GradientTransformation:
-    """Adam with the schedule, the weight decay and the clipping of the flags.
+def adam(config: Config, data: Data, *, b1: float = 0.9, every: int = 1) -> Adam:
+    """Adam with the schedule, the weight decay and the clipping of the flags, as plain values.
 
     Args:
       config: the flags.
@@ -41,22 +39,16 @@ def make_optimizer(
       b1: decay of the moving average of the gradient.
       every: update only once in so many steps.
     """
-    total = max(1, steps(config, data) // every)
-    warmup = min(config.warmup_steps, total // 2)
-    rate: optax.ScalarOrSchedule = config.learning_rate
-    if config.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(config.learning_rate, total - warmup)
-    if warmup:
-        after = rate if callable(rate) else optax.constant_schedule(rate)
-        begin = optax.linear_schedule(0.0, config.learning_rate, warmup)
-        rate = optax.join_schedules([begin, after], [warmup])
-    parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
-    if config.weight_decay > 0:
-        matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
-        parts.append(optax.adamw(rate, b1=b1, weight_decay=config.weight_decay, mask=matrices))
-    else:
-        parts.append(optax.adam(rate, b1=b1))
-    return jaxae.training.every(optax.chain(*parts), every)
+    return Adam(
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        steps=steps(config, data),
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        b1=b1,
+        every=every,
+    )
 
 
 def game_optimizer(
@@ -73,9 +65,8 @@ def game_optimizer(
       rates: learning rates by the name of the network.
     """
     named = {
-        name: make_optimizer(dataclasses.replace(config, learning_rate=rate), data, b1=0.5)
+        name: build(adam(dataclasses.replace(config, learning_rate=rate), data, b1=0.5))
         for name, rate in rates.items()
     }
-    return jaxae.training.partition(
-        make_optimizer(config, data, b1=0.5, every=critic_steps), **named
-    )
+    others = build(adam(config, data, b1=0.5, every=critic_steps))
+    return jaxae.training.partition(others, **named)

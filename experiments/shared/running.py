@@ -18,10 +18,11 @@ import jaxae
 from experiments.shared.datasets import TEST_SEED, Data, as_trained, choose, spread
 from experiments.shared.findings import findings
 from experiments.shared.flags import Config
-from experiments.shared.optimizers import make_optimizer
-from jaxae.runs import curves, figures, inference, loading, pieces
+from experiments.shared.optimizers import adam
+from jaxae.data.corruptions import Corruption
+from jaxae.runs import curves, figures, inference, loading, optimizers, pieces, tensorboard
 from jaxae.runs.command import report, resumable, temporary_directory
-from jaxae.runs.folder import Run, new_directory
+from jaxae.runs.folder import Run, new_directory, read_config
 from jaxae.runs.identity import fingerprint
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.plans import Plan
@@ -30,10 +31,10 @@ from jaxae.runtime.files import atomic_write
 from jaxae.training import progress
 from jaxae.training.evaluation import Score
 
-# Flags that say where things are, or what is done with a run later, do not change its results.
+# Flags that say where things are, and how the machine is used, do not change the results.
 WITHOUT_EFFECT = (
-    *("run_dir", "data_dir", "apply", "images", "out", "placement", "workers", "shard_params"),
-    *("distributed", "checkpoint_every", "on_nonfinite"),
+    *("run_dir", "data_dir", "placement", "workers", "shard_params"),
+    *("distributed", "checkpoint_every", "on_nonfinite", "log"),
 )
 
 
@@ -79,6 +80,10 @@ def open_run(
     run = processes.raise_together(lambda: Run(directory, values, **options))
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
+    if run.results is None and read_config(run.directory).get("continued"):
+        raise ValueError(
+            f"{run.directory} is being continued by jaxae continue, which has not ended; repeat that command"
+        )
     return run
 
 
@@ -108,6 +113,8 @@ def why_not_longer(config: Config, data: Data, epochs: int) -> str | None:
 
     It has to be the same as training for all epochs at once.
     """
+    if config.run_dir and read_config(config.run_dir).get("continued"):
+        return "it was continued by jaxae continue, which trains it for more epochs"
     if not config.can_go_on:
         return "in this experiment other parts depend on the number of epochs"
     if config.schedule != "constant":
@@ -170,6 +177,11 @@ def conduct(
                 for k, v in results.items()
             }
             run.finish(results)
+        elif config.log is not None and processes.is_first():
+            print(
+                f"note: the run is complete, so --log {config.log} writes nothing; use another --run-dir",
+                file=sys.stderr,
+            )
         show(results)
         report(run, results, findings(results))
         return results
@@ -220,6 +232,7 @@ def fit(
     """
     assert config.epochs is not None
     key = jax.random.key(config.seed)
+    own_data = train is not None
     if train is None:
         train = jaxae.Batch(data.train)
         validation = None if data.validation is None else jaxae.Batch(data.validation)
@@ -227,14 +240,24 @@ def fit(
             labels = [jnp.asarray(part, jnp.int32) for part in data.labels]
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
-    inputs = describe_inputs(config, data, train)
+    inputs = describe_inputs(config, data, train, model.corruption)
     loading.record_run(run, model, inputs)
+    plan = adam(config, data)
+    described = None if own_data or optimizer is not None else plan
+    run.describe(
+        training=training_record(config, data, described, monitor, supervised, stream, ema)
+    )
     printed = False
+    board = None
+    if config.log == "tensorboard" and processes.is_first():
+        board = tensorboard.TensorBoard(run.directory / "tensorboard")
 
     def log(record: Mapping[str, float | int], state: Any) -> None:
         nonlocal printed
         note = jaxae.training.gan_diagnosis(record)
         run.log(record if note is None else {**record, "note": note})
+        if board is not None:
+            board(record)
         if note is not None and not printed:
             printed = True
             print(f"note: {name}: {note}" if name else f"note: {note}", file=sys.stderr)
@@ -243,7 +266,7 @@ def fit(
         fitted = jaxae.fit(
             model,
             train,
-            optimizer=make_optimizer(config, data) if optimizer is None else optimizer,
+            optimizer=optimizers.build(plan) if optimizer is None else optimizer,
             epochs=config.epochs,
             key=jax.random.fold_in(key, stream) if stream else key,
             batch_size=data.batch_size,
@@ -262,11 +285,20 @@ def fit(
             on_epoch=log,
             progress=name or True,
         )
+        if jax.process_count() > 1:
+            # From here on each process evaluates on its own.
+            fitted = fitted._replace(params=sharding.gather(fitted.params))
+        if board is not None:
+            with stage("writing images and codes for TensorBoard"):
+                examples, labels = logged(data, train, validation)
+                board.describe(
+                    model, fitted.params, examples, epoch=fitted.best_epoch, labels=labels
+                )
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}{keep_batch(run, error)}") from error
-    if jax.process_count() > 1:
-        # From here on each process evaluates on its own.
-        fitted = fitted._replace(params=sharding.gather(fitted.params))
+    finally:
+        if board is not None:
+            board.close()
     loading.record_codes(
         run,
         model,
@@ -284,10 +316,70 @@ def fit(
     return fitted
 
 
-def describe_inputs(config: Config, data: Data, train: jaxae.Batch) -> Inputs:
+def training_record(
+    config: Config,
+    data: Data,
+    plan: optimizers.Adam | None,
+    monitor: str | None,
+    supervised: bool,
+    stream: int,
+    ema: float | None,
+) -> dict[str, Any]:
+    """How the model is trained, in plain values from which `jaxae continue` goes on, or why it cannot.
+
+    Args:
+      config: the flags.
+      data: what `datasets.load` returned.
+      plan: the optimizer; None if that, or the training data, are made by the experiment.
+      monitor: as of `fit`, like the others.
+      supervised: whether the batches have labels.
+      stream: not zero for one of several trainings that continue one another.
+      ema: decay of the average of the parameters.
+    """
+    if plan is None:
+        return {"why_not": "its training data or its optimizer are made by the experiment"}
+    changed = data.transform not in (None, jaxae.data.binarize)
+    if stream or data.validation is None or (changed and not data.augment):
+        return {"why_not": "its training images are chosen or augmented by the experiment"}
+    if data.placement == "stream":
+        return {"why_not": "its training images are a stream"}
+    return {
+        "optimizer": plan.values,
+        "batch_size": data.batch_size,
+        "seed": config.seed,
+        "monitor": monitor,
+        "supervised": supervised,
+        "ema": ema,
+        "accumulate": config.accumulate,
+        "on_nonfinite": config.on_nonfinite,
+        "augment": list(data.augment),
+    }
+
+
+def logged(
+    data: Data, train: jaxae.Batch, validation: jaxae.Batch | None
+) -> tuple[jaxae.Batch, np.ndarray | None]:
+    """The examples whose codes and reconstructions are logged, and their classes, by name if known."""
+    examples, labels = (
+        (train, data.labels[0]) if validation is None else (validation, data.labels[1])
+    )
+    if labels is None or len(labels) != examples.x.shape[0]:
+        return examples, None
+    if data.classes and labels.min() >= 0:
+        labels = np.asarray(data.classes)[labels]
+    return examples, labels
+
+
+def describe_inputs(
+    config: Config, data: Data, train: jaxae.Batch, corruption: Corruption | None = None
+) -> Inputs:
     """How the images of this run are prepared."""
     path = Path(config.dataset).expanduser()
     seen = None if train.seen is None else tuple(train.seen.shape[1:])
+    if corruption is not None and seen is None:
+        x = jax.ShapeDtypeStruct((1, *train.x.shape[1:]), jnp.float32)
+        hidden = jax.eval_shape(corruption, jax.random.key(0), x).shape[1:]
+        seen = hidden if hidden != tuple(train.x.shape[1:]) else None
     return Inputs(
         shape=tuple(train.x.shape[1:]),
         seen=seen,

@@ -21,6 +21,7 @@ from jaxae.analysis.generation import (
 from jaxae.analysis.generation_report import ImageClassifier, certainty, make_generation_report
 from jaxae.analysis.inception import fid_features
 from jaxae.analysis.interpolation import (
+    between,
     decode_grid,
     draw_like,
     lerp,
@@ -31,11 +32,17 @@ from jaxae.analysis.interpolation import (
 )
 from jaxae.analysis.latent_report import Continuity, completeness, continuity
 from jaxae.analysis.likelihood import importance_nll
-from jaxae.analysis.neighbours import Nearest, Quality, nearest, precision_recall
+from jaxae.analysis.neighbours import Nearest, Quality, k_nearest, nearest, precision_recall
 from jaxae.analysis.prior_comparison import make_prior_test, prior_kernel
 from jaxae.analysis.probes import balanced_order, label_efficiency, linear_probe, neighbour_probe
 from jaxae.analysis.reconstruction import bits_per_dimension, psnr, squared_error, ssim
-from jaxae.analysis.regularity import active_units, collapse_report, lipschitz, path_speeds
+from jaxae.analysis.regularity import (
+    active_units,
+    collapse_report,
+    kl_per_dimension,
+    lipschitz,
+    path_speeds,
+)
 
 __all__ = [
     "ClusterScores",
@@ -49,6 +56,7 @@ __all__ = [
     "active_units",
     "attribute_vector",
     "balanced_order",
+    "between",
     "bits_per_dimension",
     "certainty",
     "class_shares",
@@ -63,7 +71,9 @@ __all__ = [
     "frechet_distance",
     "importance_nll",
     "kernel_distance",
+    "kl_per_dimension",
     "label_efficiency",
+    "k_nearest",
     "lerp",
     "linear_denoiser",
     "linear_probe",

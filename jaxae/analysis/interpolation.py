@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import jax.scipy.stats
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.numeric import check_finite, check_one_shape, norm, unit_vector
@@ -78,6 +79,36 @@ def slerp(
     s = t.reshape(-1, *[1] * start.ndim)
     arc = (jnp.sin((1 - s) * angle) * start + jnp.sin(s * angle) * end) / jnp.sin(angle)
     return jnp.where(line, lerp(start, end, t), arc)
+
+
+def between(
+    codes: Float[Array | np.ndarray, "m d"], steps: int, *, spherical: bool = False
+) -> Float[Array, "_ n d"]:
+    """Codes on the way from each of several codes to the next.
+
+    Args:
+      codes: `[m, d]`, at least two.
+      steps: n, the number of codes on each way, both ends included.
+      spherical: whether the ways are those of :func:`slerp`; of :func:`lerp` if not.
+
+    Returns:
+      `[m - 1, n, d]`.
+
+    Raises:
+      ValueError: if there are fewer than two codes or two steps.
+
+    Examples:
+      >>> between(jnp.array([[0.0], [2.0], [6.0]]), 3).squeeze(-1).tolist()
+      [[0.0, 1.0, 2.0], [2.0, 4.0, 6.0]]
+    """
+    if len(codes) < 2:
+        raise ValueError(f"there is no way between fewer than two codes, got {len(codes)}")
+    if steps < 2:
+        raise ValueError(f"a way has at least two steps, its ends, got {steps}")
+    codes = jnp.asarray(codes)
+    way = slerp if spherical else lerp
+    t = jnp.linspace(0, 1, steps)
+    return jnp.stack([way(a, b, t) for a, b in zip(codes, codes[1:], strict=False)])
 
 
 def plane(x: Float[Array, " n"], y: Float[Array, " m"]) -> Float[Array, "m n 2"]:

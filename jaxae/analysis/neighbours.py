@@ -24,12 +24,12 @@ class Nearest(NamedTuple):
     """Nearest neighbours.
 
     Attributes:
-      which: the index of the nearest other point, `[n]`.
-      distance: the Euclidean distance to it, `[n]`.
+      which: the index of the nearest other point, `[n]`, or of several, `[n, k]`.
+      distance: the Euclidean distance to it, of the same shape.
     """
 
-    which: Int[np.ndarray, " n"]
-    distance: Float[np.ndarray, " n"]
+    which: Int[np.ndarray, " n *k"]
+    distance: Float[np.ndarray, " n *k"]
 
 
 def precision_recall(real: Points, generated: Points, *, neighbours: int = 3) -> Quality:
@@ -100,6 +100,39 @@ def nearest(points: Points, others: Points) -> Nearest:
             indices = np.flatnonzero(candidates)
             found = distances(points[i], others[indices])
             which[i], distance[i] = indices[found.argmin()], found.min()
+    return Nearest(which, distance)
+
+
+def k_nearest(points: Points, others: Points, k: int) -> Nearest:
+    """Finds for each point the k nearest other points, such as the training images most like a picture.
+
+    Args:
+      points: `[n, d]`.
+      others: `[m, d]`.
+      k: how many, at most m.
+
+    Returns:
+      :class:`Nearest`, whose arrays are `[n, k]`, the nearest first; of several at the same distance, those
+      that come first.
+
+    Raises:
+      ValueError: if the numbers of features differ, or there are fewer than k other points.
+
+    Examples:
+      >>> k_nearest(np.zeros((1, 2)), np.array([[6.0, 8.0], [3.0, 4.0], [0.0, 9.0]]), 2).which.tolist()
+      [[1, 2]]
+    """
+    if not 1 <= k <= len(others):
+        raise ValueError(f"k must be from 1 to the number of other points, {len(others)}, got {k}")
+    points, others = as_points(points=points, others=others)
+    which, distance = np.zeros((len(points), k), int), np.zeros((len(points), k))
+    for rows, squared, error in squared_distances(points, others):
+        possible = squared <= np.partition(squared, k - 1, axis=1)[:, k - 1 : k] + 2 * error
+        for i, candidates in enumerate(possible, rows.start):
+            indices = np.flatnonzero(candidates)
+            found = distances(points[i], others[indices])
+            first = np.argsort(found, kind="stable")[:k]
+            which[i], distance[i] = indices[first], found[first]
     return Nearest(which, distance)
 
 

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxae.base import Batch, Params, Tree
+from jaxae.composition import Autoencoder
 from jaxae.numeric import check_finite, check_one_shape, norm
 
 Decode = Callable[[Array], Array]
@@ -112,6 +114,56 @@ def active_units(means: Float[Array, "n d"], *, threshold: float = ACTIVE) -> Bo
     """
     check_finite(means=means)
     return jnp.var(means, axis=0) > threshold
+
+
+def kl_per_dimension(model: Autoencoder, params: Params, x: Batch | Tree) -> Float[Array, "b d"]:
+    r"""The KL divergence of the posterior from the prior, one value for each latent dimension, in nats.
+
+    .. math:: D_{\mathrm{KL}}\left( q(z_i \mid x) \,\|\, p(z_i) \right)
+
+    Their sum over the dimensions is the rate. A dimension of which it is near zero for all images carries
+    nothing, see :func:`collapse_report`.
+
+    Args:
+      model: an autoencoder with a prior.
+      params: its parameters.
+      x: examples, `[b, ...]`, or a :class:`Batch`.
+
+    Returns:
+      `[b, d]`.
+
+    Raises:
+      ValueError: if the model has no encoder or no prior, or the divergence of this pair of distributions
+        has no closed form that is a sum over the dimensions.
+
+    Examples:
+      >>> import jaxae
+      >>> from jaxae.networks import mlp_decoder, mlp_encoder
+      >>> model = jaxae.vae(mlp_encoder(2 * 3), mlp_decoder((8, 8, 1)), latent_dim=3)
+      >>> images = jnp.zeros((4, 8, 8, 1))
+      >>> kl_per_dimension(model, model.init(jax.random.key(0), images), images).shape
+      (4, 3)
+
+    References:
+      Kingma and Welling, `Auto-Encoding Variational Bayes <https://arxiv.org/abs/1312.6114>`_,
+      appendix B.
+    """
+    if model.model.posterior is None or model.model.prior is None:
+        missing = "encoder" if model.model.posterior is None else "prior"
+        raise ValueError(
+            f"this model has no {missing}, so its codes have no KL divergence from a prior"
+        )
+    batch = model.batch(x)
+    n = len(jax.tree.leaves(batch.x)[0])
+    posterior = model.model.posterior(params, batch)
+    prior = model.model.prior(params, n, batch.condition)
+    kl = None if posterior.kl is None else posterior.kl(prior)
+    if kl is None or kl.ndim != 2:
+        raise ValueError(
+            "the KL divergence of this posterior from this prior has no closed form that is a sum over "
+            "the latent dimensions"
+        )
+    return kl
 
 
 def collapse_report(kl: Float[Array | np.ndarray, " d"], *, threshold: float = CARRIES) -> str:

@@ -14,40 +14,31 @@ The weights are rounded, at most so far that decoded pixels differ by half a gre
 """
 
 import dataclasses
-from typing import ClassVar
+import sys
 
-import tyro
+from jaxae.commands import flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Run, flags.Writing):
     """Flags of explore."""
 
-    announcement: ClassVar[str] = "loading the run and compiling"
-
-    run: tyro.conf.Positional[str]
-    """The run: the folder that a training has written."""
     out: str = "explorer.html"
     """Write the page to this file."""
-    part: str | None = None
-    """Show this model of a run that has trained several, instead of the main one."""
+    title: str | None = None
+    """Give the page this title. The default names the experiment and the data set."""
     data_dir: str | None = None
     """Read data sets of tensorflow_datasets from this folder. The default is the one that the run was
     trained with, TFDS_DATA_DIR or ~/tensorflow_datasets."""
-    title: str | None = None
-    """Give the page this title. The default names the experiment and the data set."""
-    overwrite: bool = False
-    """Replace a file of this name, if there is one."""
 
 
 def main(config: Config) -> None:
     """Writes the page, and prints what is in it."""
     from jaxae.explorer.writing import check_output, write_explorer
-    from jaxae.runs.loading import load_run
     from jaxae.training.progress import stage
 
     check_output(config.out, overwrite=config.overwrite)
-    run = load_run(config.run, config.part)
+    run = flags.load(config)
     with stage("encoding the test images, translating the networks and checking them"):
         found = write_explorer(
             run,
@@ -60,7 +51,7 @@ def main(config: Config) -> None:
     what = "test images" if found["images"] else "random codes"
     networks = "decoder and encoder" if found["encoder"] else "decoder"
     if found["note"]:
-        print(f"note: {found['note']}")
+        print(f"note: {found['note']}", file=sys.stderr)
     print(
         f"{config.out}: {found['bytes'] / 1e6:.1f} MB, {found['points']:,} {what}, {networks}; weights "
         f"{weights}, pixels within {255 * found['pixel_error']:.2f} of 255 grey levels"

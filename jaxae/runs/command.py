@@ -1,7 +1,8 @@
-"""Experiments as commands: flags, errors in one line, interruption, and a table of the results."""
+"""Commands: flags, errors in one line, interruption, and a report of the results."""
 
 import atexit
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -32,31 +33,38 @@ _TEMPORARY = contextlib.ExitStack()
 atexit.register(_TEMPORARY.close)
 
 
-def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | None) -> None:
-    """Runs an experiment from the command line.
+def command(
+    main: Callable[[ConfigT], Any],
+    config: type[ConfigT],
+    doc: str | None,
+    program: str | None = None,
+) -> None:
+    """Runs an experiment or a subcommand of `jaxae` from the command line.
 
     The exit code is 0 on success; 2, with one line on standard error, for an error that the user can
     correct; and 130 after an interruption.
 
     Args:
       main: the experiment, a function of its flags.
-      config: the dataclass of its flags. If its field `distributed` is true, the process joins the
-        others first.
+      config: the dataclass of its flags. If it has a field `distributed` and that is true, the process
+        joins the others first.
       doc: the description that `--help` prints.
+      program: the name of the command, in `--help`; how Python was started when None.
     """
-    parsed = None
+    together = False
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN and _in_main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a console may lack letters of a name
             stream.reconfigure(errors="replace")
     try:
-        parsed = _parse(config, doc)
-        if parsed.distributed:
+        parsed = _parse(config, doc, program)
+        together = getattr(parsed, "distributed", False)
+        if together:
             watched.watch()
             processes.connect()
         devices.check_available()
-        with _announced():
+        with _announced(getattr(parsed, "announcement", "reading the data and compiling")):
             main(parsed)
     except BrokenPipeError:  # whoever reads the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,9 +77,12 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
         processes.GoneError,
     ) as error:
         message = " ".join(str(error).split())
-        together = parsed is not None and parsed.distributed
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
-            message = "out of memory; try a smaller --batch-size, --hidden or --image-size"
+            smaller = {"batch_size", "hidden", "image_size"} & {
+                field.name for field in dataclasses.fields(config)
+            }
+            flags = " or ".join(f"--{name.replace('_', '-')}" for name in sorted(smaller))
+            message = f"out of memory{f'; try a smaller {flags}' if flags else ''}"
         elif isinstance(error, jax.errors.JaxRuntimeError) and not together:
             raise
         elif together and processes.is_gone(error):
@@ -90,7 +101,7 @@ def command(main: Callable[[ConfigT], Any], config: type[ConfigT], doc: str | No
         print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except Exception:
-        if parsed is None or not parsed.distributed:
+        if not together:
             raise
         traceback.print_exc()
         sys.stderr.flush()
@@ -101,15 +112,16 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
+def _parse(config: type[ConfigT], doc: str | None, program: str | None) -> ConfigT:
     if {"-h", "--help"} & set(sys.argv[1:]):
-        print(usage.help_text(config, doc))
+        print(usage.help_text(config, doc, program=program))
         raise SystemExit(0)
     usage.check_names(config, sys.argv[1:])
+    arguments = usage.arrange(config, sys.argv[1:], program)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            parsed = tyro.cli(config, description=doc, config=(tyro.conf.AvoidSubcommands,))
+            parsed = tyro.cli(config, args=arguments, config=(tyro.conf.AvoidSubcommands,))
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -127,12 +139,12 @@ def _parse(config: type[ConfigT], doc: str | None) -> ConfigT:
 
 
 @contextlib.contextmanager
-def _announced() -> Iterator[None]:
+def _announced(text: str) -> Iterator[None]:
     """A context that says what is going on if it takes longer than half a second."""
 
     def say() -> None:
         if processes.is_first():
-            print("reading the data and compiling ...", file=sys.stderr, flush=True)
+            print(f"{text} ...", file=sys.stderr, flush=True)
 
     timer = threading.Timer(0.5, say)
     timer.daemon = True

@@ -23,13 +23,16 @@ _FORMULA = re.compile(r"\$(\\mathdefault\{.*\}|[xz]_\{?\d+\}?)\$")
 """Numbers on logarithmic axes, and names of dimensions."""
 
 
-def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
+def rows(
+    images: Mapping[str, np.ndarray], path: Path, *, title: str, columns: Sequence[str] = ()
+) -> None:
     """Draws named rows of images, such as inputs above their reconstructions.
 
     Args:
       images: `{name: [n, h, w, c]}`, bytes or floats in [0, 1]. A name may have several lines.
       path: of the PNG file.
       title: above the figure.
+      columns: labels of the columns.
 
     Raises:
       ValueError: if a value is outside [0, 1], as logits are.
@@ -40,6 +43,10 @@ def rows(images: Mapping[str, np.ndarray], path: Path, *, title: str) -> None:
     h = grid.shape[2]
     step = h + _gap(h)
     axes.set_yticks([step * i + h / 2 for i in range(len(grid))], list(images))
+    if columns:
+        w = grid.shape[3]
+        across = w + _gap(w)
+        axes.set_xticks([across * j + w / 2 for j in range(len(columns))], list(columns))
     axes.tick_params(length=0)
     save(figure, path)
 
@@ -86,7 +93,7 @@ def panels(
     pictures = {}
     for name, grid in images.items():
         shown = displayable(grid.reshape(-1, *grid.shape[2:]))
-        pictures[name] = _mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
+        pictures[name] = mosaic(shown.reshape(*grid.shape[:2], *shown.shape[1:]))
     shapes = [picture.shape for picture in pictures.values()]
     width = min(5.0, 10.5 / len(shapes))
     height = max(width * h / w for h, w, _ in shapes)
@@ -143,7 +150,7 @@ def displayable(images: np.ndarray) -> np.ndarray:
 
 def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     """A figure of `[rows, columns, h, w, 3]` as one picture, without interpolation."""
-    picture = _mosaic(images)
+    picture = mosaic(images)
     width = 8.0
     height = width * picture.shape[0] / picture.shape[1]
     figure = Figure(figsize=(width + 1.0, height + 0.7), layout="constrained")
@@ -153,7 +160,7 @@ def _canvas(images: np.ndarray, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _mosaic(images: np.ndarray) -> np.ndarray:
+def mosaic(images: np.ndarray) -> np.ndarray:
     """One picture of `[rows, columns, h, w, 3]`, with white gaps between the images."""
     r, c, h, w, _ = images.shape
     gap_h, gap_w = _gap(h), _gap(w)

@@ -16,6 +16,9 @@ from jaxae.data.messages import describe_shape
 BINARIZE_SEED = 1_618_033_988
 """Test images are binarised with the same draws in all runs, so that results can be compared."""
 
+ROUNDING, NOISY = 1e-4, 5.0
+"""How far floats may be outside [0, 1]: by rounding, and in noisy images."""
+
 
 class Inputs(NamedTuple):
     """What the images of a run are like.
@@ -70,7 +73,8 @@ class Inputs(NamedTuple):
         return np.stack([self._prepare(np.asarray(picture)) for picture in pictures])
 
     def _prepare(self, picture: np.ndarray) -> np.ndarray:
-        h, w, c = self.seen_shape
+        # A picture has no channel that says where it has a hole.
+        h, w, c = self.seen_shape if self.seen_shape[-1] in (1, 3) else self.shape
         if picture.ndim != 3 or picture.shape[-1] not in (1, 3) or c not in (1, 3):
             raise ValueError(
                 f"a picture of shape {describe_shape(picture.shape)} cannot be made an input of "
@@ -87,13 +91,19 @@ class Inputs(NamedTuple):
             )
         return resize(picture, h)
 
-    def check(self, x: Any) -> np.ndarray | jax.Array:
+    def check(self, x: Any, *, noisy: bool = False) -> np.ndarray | jax.Array:
         """Images as the encoder sees them, `[n, *seen_shape]`, of an array `[n, h, w, c]` or `[n, h, w]`.
+
+        Args:
+          x: bytes, or floats in [0, 1].
+          noisy: whether floats may be somewhat outside, as those of images with noise are.
 
         Raises:
           ValueError: if it is not an array of such images.
         """
         array = x if isinstance(x, jax.Array) else np.asarray(x)
+        if array.dtype == np.bool_:
+            array = array.astype(np.float32)
         if array.ndim == 3 and self.seen_shape[-1] == 1 and len(self.seen_shape) == 3:
             array = array[..., None]
         if array.shape[1:] not in (self.seen_shape, self.shape) or len(array) == 0:
@@ -102,11 +112,26 @@ class Inputs(NamedTuple):
                 f"[n, {', '.join(map(str, self.seen_shape))}], not {list(array.shape)}; for pictures of "
                 "other sizes, use TrainedRun.prepare"
             )
+        _check_range(array, NOISY if noisy else ROUNDING)
         if self.binarize and not is_binary(np.asarray(array)):
             key = jax.random.split(jax.random.key(BINARIZE_SEED))[1]
             # As a whole, before batches are made, so that the draws are those of the test images.
             array = np.asarray(binarize(key, as_float(jnp.asarray(array))))
         return array
+
+
+def _check_range(array: np.ndarray | jax.Array, beyond: float) -> None:
+    """Raises a `ValueError` unless values are bytes, or floats in [0, 1] and a little beyond."""
+    if array.dtype == np.uint8:
+        return
+    low, high = float(array.min()), float(array.max())
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"images are uint8 or floats in [0, 1], not {array.dtype}")
+    if not -beyond <= low <= high <= 1 + beyond:
+        raise ValueError(
+            f"the images have values from {low:.4g} to {high:.4g}; floats must be in [0, 1], and bytes "
+            "(0 to 255) of type uint8"
+        )
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:

@@ -132,19 +132,8 @@ class TrainedRun:
         Raises:
           ValueError: if they are not images of the shape that the run was trained on.
         """
-        array = self.inputs.check(x)
-        if array.shape[1:] != self.inputs.seen_shape:
-            if self.use["task"] != "inpaint":
-                raise ValueError(
-                    f"the encoder of this run sees arrays [n, {list(self.inputs.seen_shape)}], not "
-                    f"{list(array.shape)}"
-                )
-            known = as_float(jnp.asarray(array))
-            return np.concatenate([known, np.zeros((*known.shape[:-1], 1), np.float32)], axis=-1)
-        if self.use["task"] == "colorize":
-            grey = luma(as_float(jnp.asarray(array)))
-            return np.asarray(jnp.broadcast_to(grey, array.shape))
-        return array
+        noisy = self.model.corruption is not None
+        return as_seen(self.inputs, self.use.get("task"), x, noisy=noisy)
 
     def encode(self, x: Any) -> Tree:
         """Codes of images: the means of the posterior, leaves `[n, ...]`.
@@ -241,6 +230,25 @@ class TrainedRun:
         return jax.jit(sample, static_argnums=2)
 
 
+def as_seen(
+    inputs: Inputs, task: str | None, x: Any, *, noisy: bool = False
+) -> np.ndarray | jax.Array:
+    """What the encoder of a run for a task sees of images, see :meth:`TrainedRun.seen`."""
+    array = inputs.check(x, noisy=noisy)
+    if array.shape[1:] != inputs.seen_shape:
+        if task != "inpaint":
+            raise ValueError(
+                f"the encoder of this run sees arrays [n, {list(inputs.seen_shape)}], not "
+                f"{list(array.shape)}"
+            )
+        known = as_float(jnp.asarray(array))
+        return np.concatenate([known, np.zeros((*known.shape[:-1], 1), np.float32)], axis=-1)
+    if task == "colorize":
+        grey = luma(as_float(jnp.asarray(array)))
+        return np.asarray(jnp.broadcast_to(grey, array.shape))
+    return array
+
+
 def load_run(
     folder: str | Path, part: str | None = None, *, model: Autoencoder | None = None
 ) -> TrainedRun:
@@ -323,6 +331,10 @@ def record_codes(
     if (_read_json(run.directory / CODES) or {}).get("step") == step:
         return
     x = examples()
+    record = read_config(run.directory)
+    task = (record.get("use") or {}).get("task")
+    if task in ("colorize", "inpaint"):  # the encoder does not see the images themselves
+        x = as_seen(_inputs(record), task, x.x if isinstance(x, Batch) else x)
     n = len(jax.tree.leaves(x)[0])
     shape = jax.eval_shape(model.encode, params, jax.tree.map(lambda leaf: leaf[:1], x))
     if not isinstance(shape, jax.ShapeDtypeStruct) or shape.size > MAX_CODE_VALUES:
@@ -375,9 +387,10 @@ def _inputs(record: dict[str, Any]) -> Inputs:
         plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
         known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
         inputs = Inputs(**known)
-        if not all(isinstance(n, int) and n > 0 for n in (*inputs.shape, *inputs.seen_shape)):
-            raise ValueError("its shape is not one")
-    except (TypeError, ValueError) as error:
+        for shape in (known["shape"], known.get("seen") or (1,)):
+            if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
+                raise ValueError(f"{shape!r:.40} is no shape")
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the inputs in config.json are damaged: {error}") from None
     return inputs
 
@@ -389,7 +402,9 @@ def _params(
         jax.ShapeDtypeStruct((TEMPLATE, *shape), jnp.float32)
         for shape in (inputs.shape, inputs.seen_shape)
     )
-    batch = Batch(x, seen=None if inputs.seen is None else seen)
+    # The corruption of a model makes what its encoder sees.
+    given = inputs.seen is not None and model.corruption is None
+    batch = Batch(x, seen=seen if given else None)
     try:
         shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
     except (ValueError, TypeError) as error:

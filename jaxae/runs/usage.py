@@ -16,36 +16,54 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 OTHER_NAMES = {
-    "batch": "batch-size",
-    "bs": "batch-size",
-    "data": "dataset",
-    "dim": "latent-dim",
-    "bottleneck": "latent-dim",
-    "early-stopping": "patience",
-    "iterations": "epochs",
-    "kl-weight": "beta",
-    "layers": "hidden",
-    "lr": "learning-rate",
-    "out-dir": "run-dir",
-    "output": "run-dir",
-    "resume": "run-dir",
-    "size": "image-size",
-    "wd": "weight-decay",
-    "z-dim": "latent-dim",
+    "batch": ("batch-size",),
+    "bs": ("batch-size",),
+    "data": ("dataset",),
+    "dim": ("latent-dim",),
+    "bottleneck": ("latent-dim",),
+    "early-stopping": ("patience",),
+    "force": ("overwrite",),
+    "iterations": ("epochs",),
+    "kl-weight": ("beta",),
+    "layers": ("hidden",),
+    "lr": ("learning-rate",),
+    "num": ("count",),
+    "number": ("count",),
+    "out-dir": ("run-dir", "out"),
+    "output": ("run-dir", "out"),
+    "resume": ("run-dir",),
+    "samples": ("count",),
+    "size": ("image-size",),
+    "wd": ("weight-decay",),
+    "z-dim": ("latent-dim",),
 }
 """Names that other programs give to flags, where the names are not similar."""
+
+MOVED = {"--apply": "jaxae reconstruct RUN PICTURES --out DIR"}
+"""Flags of earlier versions, and the commands that have replaced them."""
 
 WORDS = {
     "INT": ("an integer", "integers"),
     "FLOAT": ("a number", "numbers"),
     "TEXT": ("text", "texts"),
+    "PATH": ("a path", "paths"),
 }
 DATA_SETS = ("celeb_a", "cifar10", "digits", "fashion_mnist", "mnist", "mnist5k")
 DEVICES = ("cpu", "cuda", "device", "gpu", "tpu")
 
 
 class Option(NamedTuple):
-    """A flag: its names, what its value looks like, its help, its default, and its group."""
+    """A flag or a positional argument.
+
+    Attributes:
+      names: of a flag; empty for a positional argument.
+      value: what its value looks like; empty for a switch.
+      choices: the values it may have, if they are few.
+      help: what it does.
+      default: its value if it is not given; `dataclasses.MISSING` if it must be.
+      group: the title under which it is listed.
+      count: how many values it takes, which are all up to the next flag if this is None.
+    """
 
     names: tuple[str, ...]
     value: str
@@ -53,20 +71,26 @@ class Option(NamedTuple):
     help: str
     default: Any
     group: str
+    count: int | None = 1
+
+
+ARGUMENTS = "Arguments"
+"""The title of positional arguments."""
 
 
 def options(config: type) -> list[Option]:
-    """The options of a dataclass, by groups: its own first, then those of its bases in order.
+    """The options of a dataclass by groups: positional arguments, its own, then those of its bases in order.
 
-    The group of an option is the class that first has it. The title of a class is its attribute `title`,
-    or else `Options of this experiment`.
+    The group of a flag is the class that first has it. The title of a class is its attribute `title`,
+    or else `Options of this experiment`, or `Options` of a subcommand of `jaxae`.
     """
     hints = typing.get_type_hints(config, include_extras=True)
     texts: dict[str, str] = {}
     groups: dict[str, str] = {}
-    titles = []
+    titles = [ARGUMENTS]
+    own = "Options" if _is_subcommand(config) else "Options of this experiment"
     for cls in config.__mro__[:-1]:
-        title = vars(cls).get("title", "Options of this experiment")
+        title = vars(cls).get("title", own)
         titles += [title] if title not in titles else []
         texts = _docstrings(cls) | texts
         groups |= dict.fromkeys(vars(cls).get("__annotations__", {}), title)
@@ -77,13 +101,16 @@ def options(config: type) -> list[Option]:
     return sorted(found, key=lambda option: titles.index(option.group))
 
 
-def help_text(config: type, doc: str | None, width: int | None = None) -> str:
+def help_text(
+    config: type, doc: str | None, width: int | None = None, program: str | None = None
+) -> str:
     """What `--help` prints, in lines of at most `width`, or of the terminal.
 
     The docstring is printed up to its measurements, and its last paragraphs after them.
     """
     width = min(100, (width or shutil.get_terminal_size().columns)) - 1
-    lines = textwrap.wrap(f"usage: {_program()} [options]", width)
+    found = options(config)
+    lines = textwrap.wrap(f"usage: {_synopsis(found, program or _program())}", width)
     for paragraph in re.split(
         r"\n\s*\n", re.sub(r"\nMeasured.*?(?=\nLectures:|\Z)", "", doc or "", flags=re.S)
     ):
@@ -93,7 +120,7 @@ def help_text(config: type, doc: str | None, width: int | None = None) -> str:
         else:
             lines += textwrap.wrap(" ".join(paragraph.split()), width)
     group = ""
-    for option in options(config):
+    for option in found:
         if option.group != group:
             group = option.group
             lines += ["", f"{group}:"]
@@ -103,13 +130,69 @@ def help_text(config: type, doc: str | None, width: int | None = None) -> str:
     return "\n".join([*lines, "", "  -h, --help", "      Print this text and exit."])
 
 
-def check_names(config: type, arguments: Iterable[str]) -> None:
+def arrange(config: type, arguments: Sequence[str], program: str | None = None) -> list[str]:
+    """The same arguments with the flags first, so that flags may stand between positional arguments.
+
+    Args:
+      config: the dataclass of the arguments.
+      arguments: as they were given.
+      program: the name of the command.
+
+    Raises:
+      ValueError: if an argument that is needed is missing.
+    """
+    found = options(config)
+    positional = [option for option in found if not option.names]
+    named = {name: option for option in found for name in option.names}
+    flags: list[str] = []
+    others: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            others += rest
+            break
+        option = named.get(argument.split("=")[0].replace("_", "-"))
+        if option is None:
+            (flags if argument.startswith("--") or not positional else others).append(argument)
+            continue
+        flags.append(argument)
+        taken = 0 if "=" in argument or not option.value else option.count
+        while rest and not _is_flag(rest[0]) and (taken is None or taken > 0):
+            flags.append(rest.pop(0))
+            taken = None if taken is None else taken - 1
+    needed = [option for option in positional if option.default is dataclasses.MISSING]
+    missing = [option.value for option in needed[len(others) :]]
+    given = {
+        named[name] for flag in flags if (name := flag.split("=")[0].replace("_", "-")) in named
+    }
+    missing += [
+        f"{option.names[0]} {option.value}"
+        for option in found
+        if option.names and option.default is dataclasses.MISSING and option not in given
+    ]
+    if missing:
+        synopsis = _synopsis(found, program or _program())
+        raise ValueError(f"{' and '.join(missing)} must be given: {synopsis} (see --help)")
+    most = None if any(option.count is None for option in positional) else len(positional)
+    if positional and most is not None and len(others) > most:
+        synopsis = _synopsis(found, program or _program())
+        raise ValueError(f"{others[most]!r} is one argument too many: {synopsis} (see --help)")
+    return [*flags, "--", *others] if others else flags
+
+
+def check_names(config: type, arguments: Sequence[str]) -> None:
     """Raises a `ValueError` with a suggestion if an argument is a flag that does not exist."""
     found = options(config)
+    for flag, instead in MOVED.items():
+        if any(argument.split("=")[0] == flag for argument in arguments):
+            raise ValueError(f"the flag {flag} is gone; use: {instead}")
     known = {name for option in found for name in option.names} | {"--help"}
     switches = {name for option in found for name in option.names if not option.value}
     before = ""
     for argument in arguments:
+        if argument == "--":
+            break
         if (
             before.replace("_", "-") in switches
             and not argument.startswith("-")
@@ -117,7 +200,9 @@ def check_names(config: type, arguments: Iterable[str]) -> None:
         ):
             raise ValueError(f"{before} takes no value, got {argument!r} (see --help)")
         before = argument
-        if re.match(r"-[a-zA-Z]", argument) and argument != "-h":
+        if re.match(r"-[a-zA-Z]", argument) and argument.split("=")[0] not in {*known, "-h"}:
+            if argument[:2] in known:
+                raise ValueError(f"write {argument[:2]} {argument[2:]} (see --help)")
             raise ValueError(
                 f"flags begin with two dashes: -{argument} and not {argument} (see --help)"
             )
@@ -132,7 +217,9 @@ def explain(config: type, message: str) -> str:
     """What tyro says about a wrong value, in words, with a suggestion."""
     if unknown := re.search(r"[Uu]nrecognized options: ([^\s,]+)", message):
         word = unknown[1]
-        hint = f"; did you mean --dataset {word}?" if _close(word, DATA_SETS) else ""
+        hint = ""
+        if _close(word, DATA_SETS) and "dataset" in {f.name for f in dataclasses.fields(config)}:
+            hint = f"; did you mean --dataset {word}?"
         return f"{word!r} is not a flag or the value of one{hint} (see --help)"
     named = {name: option for option in options(config) for name in option.names}
     flag = re.search(r"(--[a-z0-9-]+)", message)
@@ -157,12 +244,22 @@ def explain(config: type, message: str) -> str:
 
 def check_values(parsed: Any) -> None:
     """Raises a `ValueError` if a text is empty, or a number is infinite or not a number."""
+    positional = {option.value.split()[0] for option in options(type(parsed)) if not option.names}
+    flags = {
+        field.name: field.name.upper()
+        if field.name.upper() in positional
+        else f"--{field.name.replace('_', '-')}"
+        for field in dataclasses.fields(parsed)
+    }
     for field in dataclasses.fields(parsed):
         given = getattr(parsed, field.name)
         for value in given if isinstance(given, tuple) else (given,):
-            flag = f"--{field.name.replace('_', '-')}"
+            flag = flags[field.name]
             if isinstance(value, str) and not value.strip():
-                raise ValueError(f"{flag} must not be empty; leave it out for the default")
+                needed = field.default is dataclasses.MISSING
+                raise ValueError(
+                    f"{flag} must not be empty{'' if needed else '; leave it out for the default'}"
+                )
             if field.name == "run_dir" and re.search("[\udc80-\udcff]", str(value)):
                 raise ValueError(
                     f"{flag} has characters that the locale cannot encode; set PYTHONUTF8=1"
@@ -175,14 +272,17 @@ def _hint(name: str, known: set[str], config: type) -> str:
     wanted = name.removeprefix("--").lower()
     if wanted in DEVICES:
         return "; the environment variable JAX_PLATFORMS chooses between cpu, cuda and tpu"
-    if wanted.replace("-", "_") in DATA_SETS:
+    if wanted.replace("-", "_") in DATA_SETS and "--dataset" in known:
         return f"; did you mean --dataset {wanted.replace('-', '_')}? (see --help)"
-    if close := _close(f"--{OTHER_NAMES.get(wanted, wanted)}", known):
-        return f"; did you mean {close}? (see --help)"
+    for other in OTHER_NAMES.get(wanted, (wanted,)):
+        if close := _close(f"--{other}", known):
+            return f"; did you mean {close}? (see --help)"
     if others := _experiments_with(wanted.removeprefix("no-").replace("-", "_"), config):
-        return (
-            f" in this experiment; {', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
-        )
+        if _is_subcommand(config):
+            others = [f"jaxae {other.rstrip('_')}" for other in others]
+        here = "command" if _is_subcommand(config) else "experiment"
+        has = "has" if len(others) == 1 else "have"
+        return f" in this {here}; {', '.join(others)} {has} it"
     return " (see --help)"
 
 
@@ -215,8 +315,10 @@ def _option(field: Any, hint: Any, text: str, group: str) -> Option:
     if hint is bool:
         names, value = (flag, f"--no-{flag[2:]}"), ""
     elif any("Positional" in str(extra) or "POSITIONAL" in str(extra) for extra in extras):
-        names, value = (), f"{field.name.upper()} ..."
-    return Option(names, value, choices, text, field.default, group)
+        names, group = (), ARGUMENTS
+        value = f"{field.name.upper()} ..." if value.endswith("...") else field.name.upper()
+    count = None if value.endswith("...") else max(1, len(value.split()))
+    return Option(names, value, choices, text, field.default, group, count)
 
 
 def _value(hint: Any) -> str:
@@ -227,8 +329,10 @@ def _value(hint: Any) -> str:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return "|".join(_value(a) for a in arguments if a is not type(None))
     if typing.get_origin(hint) is tuple:
-        return f"{_value(arguments[0])} ..."
-    return {int: "INT", float: "FLOAT"}.get(hint, "TEXT")
+        if Ellipsis in arguments:
+            return f"{_value(arguments[0])} ..."
+        return " ".join(map(_value, arguments))
+    return {int: "INT", float: "FLOAT", Path: "PATH"}.get(hint, "TEXT")
 
 
 def _choices(hint: Any) -> list[str]:
@@ -240,6 +344,8 @@ def _choices(hint: Any) -> list[str]:
 
 def _default(option: Option) -> str:
     value = option.default
+    if value is dataclasses.MISSING:
+        return " (required)" if option.names else ""
     if value in (None, (), False) and not (value == 0 and value is not False):
         return ""
     if re.search(r"\bdefault\b", option.help):  # the text says it
@@ -279,6 +385,22 @@ def _command(line: str, width: int) -> list[str]:
     first, *rest = _wrapped(line, width - 2, "        ")
     parts = [first, *rest]
     return [f"{part} \\" for part in parts[:-1]] + parts[-1:]
+
+
+def _synopsis(found: Sequence[Option], program: str) -> str:
+    """The command with its positional arguments, those that may be left out in brackets."""
+    needed = [option for option in found if option.default is dataclasses.MISSING]
+    parts = [o.value if o in needed else f"[{o.value}]" for o in found if not o.names]
+    parts += [f"{option.names[0]} {option.value}" for option in needed if option.names]
+    return " ".join([program, *parts, "[options]"])
+
+
+def _is_flag(argument: str) -> bool:
+    return re.match(r"--|-[a-zA-Z]", argument) is not None
+
+
+def _is_subcommand(config: type) -> bool:
+    return config.__module__.startswith("jaxae.commands.")
 
 
 def _program() -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,3 +101,65 @@ def exclusive(directory: Path) -> Iterator[None]:
             except OSError:  # the file system has no locks
                 pass
         yield
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process has locked a folder with :func:`exclusive`. Nothing is written.
+
+    Examples:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with exclusive(folder):
+      ...     is_locked(folder)
+      True
+      >>> is_locked(folder)
+      False
+    """
+    if fcntl is None:
+        return False
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or the file system has none
+        pass
+    return False
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to write into, which becomes the folder `path` if all goes well.
+
+    A folder `path` that exists is replaced as a whole. If something goes wrong, the temporary folder is
+    removed, and `path` is unchanged.
+
+    Raises:
+      OSError: if the folder cannot be written.
+
+    Examples:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "a"
+      >>> with atomic_folder(path) as partial:
+      ...     (partial / "b.txt").write_text("all of it"), path.exists()
+      (9, False)
+      >>> [file.name for file in path.iterdir()]
+      ['b.txt']
+    """
+    path = path.resolve()  # the name of "." is empty, and a link stays where it is
+    partial, old = (path.with_name(f".{os.getpid()}.{kind}.{path.name}") for kind in ("new", "old"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(partial, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

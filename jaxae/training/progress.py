@@ -2,8 +2,11 @@
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -16,8 +19,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+T = TypeVar("T")
+
 LINES = 10
 """The number of lines that are written to a log."""
+PATIENCE = 2.0
+"""Seconds after which :func:`track` shows how far it is."""
 LOSSES = ("train/loss", "validation/loss")
 
 
@@ -102,6 +109,44 @@ def stage(text: str, *, shown: bool = True) -> Iterator[None]:
         task = clock.add_task("", total=1)
         yield
         clock.update(task, completed=1)
+
+
+def track(steps: Sequence[T], text: str, *, shown: bool = True) -> Iterator[T]:
+    """Passes on the elements of a sequence, and shows how many are done if it takes over two seconds.
+
+    Args:
+      steps: the elements.
+      text: what is counted, such as "pictures".
+      shown: whether anything is.
+
+    Examples:
+      >>> list(track([1, 2, 3], "numbers"))
+      [1, 2, 3]
+    """
+    console = Console(stderr=True, quiet=not shown)
+    columns = TextColumn(text, markup=False), BarColumn(bar_width=20), MofNCompleteColumn()
+    # Results that are printed while the bar is shown belong on standard output.
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(compact=True),
+        console=console,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    start, live = time.monotonic(), shown and _is_live(console)
+    said = 0
+    try:
+        for done, step in enumerate(steps):
+            if done and time.monotonic() - start > PATIENCE:
+                if live:
+                    task = bar.task_ids[0] if bar.task_ids else bar.add_task("", total=len(steps))
+                    bar.start()
+                    bar.update(task, completed=done)
+                elif done * LINES // len(steps) > said:
+                    said = done * LINES // len(steps)
+                    console.print(f"{text}: {done} of {len(steps)}", highlight=False, markup=False)
+            yield step
+    finally:
+        bar.stop()
 
 
 def _is_live(console: Console) -> bool:

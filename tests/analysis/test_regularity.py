@@ -89,3 +89,26 @@ def test_bad_input(call, message):
 
 def test_products_of_jacobians_are_precise():
     assert all_highest(lambda z: jaxae.analysis.lipschitz(jnp.sin, z), jnp.ones((3, 2)))
+
+
+def test_kl_per_dimension_against_an_integral():
+    """Of the normal distributions that the encoder gives, by quadrature over each latent dimension."""
+    model = jaxae.vae(
+        jaxae.networks.mlp_encoder(4, (3,)), jaxae.networks.mlp_decoder((4, 4, 1)), latent_dim=2
+    )
+    x = jax.random.uniform(KEY, (3, 4, 4, 1))
+    params = model.init(KEY, x)
+    found = jaxae.analysis.kl_per_dimension(model, params, x)
+    mean, log_var = model.draws(params, KEY, x).posterior.stats
+    z = np.linspace(-12, 12, 20001)
+    mean, sd = np.asarray(mean)[..., None], np.exp(np.asarray(log_var) / 2)[..., None]
+    q = np.exp(-0.5 * ((z - mean) / sd) ** 2) / sd / np.sqrt(2 * np.pi)
+    log_ratio = -0.5 * ((z - mean) / sd) ** 2 - np.log(sd) + 0.5 * z**2
+    np.testing.assert_allclose(found, np.trapezoid(q * log_ratio, z), rtol=1e-4, atol=1e-6)
+
+
+def test_kl_per_dimension_needs_a_prior():
+    plain = jaxae.autoencoder(jaxae.networks.mlp_encoder(2), jaxae.networks.mlp_decoder((4, 4, 1)))
+    x = jnp.zeros((2, 4, 4, 1))
+    with pytest.raises(ValueError, match="has no prior"):
+        jaxae.analysis.kl_per_dimension(plain, plain.init(KEY, x), x)

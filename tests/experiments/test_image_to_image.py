@@ -11,10 +11,10 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import jaxae
 from experiments import colorization, inpainting, super_resolution, translation
-from experiments.shared import applying, measuring
 from experiments.shared import image_to_image as common
-from jaxae.runs import pictures
-from tests.experiments.running import command
+from experiments.shared import measuring
+from jaxae.commands import reconstruct
+from tests.experiments.running import refused
 
 # Runs are trained once in a process and used by many tests.
 pytestmark = pytest.mark.xdist_group("image to image")
@@ -189,9 +189,12 @@ def test_classes_of_colours(photos, tmp_path):
     results, _ = run(colorization, photos, tmp_path / "a", classes=9)
     assert results["test/colorfulness"] > 0
     assert "9 classes of colours" in results["protocol"]
-    out = tmp_path / "out"
-    paint(colorization, tmp_path / "a", out, picture(tmp_path / "x.png"))
-    assert (out / "x-colorized.png").exists()
+    x = photographs(1)
+    found = jaxae.load_run(tmp_path / "a").reconstruct(x)
+    # The grey levels are kept: the model is built again with its centres and the kept input.
+    difference = jaxae.data.colors.luma(found) - jaxae.data.colors.luma(jaxae.as_float(x))
+    inside = ((found > 0) & (found < 1)).all(-1)
+    assert np.abs(np.asarray(difference)[..., 0])[inside].max() < 1e-4
 
 
 def test_every_flag_changes_the_model():
@@ -268,189 +271,58 @@ def test_the_temperature():
     assert found[0] > 2 * found[1]
 
 
-# Applying runs to pictures.
+# The runs in use.
+
+FACTS = {
+    colorization: {"task": "colorize", "symmetries": 2},
+    super_resolution: {"task": "enlarge", "factor": 2, "symmetries": 4},
+    inpainting: {"task": "inpaint", "symmetries": 2},
+    translation: {"task": "translate", "symmetries": 1},
+}
+ENDINGS = {
+    colorization: "colorized",
+    super_resolution: "super_resolved",
+    inpainting: "inpainted",
+    translation: "translated",
+}
 
 
-def picture(path, mode="RGB", size=(12, 14), seed=0):
-    """Writes a PNG file of the given mode."""
-    rgb = photographs(1, (size[1], size[0], 3), seed)[0]
-    if mode == "I;16":
-        wide = (rgb[..., 0].astype(np.uint16) * 257).tobytes()
-        image = Image.frombytes("I;16", size, wide)
-    elif mode == "RGBA":
-        alpha = np.full((*rgb.shape[:2], 1), 255, np.uint8)
-        alpha[: size[1] // 2, : size[0] // 2] = 0
-        image = Image.fromarray(np.concatenate([rgb, alpha], axis=-1))
-    else:
-        image = Image.fromarray(rgb).convert(mode)
-    image.save(path)
-    return path
-
-
-def paint(module, folder, out, *pictures):
-    module.main(module.Config(apply=str(folder), images=tuple(map(str, pictures)), out=str(out)))
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P"])
-def test_colorizing_a_picture(trained, tmp_path, mode, capsys):
-    path = picture(tmp_path / "x.png", mode, size=(30, 41))
-    paint(colorization, trained[colorization][0], tmp_path / "out", path)
-    with Image.open(tmp_path / "out" / "x-colorized.png") as file:
-        found = np.asarray(file)
-    assert found.shape == (41, 30, 3)
-    read = capsys.readouterr()
-    assert ("alpha channel is ignored" in read.err) == (mode == "RGBA")
-    assert "x-colorized.png" in read.out
-    # The grey levels are those of the picture, except where colours are clipped.
-    original = jaxae.data.image_files.read_image(path)
-    grey = jaxae.as_float(np.broadcast_to(original, (41, 30, 3)))
-    difference = jaxae.data.colors.luma(grey) - jaxae.data.colors.luma(jaxae.as_float(found))
-    inside = ((found > 0) & (found < 255)).all(-1)
-    assert inside.mean() > 0.5
-    assert np.abs(np.asarray(difference)[..., 0])[inside].max() < 2 / 255
-
-
-@pytest.mark.parametrize("size", [(1, 1), (5, 3), (65, 97)])
-@pytest.mark.parametrize("module", [colorization, super_resolution, translation])
-def test_pictures_of_any_size(trained, module, size, tmp_path):
-    path = picture(tmp_path / "x.png", size=size)
-    paint(module, trained[module][0], tmp_path / "out", path)
-    (written,) = (tmp_path / "out").iterdir()
-    factor = 2 if module is super_resolution else 1
-    with Image.open(written) as file:
-        assert file.size == (factor * size[0], factor * size[1])
-
-
-@pytest.mark.parametrize("mode", ["L", "I;16"])
-def test_a_grey_picture_stays_grey(trained, mode, tmp_path):
-    path = picture(tmp_path / "x.png", mode)
-    paint(super_resolution, trained[super_resolution][0], tmp_path / "out", path)
-    with Image.open(tmp_path / "out" / "x-super_resolved.png") as file:
-        assert (file.mode, file.size) == ("L", (24, 28))
-
-
-def test_applying_a_run_gives_the_error_that_was_measured(trained, photos, tmp_path):
-    folder, results, _ = trained[colorization]
-    test = jaxae.load(photos).test.images
-    paths = []
-    for i, image in enumerate(test):
-        Image.fromarray(image).save(tmp_path / f"{i}.png")
-        paths.append(tmp_path / f"{i}.png")
-    paint(colorization, folder, tmp_path / "out", *paths)
-    found = np.stack(
-        [np.asarray(Image.open(tmp_path / "out" / f"{p.stem}-colorized.png")) for p in paths]
+@pytest.mark.parametrize("module", FACTS)
+def test_pictures_are_painted_as_the_test_images_were(trained, module, photos, tmp_path):
+    """`jaxae reconstruct` on the pictures that were scored gives the error that was measured."""
+    folder, results, _ = trained[module]
+    assert jaxae.load_run(folder).use == FACTS[module]
+    truth = jaxae.load(photos).test.images
+    seen = truth
+    if module is inpainting:
+        task = inpainting.task(inpainting.Config(hole="torn:0.4"))
+        hidden = measuring.corrupted(task.corrupt, truth)
+        seen = np.concatenate([truth, np.uint8(255 * (1 - hidden[..., 3:]))], axis=-1)
+    elif module is translation:
+        seen = translation.night(
+            jax.random.fold_in(jax.random.key(translation.MADE_SEED), 2), truth
+        )
+    elif module is super_resolution:
+        small = jaxae.corruptions.downsample(2, keep_shape=False)(KEY, jaxae.as_float(truth))
+        seen = np.round(255 * np.asarray(small)).astype(np.uint8)
+    paths = [tmp_path / f"{i}.png" for i in range(len(seen))]
+    for image, path in zip(seen, paths, strict=True):
+        Image.fromarray(image).save(path)
+    out = tmp_path / "out"
+    reconstruct.main(
+        reconstruct.Config(run=str(folder), pictures=tuple(map(str, paths)), out=str(out))
     )
-    error = np.square(found / 255 - test / 255).mean()
+    (ending,) = {path.name.partition("-")[2] for path in out.iterdir()}
+    assert ending == f"{ENDINGS[module]}.png"
+    found = np.stack([np.asarray(Image.open(out / f"{path.stem}-{ending}")) for path in paths])
+    error = np.square(found / 255 - truth / 255).mean()
     assert error == pytest.approx(results["test/mse"], rel=0.01)
 
 
-def test_transparent_pixels_are_filled(trained, tmp_path):
-    path = picture(tmp_path / "x.png", "RGBA", size=(40, 30))
-    paint(inpainting, trained[inpainting][0], tmp_path / "out", path)
-    found = np.asarray(Image.open(tmp_path / "out" / "x-inpainted.png"))
-    original = np.asarray(Image.open(path))
-    known = original[..., 3] == 255
-    np.testing.assert_array_equal(found[known], original[..., :3][known])
-    assert found.shape == (30, 40, 3)
-    with pytest.raises(ValueError, match=r"x2.png: nothing is missing"):
-        paint(inpainting, trained[inpainting][0], tmp_path / "out", picture(tmp_path / "x2.png"))
-    Image.fromarray(np.zeros((5, 5, 4), np.uint8)).save(tmp_path / "x3.png")
-    with pytest.raises(ValueError, match=r"x3.png: everything is missing"):
-        paint(inpainting, trained[inpainting][0], tmp_path / "out", tmp_path / "x3.png")
-
-
-@pytest.mark.parametrize("size", [(12, 14), (120, 140)])
-@pytest.mark.parametrize("rate", [0.02, 0.3])
-def test_small_holes_stay_small_when_pictures_are_resized(
-    trained, tmp_path, size, rate, monkeypatch
-):
-    seen = []
-    monkeypatch.setattr(
-        applying, "painters", lambda *_: lambda size: lambda x: seen.append(x) or x[..., :-1]
-    )
-    rgb = np.full((size[1], size[0], 3), 200, np.uint8)
-    missing = np.random.default_rng(0).random(rgb.shape[:2]) < rate
-    rgb[missing] = 0  # colours of transparent pixels are ignored
-    alpha = np.where(missing, 0, 255).astype(np.uint8)
-    Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "x.png")
-    paint(inpainting, trained[inpainting][0], tmp_path / "out", tmp_path / "x.png")
-    (x,) = np.asarray(seen[0])
-    hole = x[..., 3] == 1
-    assert hole.mean() < 1.6 * rate
-    np.testing.assert_allclose(x[~hole][:, :3], 200 / 255, atol=0.02)
-    np.testing.assert_allclose(x[hole][:, :3], 0.5)
-
-
-@pytest.mark.parametrize("module", [super_resolution, translation])
-def test_applying_a_run_gives_the_reconstruction_of_the_model(trained, module, photos, tmp_path):
-    """For a picture of the size of the training images."""
-    folder, _, _ = trained[module]
-    path = picture(tmp_path / "x.png", size=(12, 14) if module is translation else (6, 7))
-    paint(module, folder, tmp_path / "out", path)
-    (written,) = (tmp_path / "out").iterdir()
-    known, record, run = applying.trained(
-        str(folder), module.__name__.split(".")[-1], module.Config
-    )
-    shape = (14, 12, 3)
-    what = module.task(known) if module is super_resolution else module.task(shape, shape, "")
-    model = common.build(known, what, shape)
-    params = applying.parameters(run, model, shape, shape)
-    x = jaxae.as_float(jaxae.data.image_files.read_image(path))[None]
-    if module is super_resolution:
-        x = jnp.clip(jax.image.resize(x, (1, *shape), "cubic"), 0, 1)
-    count = 4 if module is super_resolution else 1
-    answer = jaxae.augmentations.self_ensemble(
-        lambda x: jnp.clip(jaxae.reconstruct(model, params, x), 0, 1), count
-    )(x)
-    found = np.asarray(Image.open(written)) / 255
-    np.testing.assert_allclose(found, answer[0], atol=0.51 / 255)
-    assert np.abs(found - np.asarray(x[0])).max() > 1 / 255
-
-
-@pytest.mark.slow
-def test_grey_models_and_pictures_in_colour(tmp_path):
-    """A model of grey images treats red, green and blue as three images; a bottleneck has one size."""
-    np.save(tmp_path / "grey.npy", photographs(40, (14, 12, 1)))
-    folder = tmp_path / "inpaint"
-    options = {"image_size": None, "network": "conv", "blocks": None, "code": 5}
-    run(inpainting, str(tmp_path / "grey.npy"), folder, **options)
-    path = picture(tmp_path / "x.png", "RGBA", size=(40, 30))
-    paint(inpainting, folder, tmp_path / "out", path)
-    found = np.asarray(Image.open(tmp_path / "out" / "x-inpainted.png"))
-    original = np.asarray(Image.open(path))
-    known = original[..., 3] == 255
-    np.testing.assert_array_equal(found[known], original[..., :3][known])
-    run(super_resolution, str(tmp_path / "grey.npy"), tmp_path / "sr")
-    paint(super_resolution, tmp_path / "sr", tmp_path / "out", picture(tmp_path / "y.png"))
-    assert np.asarray(Image.open(tmp_path / "out" / "y-super_resolved.png")).shape == (28, 24, 3)
-
-
-def test_files_are_not_overwritten_and_not_half_written(trained, tmp_path, monkeypatch):
-    path = picture(tmp_path / "x.png")
-    (tmp_path / "x-colorized.png").write_text("mine")
-    paint(colorization, trained[colorization][0], tmp_path, path)
-    assert (tmp_path / "x-colorized.png").read_text() == "mine"
-    assert (tmp_path / "x-colorized-2.png").exists()
-
-    def full(self, file, **options):
-        file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", full)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(ValueError, match=r"0 of 1 pictures done; .*x.png: .*No space left"):
-        paint(colorization, trained[colorization][0], tmp_path, path)
-    assert set(tmp_path.iterdir()) == before
-
-
-def test_a_picture_that_does_not_fit_into_memory_is_named(trained, tmp_path, monkeypatch):
-    def painters(*_):
-        raise MemoryError
-
-    monkeypatch.setattr(pictures, "resized", painters)
-    path = picture(tmp_path / "x.png")
-    with pytest.raises(ValueError, match=r"x.png: too large for the memory"):
-        paint(colorization, trained[colorization][0], tmp_path / "out", path)
+def test_the_flag_of_earlier_versions_names_the_command(monkeypatch, capsys):
+    arguments = ("x.png", "--out", "colored", "--apply", "runs/colorization")
+    said = refused(colorization, *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert "use: jaxae reconstruct RUN PICTURES --out DIR" in said
 
 
 def test_symmetries_fit_the_hole(photos):
@@ -485,60 +357,6 @@ def test_changed_targets_are_an_error(tmp_path):
     np.save(tmp_path / "y.npy", photographs(30, seed=2))
     with pytest.raises(ValueError, match="targets_data was"):
         translation.main(config)
-
-
-def test_a_corrupt_picture_among_good_ones(trained, tmp_path):
-    good, other = picture(tmp_path / "good.png"), tmp_path / "sub" / "good.png"
-    other.parent.mkdir()
-    picture(other, seed=1)
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(good.read_bytes()[:60])
-    folder = trained[colorization][0]
-    done = command(
-        "experiments.colorization", "--apply", folder, bad, good, other, "--out", tmp_path / "out"
-    )
-    assert done.returncode == 2
-    (line,) = (said for said in done.stderr.splitlines() if not said.startswith("reading "))
-    assert line.startswith("error: 2 of 3 pictures done")
-    assert str(bad) in line
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "good-colorized.png",
-        "good-colorized-2.png",
-    }
-
-
-def test_tiles_give_the_result_of_the_whole_picture(monkeypatch):
-    monkeypatch.setattr(pictures, "TILE", 8)
-    monkeypatch.setattr(pictures, "MARGIN", 3)
-    x = np.asarray(jax.random.uniform(KEY, (2, 37, 21, 3)))
-    sizes = []
-
-    def blur(tile):
-        padded = np.pad(np.asarray(tile), ((0, 0), (2, 2), (1, 1), (0, 0)))
-        h, w = tile.shape[1:3]
-        return sum(padded[:, i : i + h, j : j + w] for i in range(5) for j in range(3))
-
-    def painters(size):
-        def paint(tile):
-            assert tile.shape[1:3] == size  # compiled for tiles of this size only
-            return blur(tile)
-
-        sizes.append(size)
-        return paint
-
-    np.testing.assert_allclose(pictures.tiled(painters, x, 3), blur(x), rtol=1e-5)
-    np.testing.assert_allclose(pictures.tiled(painters, x[:, :14, :9], 3), blur(x[:, :14, :9]))
-    assert sizes == [(14, 14), (14, 9)]  # one program for all tiles
-
-
-def test_a_size_is_compiled_once(monkeypatch):
-    made = []
-    monkeypatch.setattr(applying, "painter", lambda model, params, count: made.append(count))
-    config = super_resolution.Config(**SMALL)
-    painters = applying.painters(config, super_resolution.task(config), {}, (8, 8, 3))
-    for size in ((8, 8), (8, 9), (8, 8), (8, 9)):
-        painters(size)
-    assert made == [8, 4]  # only square pictures are turned
 
 
 # Pairs.
@@ -597,9 +415,8 @@ def test_pairs_of_arrays_with_other_channels(tmp_path):
     results = translation.main(config)
     assert "mean_target/mse" in results
     assert "input/mse" not in results
-    paint(translation, tmp_path / "run", tmp_path / "out", picture(tmp_path / "x.png", "L"))
-    with Image.open(tmp_path / "out" / "x-translated.png") as file:
-        assert file.mode == "RGB"
+    grey = photographs(1, (14, 12, 1))
+    assert jaxae.load_run(tmp_path / "run").reconstruct(grey).shape == (1, 14, 12, 3)
 
 
 @pytest.mark.parametrize(
@@ -662,37 +479,12 @@ def test_night_is_dark_blue_and_noisy():
         (translation, {"make": "night", "dataset": "digits"}, "needs colours"),
         (translation, {"inputs": "a.npy"}, "given together"),
         (translation, {"symmetries": 2}, "leave out --symmetries"),
-        (colorization, {"out": "x"}, "need --apply"),
-        (colorization, {"apply": "x"}, "needs pictures and --out"),
-        (colorization, {"apply": "x", "images": ("a.png",), "out": "y", "seed": 2}, "--seed was"),
     ],
 )
 def test_bad_flags(module, options, message, photos, tmp_path):
     defaults = SMALL | {"dataset": photos, "run_dir": str(tmp_path / "run")}
-    if "apply" in options:
-        defaults = {}
     if module is inpainting:
         defaults |= {"image_size": None}
     with pytest.raises(ValueError, match=message):
         module.main(module.Config(**defaults | options))
     assert not (tmp_path / "run").exists()
-
-
-def test_folders_that_cannot_be_applied(trained, tmp_path):
-    path = picture(tmp_path / "x.png")
-    with pytest.raises(ValueError, match="run folder"):
-        paint(colorization, tmp_path, tmp_path / "out", path)
-    with pytest.raises(ValueError, match="a run of experiments.inpainting, not of colorization"):
-        paint(colorization, trained[inpainting][0], tmp_path / "out", path)
-    config = json.loads((trained[colorization][0] / "config.json").read_text())
-    (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "config.json").write_text(json.dumps(config))
-    task = json.dumps({"shape": [14, 12, 3], "centres": None})
-    with pytest.raises(ValueError, match=r"has no task.json, or a damaged one"):
-        paint(colorization, tmp_path / "begun", tmp_path / "out", path)
-    (tmp_path / "begun" / "task.json").write_text(task.replace("3]", "4]"))
-    with pytest.raises(ValueError, match=r"14 x 12 x 4; pictures have 1 or 3"):
-        paint(colorization, tmp_path / "begun", tmp_path / "out", path)
-    (tmp_path / "begun" / "task.json").write_text(task)
-    with pytest.raises(ValueError, match="has no checkpoint yet"):
-        paint(colorization, tmp_path / "begun", tmp_path / "out", path)

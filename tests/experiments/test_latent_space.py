@@ -13,6 +13,7 @@ import jaxae
 from experiments import clustering, faces, latent_space
 from experiments.shared import attributes, datasets, latent_figures, running
 from jaxae.runs import inference
+from jaxae.runs.continuing import augmented
 from tests.experiments.running import finished, refused
 
 ALWAYS = {
@@ -143,9 +144,9 @@ def test_the_transformation_of_training_images():
 
 def test_images_are_mirrored_and_binarised():
     x = jax.random.uniform(jax.random.key(0), (200, 4, 4, 1))
-    both = faces.flipped(jaxae.data.binarize)(jax.random.key(1), x)
+    both = augmented(("flip",), jaxae.data.binarize)(jax.random.key(1), x)
     assert set(np.unique(both)) == {0.0, 1.0}
-    mirrored = faces.flipped(None)(jax.random.key(1), x)
+    mirrored = augmented(("flip",), None)(jax.random.key(1), x)
     same = (mirrored == x).all((1, 2, 3))
     assert 0.3 < same.mean() < 0.7
 

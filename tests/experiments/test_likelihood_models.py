@@ -54,7 +54,7 @@ def test_the_results_are_those_of_the_selected_parameters(tmp_path):
         *from_flags.networks(c, (8, 8, 1), 1, 4), jaxae.likelihoods.gaussian()
     )
     x = jaxae.as_float(jaxae.load("digits").test.images)
-    optimizer = optimizers.make_optimizer(c, datasets.load(c))
+    optimizer = optimizers.build(optimizers.adam(c, datasets.load(c)))
     template = jaxae.training.init_state(model, optimizer, jax.random.key(0), x[:1])
     checkpoints = jaxae.Checkpoints(tmp_path / "run" / "checkpoints")
     best = checkpoints.restore(template, template.params).best

@@ -19,8 +19,9 @@ from experiments import (
 )
 from experiments.shared import running
 from experiments.shared.findings import findings
-from experiments.shared.quantities import QUANTITIES, quantity
-from experiments.shared.tables import number, print_results
+from experiments.shared.tables import print_results
+from jaxae.runs.quantities import QUANTITIES, quantity
+from jaxae.runs.tables import number
 
 SMALL = {
     autoencoder: {"hidden": (4,), "code": 2},

@@ -20,7 +20,8 @@ NAMES = sorted(
     if "command(main" in path.read_text("utf-8")
 )
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
-GROUPS = ["Options of this experiment", "Model", "Training", "Data", "Machine and files"]
+GROUPS = ["Arguments", "Options of this experiment", "Model", "Training", "Data"]
+GROUPS += ["Machine and files"]
 
 
 @pytest.mark.parametrize("name", NAMES)

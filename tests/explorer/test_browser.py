@@ -190,7 +190,7 @@ def test_the_operations_of_all_networks(browser, tmp_path):
     for name, (function, params, shape) in functions.items():
         scripts.append(generate(trace(function, params, shape), constants, name))
         x = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
-        inputs[name], expected[name] = x.ravel().tolist(), np.asarray(function(params, jnp.asarray(x))).ravel()
+        inputs[name], expected[name] = x.ravel().tolist(), np.asarray(jax.jit(function)(params, x)).ravel()
     kernels = (files("jaxae.explorer") / "kernels.js").read_text()
     weights = json.dumps([array.ravel().tolist() for array in constants.arrays])
     run = """(() => { const w = WEIGHTS.map((a) => Float32Array.from(a)), all = {NAMES}, found = {};

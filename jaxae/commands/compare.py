@@ -1,0 +1,87 @@
+"""Compares runs: one HTML page, and one table in the terminal.
+
+    jaxae compare runs/vae-a runs/vae-b --out compare.html
+    jaxae compare runs/vae-* --overwrite
+
+The page has the flags that differ, the results with mean and standard deviation over runs that differ by
+the seed only, learning curves, samples and reconstructions of the same test images, and the cost. It needs
+no other file and no network. Runs that are still training, or have no results, are shown as such. A run
+that trains several models is one row for each of them; --part selects one.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import tyro
+
+from jaxae import __version__
+from jaxae.runs import comparison, comparison_page, comparison_pictures, comparison_table
+from jaxae.runtime.files import atomic_write
+from jaxae.training.progress import stage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags of compare."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """The run folders."""
+    out: str = "compare.html"
+    """Write the page to this file."""
+    part: str | None = None
+    """Compare only this model of runs that train several."""
+    images: bool = True
+    """Decode samples and reconstructions. Without them the page takes a second."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+
+def main(config: Config) -> None:
+    """Writes the page and prints the table.
+
+    Raises:
+      ValueError: if a folder is no run, or the file exists.
+    """
+    if not config.runs:
+        raise ValueError("give the folders of the runs to compare, for example runs/vae-*")
+    out = Path(config.out).expanduser()
+    if out.exists() and not config.overwrite:
+        raise ValueError(f"{out} exists; add --overwrite to replace it, or use another --out")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; give the name of an HTML file")
+    folders = dict.fromkeys(Path(folder).expanduser().resolve() for folder in config.runs)
+    entries = [entry for folder in folders for entry in comparison.read(folder, config.part)]
+    groups = comparison.group(entries)
+    notes = _notes(groups)
+    strips: list[comparison_pictures.Strip] = []
+    if config.images:
+        with stage(f"decoding samples and reconstructions of {len(groups)} models"):
+            strips, counts = comparison_pictures.strips(groups)
+        groups = comparison.with_parameters(groups, counts)
+    text = comparison_page.page(groups, strips, notes=notes, version=__version__)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(out) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{out} cannot be written: {error.strerror}") from error
+    comparison_table.print_table(groups)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{out} ({out.stat().st_size / 2**20:.1f} MB)")
+
+
+def _notes(groups: list[comparison.Group]) -> list[str]:
+    notes = []
+    sections = comparison.by_data(groups)
+    if len(sections) > 1:
+        notes.append(
+            f"the runs have {len(sections)} different sets of test images or tasks, so there are that "
+            "many tables; results in different tables cannot be compared"
+        )
+    waiting = [e.name for g in groups for e in g.entries if not e.results]
+    if waiting:
+        verb = "has" if len(waiting) == 1 else "have"
+        notes.append(f"{', '.join(waiting)} {verb} no results yet")
+    return notes

@@ -1,0 +1,67 @@
+"""Exports the encoder and the decoder of a trained run, for programs that do not have jaxae.
+
+    jaxae export runs/vae-mnist --out vae
+    jaxae export runs/gan --part VAE --out vae
+    jaxae export runs/vae-mnist --out vae-onnx --format onnx
+    jaxae export runs/vae-mnist --out weights --format safetensors
+
+The folder contains the files; README.txt, with the code that loads them; and manifest.json, with the names,
+shapes and ranges of the inputs and outputs. Each file is compared with the model, for several numbers of
+examples, before anything is written. The encoder takes images as floats in [0, 1], and the decoder computes
+means, which are not clipped.
+
+stablehlo is the format of JAX. A file runs on CPU, GPU and TPU, for any number of examples, and only jax and
+flatbuffers are needed to load it. JAX promises to load files of versions up to six months older, and often
+loads older ones.
+
+onnx is for onnxruntime. It needs jax2onnx 0.17.1 or newer. jax2onnx asks for an older orbax-checkpoint than
+jaxae does, so install it in an environment of its own, without its dependencies:
+
+    python -m venv onnx
+    onnx/bin/pip install . onnx onnx-ir onnxruntime
+    onnx/bin/pip install --no-deps 'jax2onnx>=0.17.1'
+    onnx/bin/jaxae export RUN --out DIR --format onnx
+
+safetensors contains the parameters as float32, without the functions. The names of arrays are their paths in
+the parameters, such as encoder/layer_0/kernel.
+"""
+
+import dataclasses
+from typing import Literal
+
+import tyro
+
+from jaxae.runs.export import export_run
+from jaxae.runs.loading import load_run
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags of the export."""
+
+    run: tyro.conf.Positional[str]
+    """Export the model of this run folder."""
+    out: str
+    """Write the files to this folder, which must not exist."""
+    format: Literal["stablehlo", "onnx", "safetensors"] = "stablehlo"
+    """Write files of this format."""
+    part: str | None = None
+    """Export this part of a run that trains several models. The default is its main part."""
+    overwrite: bool = False
+    """Replace an export that is in the folder already."""
+
+
+def main(config: Config) -> None:
+    """Exports a run, and prints what was written."""
+    run = load_run(config.run, config.part)
+    exported = export_run(run, config.out, format=config.format, overwrite=config.overwrite)
+    for reason in exported.manifest.get("missing", ()):
+        print(f"note: {reason}")
+    for name, entry in exported.manifest["files"].items():
+        size = (exported.folder / name).stat().st_size / 1e6
+        line = f"{exported.folder / name}: {size:.1f} MB, largest difference from the model "
+        line += f"{entry['largest_difference']:.2g}"
+        if "verified_with" in entry:
+            line += f" ({entry['verified_with']}; values up to {entry['largest_value']:.2g})"
+        print(line)
+    print(f"{exported.folder / 'README.txt'}: how to use them")

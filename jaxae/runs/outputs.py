@@ -1,0 +1,96 @@
+"""The files that a command writes: never over others, unless it is told to, and never half."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxae.runs.figures import displayable
+from jaxae.runtime.files import atomic_write
+
+
+def output_file(
+    out: str | Path, suffix: str, *, overwrite: bool, others: Sequence[str] = ()
+) -> Path:
+    """The path of a file that may be written; its folder is created if it does not exist.
+
+    Args:
+      out: the path that the user has given.
+      suffix: that it has to have, such as `.png`.
+      overwrite: whether the file may exist.
+      others: suffixes of files beside it that are written too.
+
+    Raises:
+      ValueError: if the path has another suffix, is a folder, or cannot be written, or a file exists.
+    """
+    path = Path(out).expanduser()
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"--out must be the name of a {suffix} file, got {str(out)!r}")
+    output_folder(path.parent, [path.name, *(path.stem + s for s in others)], overwrite=overwrite)
+    return path
+
+
+def output_folder(out: str | Path, names: Sequence[str], *, overwrite: bool) -> Path:
+    """A folder in which files of these names may be written; it is created if it does not exist.
+
+    Raises:
+      ValueError: if it cannot be a folder, or one of the files exists and `overwrite` is False.
+    """
+    folder = Path(out).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be a folder: {error.strerror}") from error
+    found = [folder / name for name in names if (folder / name).exists()]
+    if any(path.is_dir() for path in found):
+        raise ValueError(f"{found[0]} is a folder; give another --out")
+    if found and not overwrite:
+        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+        raise ValueError(f"{found[0]} exists already{more}; give another --out, or --overwrite")
+    return folder
+
+
+def write_picture(image: np.ndarray, path: Path) -> None:
+    """Writes an image as a PNG file; one of two, or of more than three channels as grey levels.
+
+    Args:
+      image: `[h, w, c]`, bytes or floats in [0, 1].
+      path: of the file.
+    """
+    with atomic_write(path) as partial:
+        _as_pillow(image).save(partial, format="PNG")
+
+
+def write_animation(frames: np.ndarray, path: Path, *, seconds: float, size: int = 280) -> None:
+    """Writes images as a moving picture that is repeated for ever.
+
+    A GIF has 256 colours: it shows grey images exactly, and a PNG file, which browsers play too, shows
+    colours exactly.
+
+    Args:
+      frames: `[n, h, w, c]`, bytes or floats in [0, 1].
+      path: of the file, `.gif` or `.png`.
+      seconds: how long each image is shown.
+      size: small images are enlarged to about this number of pixels, by whole pixels.
+    """
+    scale = max(1, size // max(frames.shape[1:3]))
+    large = frames.repeat(scale, axis=1).repeat(scale, axis=2)
+    first, *others = [_as_pillow(frame) for frame in large]
+    options: Mapping[str, object] = {
+        "save_all": True,
+        "append_images": others,
+        "duration": round(1000 * seconds),
+        "loop": 0,
+    }
+    with atomic_write(path) as partial:
+        first.save(partial, format=path.suffix[1:].upper(), **options)
+
+
+def _as_pillow(image: np.ndarray) -> Image.Image:
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.shape[-1] not in (1, 3):
+        channels = 3 if pixels.shape[-1] == 3 else 1
+        pixels = displayable(pixels[None])[0, ..., :channels]
+        pixels = np.round(255 * pixels).astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

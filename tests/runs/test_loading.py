@@ -1,0 +1,325 @@
+"""Loading trained runs: the model, its parameters and its inputs; and what cannot be loaded."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxae
+from jaxae.runs import loading
+from jaxae.runs.folder import Run
+from jaxae.runs.inputs import BINARIZE_SEED, Inputs
+
+SHAPE = (6, 6, 1)
+INPUTS = Inputs(SHAPE)
+
+
+def images(n=30, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, *SHAPE), np.uint8)
+
+
+def vae(latent_dim=3, hidden=(8,)):
+    return jaxae.vae(
+        jaxae.networks.mlp_encoder(2 * latent_dim, hidden),
+        jaxae.networks.mlp_decoder(SHAPE, hidden),
+        jaxae.likelihoods.bernoulli(),
+        latent_dim=latent_dim,
+    )
+
+
+def train(run, model, *, x=None, inputs=INPUTS, epochs=1):
+    """What an experiment does with a model."""
+    loading.record_run(run, model, inputs)
+    x = images() if x is None else x
+    fitted = jaxae.fit(
+        model,
+        x,
+        optimizer=optax.adam(1e-2),
+        epochs=epochs,
+        batch_size=10,
+        key=jax.random.key(0),
+        checkpoints=run.checkpoints,
+        progress=False,
+    )
+    loading.record_codes(run, model, fitted.params, int(fitted.state.step), lambda: x)
+    return fitted
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    run, model = Run(folder, {"experiment": "own"}), vae()
+    return folder, model, train(run, model).params
+
+
+def test_a_run_is_its_model_with_its_parameters(trained):
+    folder, model, params = trained
+    run = jaxae.load_run(folder)
+    x = images(7, seed=1)
+    np.testing.assert_allclose(run.encode(x), model.encode(params, x), atol=1e-6)
+    z = run.encode(x)
+    np.testing.assert_allclose(run.decode(z), model.decode(params, jnp.asarray(z)), atol=1e-6)
+    np.testing.assert_allclose(run.reconstruct(x), jaxae.reconstruct(model, params, x), atol=1e-6)
+    assert run.sample(4).shape == (4, *SHAPE)
+    assert (run.part, run.parts, run.results, run.history) == ("", (), None, [])
+    assert run.use == {"task": "reconstruct"}
+    assert repr(run) == (
+        f"TrainedRun({str(folder)!r}: vae(likelihood=bernoulli, posterior=gaussian(3), "
+        "prior=standard_normal(3)))"
+    )
+
+
+def test_inputs_are_numpy_or_jax_bytes_or_floats(trained):
+    run = jaxae.load_run(trained[0])
+    x = images(3)
+    expected = run.encode(x)
+    for same in (jnp.asarray(x), x / np.float32(255), x[..., 0], (x / np.float32(255)).tolist()):
+        np.testing.assert_allclose(run.encode(same), expected, atol=1e-6)
+
+
+def test_many_examples_are_those_of_their_batches(trained):
+    run = jaxae.load_run(trained[0])
+    x = images(1234)
+    np.testing.assert_allclose(run.encode(x)[1200:], run.encode(x[1200:]), atol=1e-6)
+
+
+def test_the_codes_of_the_training_images_are_described(trained):
+    run = jaxae.load_run(trained[0])
+    codes = run.encode(images())
+    np.testing.assert_allclose(run.code_mean, codes.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run.code_std, codes.std(axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_the_first_samples_do_not_depend_on_the_number(trained):
+    run = jaxae.load_run(trained[0])
+    many = run.sample(loading.SAMPLED + 20, seed=3)
+    assert len(many) == loading.SAMPLED + 20
+    np.testing.assert_array_equal(many[:600], run.sample(loading.SAMPLED + 100, seed=3)[:520])
+    assert not np.array_equal(many[:4], run.sample(4, seed=4))
+    with pytest.raises(ValueError, match="n must be"):
+        run.sample(0)
+
+
+def test_the_log_likelihood_is_that_of_importance_sampling(trained):
+    folder, model, params = trained
+    run, x = jaxae.load_run(folder), images(5)
+    found = run.log_likelihood(x, samples=400)
+    nll = jaxae.analysis.importance_nll(model, params, jax.random.key(9), x, 400)
+    np.testing.assert_allclose(found, -nll, atol=0.3)
+    assert found.shape == (5,)
+
+
+def test_grey_images_are_binarised_as_the_test_images_of_the_experiments(tmp_path):
+    run = Run(tmp_path, {})
+    model = vae()
+    x = images()
+    params = train(run, model, inputs=INPUTS._replace(binarize=True)).params
+    binary = jaxae.data.binarize(
+        jax.random.split(jax.random.key(BINARIZE_SEED))[1], jaxae.as_float(x)
+    )
+    loaded = jaxae.load_run(tmp_path)
+    np.testing.assert_allclose(loaded.encode(x), model.encode(params, binary), atol=1e-6)
+    np.testing.assert_allclose(loaded.encode(binary), model.encode(params, binary), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "channels"), [((6, 6), 1), ((6, 6), 3), ((20, 30), 3), ((3, 4), 1)]
+)
+def test_pictures_are_prepared_as_in_training(size, channels, trained):
+    run = jaxae.load_run(trained[0])
+    picture = np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
+    prepared = run.prepare([picture, picture])
+    assert prepared.shape == (2, *SHAPE)
+    assert prepared.dtype == np.uint8
+    if size == (6, 6) and channels == 1:
+        np.testing.assert_array_equal(prepared[0], picture)
+    if channels == 3:
+        grey = picture @ np.array([0.299, 0.587, 0.114])
+        square = grey[:, 5:25] if size == (20, 30) else grey
+        assert abs(prepared[0].mean() - square.mean()) < 4
+
+
+def test_grey_pictures_are_repeated_for_a_model_of_colours():
+    picture = np.arange(36, dtype=np.uint8).reshape(6, 6, 1)
+    np.testing.assert_array_equal(
+        Inputs((6, 6, 3)).prepare([picture])[0], np.repeat(picture, 3, -1)
+    )
+
+
+def test_pictures_for_images_that_are_not_square_need_their_size():
+    with pytest.raises(ValueError, match="not square; resize it first"):
+        Inputs((6, 4, 1)).prepare([np.zeros((8, 8, 1), np.uint8)])
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        Inputs((6, 6, 5)).prepare([np.zeros((8, 8, 1), np.uint8)])
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 5, 1), (3, 6, 6, 3), (6, 6, 1), (0, 6, 6, 1), (36,)])
+def test_images_of_another_shape_are_refused(shape, trained):
+    run = jaxae.load_run(trained[0])
+    for use in (run.encode, run.reconstruct, run.log_likelihood):
+        with pytest.raises(ValueError, match=r"needs an array \[n, 6, 6, 1\]"):
+            use(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (images(2) * 1.0, "floats must be in .* of type uint8"),
+        (images(2) / 127.5 - 1, "values from -0.99"),
+        (images(2).astype(np.int32), "not int32"),
+        (np.full((1, *SHAPE), np.nan), "from nan to nan"),
+    ],
+    ids=["floats of bytes", "from -1 to 1", "integers", "nan"],
+)
+def test_images_in_another_range_are_refused(x, message, trained):
+    run = jaxae.load_run(trained[0])
+    for use in (run.encode, run.reconstruct, run.log_likelihood):
+        with pytest.raises(ValueError, match=message):
+            use(x)
+
+
+def test_noisy_images_are_for_denoising_models(tmp_path):
+    train(Run(tmp_path, {}), jaxae.denoising(vae(), jaxae.corruptions.gaussian(0.5)))
+    run, noisy = jaxae.load_run(tmp_path), images(2) / 255 + 0.7
+    assert run.encode(noisy).shape == (2, 3)
+    with pytest.raises(ValueError, match="floats must be"):
+        run.encode(255 * noisy)
+
+
+def test_codes_of_another_size_are_refused(trained):
+    with pytest.raises(ValueError, match=r"codes|decoder"):
+        jaxae.load_run(trained[0]).decode(np.zeros((2, 4), np.float32))
+
+
+def test_several_parts_have_a_main_one_and_their_names(tmp_path):
+    root = Run(tmp_path, {"experiment": "own"})
+    for size in (2, 3):
+        train(root.part(f"code {size}"), vae(size))
+    assert jaxae.load_run(tmp_path).part == "code 2"
+    assert jaxae.load_run(tmp_path, "code 3").encode(images(2)).shape == (2, 3)
+    assert jaxae.load_run(tmp_path / "code 3").encode(images(2)).shape == (2, 3)
+    root.describe(part="code 3")
+    run = jaxae.load_run(tmp_path)
+    assert (run.part, run.parts) == ("code 3", ("code 2", "code 3"))
+    with pytest.raises(ValueError, match="no part 'code 4'; its parts are code 2, code 3"):
+        jaxae.load_run(tmp_path, "code 4")
+    root.part("code 5")
+    with pytest.raises(
+        ValueError, match=r"records no recipe|no checkpoint yet; its parts with one"
+    ):
+        jaxae.load_run(tmp_path, "code 5")
+
+
+def test_a_model_with_own_parts_is_given(tmp_path):
+    decoder = jaxae.networks.activate(jaxae.networks.mlp_decoder(SHAPE), lambda y: y + 1)
+    model = jaxae.autoencoder(jaxae.networks.mlp_encoder(2), decoder)
+    params = train(Run(tmp_path, {}), model).params
+    with pytest.raises(ValueError, match="records no recipe .*'function'.*model=") as error:
+        jaxae.load_run(tmp_path)
+    assert "\n" not in str(error.value)
+    run = jaxae.load_run(tmp_path, model=model)
+    np.testing.assert_allclose(run.encode(images()), model.encode(params, images()), atol=1e-6)
+
+
+def test_a_model_that_was_not_trained_is_saved_and_loaded(tmp_path):
+    x = images()
+    model = jaxae.pca(4)
+    params = model.init(jax.random.key(0), x)
+    for _ in range(2):  # also when the run is resumed
+        loading.save_untrained(Run(tmp_path, {}), model, params, INPUTS)
+    np.testing.assert_allclose(
+        jaxae.load_run(tmp_path).encode(x), model.encode(params, x), atol=1e-6
+    )
+
+
+def test_codes_that_are_no_vector_have_no_mean(tmp_path):
+    networks = jaxae.networks
+    model = jaxae.autoencoder(networks.unet_encoder((4,)), networks.unet_decoder(SHAPE, (4,)))
+    run = Run(tmp_path, {})
+    loading.record_run(run, model, INPUTS)
+    params = model.init(jax.random.key(0), images(2))
+    run.checkpoints.save(1, {}, params, {})
+    loading.MAX_CODE_VALUES, before = 10, loading.MAX_CODE_VALUES
+    try:
+        loading.record_codes(run, model, params, 1, images)
+    finally:
+        loading.MAX_CODE_VALUES = before
+    assert jaxae.load_run(tmp_path).code_mean is None
+
+
+def changed(folder, tmp_path, **change):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    record = json.loads((copy / "config.json").read_text())
+    for name, value in change.items():
+        if value is None:
+            record.pop(name, None)
+        else:
+            record[name] = value
+    (copy / "config.json").write_text(json.dumps(record))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": 3}, "another version of jaxae"),
+        ({"recipe": None}, "has no recipe"),
+        ({"recipe": None, "inputs": None}, "by an earlier version of jaxae"),
+        ({"recipe": {"model": "vae", "shape": [6, 6, 1]}}, "by an earlier version of jaxae"),
+        ({"recipe": {"call": "subprocess.run", "args": "true"}}, "damaged.*no constructor"),
+        ({"recipe": {"call": "networks.mlp_encoder", "latent_dim": 2}}, "not that of a model"),
+        ({"recipe": {"call": "vae", "encoder": 2}}, "damaged"),
+        ({"inputs": {"shape": "abc"}}, "inputs in config.json are damaged"),
+        ({"inputs": {"shape": [6, -6, 1]}}, "inputs in config.json are damaged"),
+        ({"inputs": {"colour": 2}}, "inputs in config.json are damaged"),
+        ({"inputs": {"shape": [5, 5, 1]}}, "of another model|do not fit"),
+        ({"inputs": [1]}, "inputs in config.json are damaged"),
+    ],
+    ids=str,
+)
+def test_damaged_descriptions_are_refused_in_one_line(change, message, trained, tmp_path):
+    copy = changed(trained[0], tmp_path, **change)
+    before = sorted(copy.rglob("*"))
+    with pytest.raises(ValueError, match=message) as error:
+        jaxae.load_run(copy)
+    assert "\n" not in str(error.value)
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_folders_without_a_trained_model_are_refused(trained, tmp_path):
+    with pytest.raises(ValueError, match="no config.json"):
+        jaxae.load_run(tmp_path)
+    copy = changed(trained[0], tmp_path)
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(ValueError, match="no checkpoint yet; train it first"):
+        jaxae.load_run(copy)
+    assert not (copy / "checkpoints").exists()
+
+
+def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capsys):
+    copy = changed(trained[0], tmp_path)
+    for path in (copy / "checkpoints").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="can be read") as error:
+        jaxae.load_run(copy)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile_is_read_again(trained, monkeypatch):
+    best, calls = jaxae.Checkpoints.best, []
+
+    def once_gone(self, shapes):
+        calls.append(shapes)
+        if len(calls) == 1:
+            raise ValueError("no checkpoint can be read")
+        return best(self, shapes)
+
+    monkeypatch.setattr(jaxae.Checkpoints, "best", once_gone)
+    assert jaxae.load_run(trained[0]).encode(images(1)).shape == (1, 3)
+    assert len(calls) == 2
