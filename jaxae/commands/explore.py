@@ -25,7 +25,7 @@ class Config(flags.Run, flags.Writing):
 
     out: str = "explorer.html"
     """Write the page to this file."""
-    title: str | None = None
+    heading: str | None = None
     """Give the page this title. The default names the experiment and the data set."""
     data_dir: str | None = None
     """Read data sets of tensorflow_datasets from this folder. The default is the one that the run was
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
         found = write_explorer(
             run,
             config.out,
-            title=config.title,
+            title=config.heading,
             data_dir=config.data_dir,
             overwrite=config.overwrite,
         )

@@ -22,6 +22,8 @@ POINTS = 1000
 """Test images that a page shows, at most."""
 ATTRIBUTE_IMAGES = 5000
 """Test images from which the directions of attributes are computed, at most."""
+LARGEST_CODE = 2048
+"""Values of a code, at most."""
 DRAWS = 200
 """Random codes that a page has."""
 PNG_BYTES = 1_500_000
@@ -109,11 +111,12 @@ def _of_images(run: Any, data: Images) -> Any:
     part = data.take(chosen)
     x = np.asarray(part.images[:])
     codes = run.encode(x)
-    if not isinstance(codes, np.ndarray | jax.Array) or codes.ndim != 2:
+    vectors = isinstance(codes, np.ndarray | jax.Array) and codes.ndim == 2
+    if not vectors or codes.shape[1] > LARGEST_CODE:
         shapes = ", ".join(str(tuple(leaf.shape[1:])) for leaf in jax.tree.leaves(codes))
         raise ValueError(
-            f"the explorer needs codes that are vectors, and those of this run have the shape {shapes}; "
-            "U-Nets have no bottleneck"
+            f"the explorer needs codes that are vectors of at most {LARGEST_CODE:,} values, and those of "
+            f"this run have the shape {shapes}"
         )
     codes = np.asarray(codes, np.float32)
     if not np.isfinite(codes).all():

@@ -65,7 +65,7 @@ def expression(
     if primitive in SIMPLE:
         return SIMPLE[primitive].format(*operands)
     if primitive in LOGICAL:
-        return LOGICAL[primitive].format(*operands) if dtypes[0] == bool else None
+        return LOGICAL[primitive].format(*operands) if dtypes[0].kind == "b" else None
     special = _SPECIAL.get(primitive)
     return None if special is None else special(options, dtypes, operands)
 
@@ -85,9 +85,9 @@ def _quotient(options: dict[str, Any], dtypes: Sequence[np.dtype], operands: Ope
 
 def _converted(options: dict[str, Any], dtypes: Sequence[np.dtype], operands: Operands) -> str:
     old, new = dtypes
-    if new == bool and old != bool:
+    if new.kind == "b" and old.kind != "b":
         return f"({operands[0]}!==0?1:0)"
-    if np.issubdtype(new, np.integer) and old != bool and not np.issubdtype(old, np.integer):
+    if new.kind in "iu" and old.kind not in "iub":
         return f"Math.trunc({operands[0]})"
     return operands[0]
 

@@ -94,6 +94,8 @@ class _Group:
 
 
 class Generator:
+    """Writes the source of one program; the translators of :mod:`jaxae.explorer.kernels` call it."""
+
     def __init__(self, program: Program, constants: Constants) -> None:
         self.program = program
         self.constants = constants
@@ -243,7 +245,9 @@ class Generator:
             if value.number in group.names:
                 group.uses[value.number] += 1
                 return group.names[value.number]
-        elif all(not stride for size, stride in zip(value.shape, value.strides) if size > 1):
+        elif all(
+            not stride for size, stride in zip(value.shape, value.strides, strict=True) if size > 1
+        ):
             return number(value.flat[0])
         source = self.view(value)
         source = source.with_array(np.broadcast_to(source.array, group.shape))

@@ -139,7 +139,7 @@ class _Tracer:
         if inner is not None:
             return self.run(*inner, inputs)
         if constant and name in MOVES:
-            return move(name, options, [np.asarray(value) for value in inputs])
+            return [*move(name, options, [np.asarray(value) for value in inputs])]
         if constant:
             found = equation.primitive.bind(*inputs, **options)
             several = equation.primitive.multiple_results
@@ -163,7 +163,7 @@ class _Tracer:
 def _inner(options: dict[str, Any]) -> tuple[Any, Sequence[Any]] | None:
     """The function of a call (jit, custom derivatives, checkpoint) with its constants."""
     for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        found = options.get(name)
+        found: Any = options.get(name)
         if hasattr(found, "consts"):
             return found.jaxpr, found.consts
         if hasattr(found, "eqns"):

@@ -55,10 +55,11 @@ def shortest(
     exact = results(params)
     for bits in BITS:
         found = rounded(params, bits)
-        differences = [
-            float(np.max(np.abs(a - b), initial=0.0))
-            for a, b in zip(results(found), exact, strict=True)
-        ]
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            differences = [
+                float(np.max(np.abs(a - b), initial=0.0))
+                for a, b in zip(results(found), exact, strict=True)
+            ]
         # A difference that is nan is not within any tolerance.
         if all(d <= limit for d, limit in zip(differences, tolerances, strict=True)):
             return found, bits, differences

@@ -65,8 +65,9 @@ def write_explorer(
       overwrite: whether a file of this name is replaced.
 
     Returns:
-      what the page contains: `bytes`, `points`, `images` (whether the points are those of images), `bits` of the mantissa of the weights, `pixel_error` (the
-      largest difference by rounding), `encoder` (whether it is there), and `note`, on what is missing.
+      what the page contains: `bytes`; `points`, and whether they are those of `images`; whether there is
+      an `encoder`; `bits` of the mantissa of the weights, 23 where they are not rounded; `pixel_error`,
+      the largest difference by rounding; and a `note` on what is missing.
 
     Raises:
       ValueError: if the file exists, the codes are no vectors, the images are no pictures, or a network
@@ -80,6 +81,10 @@ def write_explorer(
         )
     if model.conditional:
         raise ValueError("the explorer cannot show conditional models, which also need a condition")
+    if "networks.unet_encoder" in str(run.recipe):
+        raise ValueError(
+            "the explorer needs codes that are short vectors, and those of a U-Net are all of its features"
+        )
     content = gather(run, images, data_dir)
     programs = _compile(run, content)
     values = _values(run, content, title) | programs["values"]
@@ -142,7 +147,7 @@ def _compile(run: Any, content: Content) -> dict[str, Any]:
     text, kinds = weights.pack(constants.arrays)
     exact = results(run.params)
     at = np.linspace(0, len(codes) - 1, CHECKS).astype(int)
-    checks = {"z": weights.floats(codes[at]), "x": weights.floats(exact[0][at])}
+    checks: dict[str, Any] = {"z": weights.floats(codes[at]), "x": weights.floats(exact[0][at])}
     checks["tolerance"] = (8 if _is_half(run, params, codes) else 1) / 255
     values = {"kinds": kinds, "checks": checks, "encodes": pictures is not None, "note": note}
     report = {"bits": bits, "pixel_error": errors[0], "encoder": pictures is not None}

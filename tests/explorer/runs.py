@@ -1,5 +1,6 @@
 """Stand-ins for trained runs: models whose parameters are drawn at random."""
 
+import contextlib
 from types import SimpleNamespace
 
 import jax
@@ -38,6 +39,7 @@ def stand_in(model, shape, *, data=None, scale=1.5, **more):
         model=model,
         params=params,
         inputs=Inputs(shape, dataset="spots"),
+        recipe={},
         config={"experiment": "vae", "network": "mlp"},
         results={"test/nll": 12.34},
         use={"task": "reconstruct"},
@@ -47,6 +49,8 @@ def stand_in(model, shape, *, data=None, scale=1.5, **more):
         encode=lambda x: jax.device_get(model.encode(params, x)),
         load_data=lambda data_dir=None: jaxae.Splits(data, data, data),
     )
+    with contextlib.suppress(ValueError):  # a network that is not from the library
+        run.recipe = jaxae.recipe_of(model)
     run.__dict__.update(more)
     return run
 
@@ -70,7 +74,7 @@ def conv(shape=COLOUR, code=4):
 def resnet(shape=COLOUR, code=3):
     networks = jaxae.networks
     return jaxae.autoencoder(
-        networks.resnet_encoder(code, (8, 16)),
-        networks.resnet_decoder(shape, (16, 8), outputs=2),
+        networks.resnet_encoder(code, (8,)),
+        networks.resnet_decoder(shape, (12, 8), outputs=2),
         jaxae.likelihoods.discretized_logistic(),
     )

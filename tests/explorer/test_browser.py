@@ -42,7 +42,7 @@ def called(browser, function, x):
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("mlp", runs.GREY), ("conv", runs.COLOUR), ("resnet", runs.COLOUR), ("resnet", runs.GREY)],
+    [("mlp", runs.GREY), ("conv", runs.COLOUR), ("resnet", runs.COLOUR)],
 )
 def test_decoded_pixels_and_codes_are_those_of_jax(browser, tmp_path, name, shape):
     run = runs.stand_in(getattr(runs, name)(shape), shape)
@@ -168,9 +168,7 @@ def others(params, x):
         .reshape(1, 15, 6)
     )
     z = jnp.pad(y, ((0, 0), (1, 2), (0, 0)), constant_values=0.5)[:, ::-1, 1:5]
-    w = jnp.concatenate(
-        [z, jnp.where(z > 0.4, z.max(axis=1, keepdims=True), 0)], axis=2
-    )
+    w = jnp.concatenate([z, jnp.where(z > 0.4, z.max(axis=1, keepdims=True), 0)], axis=2)
     return jnp.round(4 * w) + jnp.cumsum(params)[0] * jax.nn.softmax(w, axis=1)
 
 
@@ -190,7 +188,10 @@ def test_the_operations_of_all_networks(browser, tmp_path):
     for name, (function, params, shape) in functions.items():
         scripts.append(generate(trace(function, params, shape), constants, name))
         x = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
-        inputs[name], expected[name] = x.ravel().tolist(), np.asarray(jax.jit(function)(params, x)).ravel()
+        inputs[name], expected[name] = (
+            x.ravel().tolist(),
+            np.asarray(jax.jit(function)(params, x)).ravel(),
+        )
     kernels = (files("jaxae.explorer") / "kernels.js").read_text()
     weights = json.dumps([array.ravel().tolist() for array in constants.arrays])
     run = """(() => { const w = WEIGHTS.map((a) => Float32Array.from(a)), all = {NAMES}, found = {};
