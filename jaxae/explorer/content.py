@@ -39,6 +39,7 @@ class Content(NamedTuple):
       labels: the class of each, or None.
       classes: their names.
       directions: `{attribute: [d]}`.
+      attributes: `{attribute: [n]}`, whether each image has it.
       draws: random codes, `[m, d]`.
       drawn_from: where the draws are from, in words.
       note: what is missing, in a sentence; empty if nothing is.
@@ -49,6 +50,7 @@ class Content(NamedTuple):
     labels: np.ndarray | None
     classes: tuple[str, ...]
     directions: dict[str, np.ndarray]
+    attributes: dict[str, np.ndarray]
     draws: np.ndarray
     drawn_from: str
     note: str = ""
@@ -77,15 +79,17 @@ def gather(run: Any, data: Images | None, data_dir: str | Path | None = None) ->
             reason = " ".join(str(error).split())
             note = f"The data set was not found, so the page has no test images ({reason:.200})."
     prior = _prior_draws(run)
-    codes, images, labels, directions = None, None, None, {}
+    codes, images, labels, directions, attributes = None, None, None, {}, {}
     classes = tuple(run.inputs.classes)
     if data is not None and encodes(run):
-        codes, images, labels, directions = _of_images(run, data)
+        codes, images, labels, directions, attributes = _of_images(run, data)
         classes = tuple(data.classes) or classes
     if codes is None:
         codes = prior if prior is not None else _around_mean(run)
     draws, drawn_from = (prior, "the prior") if prior is not None else (_normal(codes), "the codes")
-    return Content(codes, images, labels, classes, directions, draws[:DRAWS], drawn_from, note)
+    return Content(
+        codes, images, labels, classes, directions, attributes, draws[:DRAWS], drawn_from, note
+    )
 
 
 def encodes(run: Any) -> bool:
@@ -128,7 +132,8 @@ def _of_images(run: Any, data: Images) -> Any:
         directions = dict(zip(varying, np.asarray(found), strict=True))
     shown = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(int))
     labels = None if part.labels is None else np.asarray(part.labels)[shown]
-    return codes[shown], as_bytes(x[shown]), labels, directions
+    attributes = {name: has[shown] for name, has in varying.items()}
+    return codes[shown], as_bytes(x[shown]), labels, directions, attributes
 
 
 def _around_mean(run: Any) -> np.ndarray:

@@ -104,6 +104,17 @@ function legend() {
   });
 }
 
+// The points can have the colours of an attribute instead of those of the classes.
+function colours() {
+  ui("colour-switch").hidden = !page.attributes.length;
+  const names = [page.labels ? "classes" : "none", ...page.attributes.map(({ name }) => name)];
+  ui("colour").append(...names.map((name, k) => new Option(name, k - 1)));
+  ui("colour").onchange = () => {
+    plane.draw();
+    ui("legend").hidden = Number(ui("colour").value) >= 0;
+  };
+}
+
 function theme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   document.querySelectorAll("#legend svg").forEach((mark, k) => mark.setAttribute("fill", classColour(k)));
@@ -131,12 +142,12 @@ for (const text of [
 }
 
 legend();
+colours();
 if (!page.sprite) ui("nearest").hidden = ui("snap-switch").hidden = true;
 else if (PLAIN) ui("snap-switch").hidden = true;
 else ui("snap").checked = true;
 ui("axis-x").textContent = D > 1 ? (PLAIN ? "z₁ →" : "first principal direction →") : "z →";
 ui("axis-y").textContent = D > 1 ? (PLAIN ? "↑ z₂" : "↑ second") : "";
-document.querySelector("main").classList.toggle("no-own", !page.encodes);
 document.querySelectorAll(".pixels").forEach((canvas) => canvas.classList.toggle("fine", WIDTH > 40));
 [page.missing, page.note].filter(Boolean).forEach(say);
 setCode(state.a);

@@ -72,7 +72,11 @@ const plane = (() => {
   }
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const colourOf = (i) => (page.labels ? classColour(page.labels[i]) : style("--accent"));
+  function colourOf(i) {
+    const attribute = page.attributes[Number(ui("colour").value)];
+    if (attribute) return attribute.has[i] === "1" ? classColour(1) : classColour(8);
+    return  page.labels ? classColour(page.labels[i]) : style("--accent");
+  }
   const shapeOf = (i) => (page.labels ? Math.floor(page.labels[i] / page.palette.length) % 3 : 0);
 
   function shape(context, kind, x, y, r) {

@@ -2,7 +2,7 @@
 
 const ui = (id) => document.getElementById(id);
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
-const signed = (x, digits) => (x < 0 ? "−" : "") + Math.abs(x).toFixed(digits);
+const signed = (x, digits) => x.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
 const norm = (z) => Math.sqrt(z.reduce((s, x) => s + x * x, 0));
 
 // c: coordinates along the principal directions, without what the attributes add.

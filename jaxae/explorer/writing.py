@@ -195,7 +195,11 @@ def _values(run: Any, content: Content, title: str | None) -> dict[str, Any]:
         "drawnFrom": content.drawn_from,
         "palette": list(PALETTE),
         "attributes": [
-            {"name": name.replace("_", " "), "z": weights.floats(vector)}
+            {
+                "name": name.replace("_", " "),
+                "z": weights.floats(vector),
+                "has": "".join("01"[int(has)] for has in content.attributes[name]),
+            }
             for name, vector in content.directions.items()
         ],
         "missing": content.note,
