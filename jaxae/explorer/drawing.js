@@ -7,7 +7,10 @@ function fromCanvas(canvas, invert) {
   for (let i = 0; i < WIDTH * HEIGHT; i++) {
     const [r, g, b] = [data[4 * i] / 255, data[4 * i + 1] / 255, data[4 * i + 2] / 255];
     const values = CHANNELS === 3 ? [r, g, b] : [0.299 * r + 0.587 * g + 0.114 * b];
-    values.forEach((value, k) => (x[CHANNELS * i + k] = invert ? 1 - value : value));
+    values.forEach((value, k) => {
+      const shown = invert ? 1 - value : value;
+      x[CHANNELS * i + k] = page.binarize ? Number(shown > 0.5) : shown;
+    });
   }
   return x;
 }

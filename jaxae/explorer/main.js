@@ -133,7 +133,7 @@ for (const text of [
   "“Map” fills the plane with decoded images.",
   "“Set A” and “Set B” mark two codes; the play button moves from one to the other.",
   ...(page.attributes.length ? ["The attribute sliders change one attribute and leave the others as they are."] : []),
-  ...(page.encodes ? ["Draw, open, paste or drop a picture to see its code (★) and its reconstruction."] : []),
+  ...(page.encodes ? [`${CHANNELS === 1 ? "Draw, open" : "Open"}, paste or drop a picture to see its code (★) and its reconstruction.`] : []),
   ...(touch ? [] : ["Keys: <kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> move in the plane, <kbd>A</kbd> <kbd>B</kbd> mark, <kbd>Space</kbd> plays, <kbd>R</kbd> draws at random, <kbd>M</kbd> shows the map, <kbd>Esc</kbd> lets go."]),
 ]) {
   const item = document.createElement("li");

@@ -120,7 +120,7 @@ const own = (() => {
   ui("own").hidden = false;
   ui("own-title").textContent = grey ? "Draw or drop your own" : "Drop or open your own picture";
   document.querySelector(".pad-box").hidden = !grey;
-  ui("clear").hidden = ui("middle-switch").hidden = !grey;
+  ui("clear").hidden = ui("middle-switch").hidden = ui("invert-switch").hidden = !grey;
   document.querySelector(".own").classList.toggle("flat", !grey);
   pad.height = Math.round((280 * HEIGHT) / WIDTH);
   pad.style.aspectRatio = `${WIDTH} / ${HEIGHT}`;

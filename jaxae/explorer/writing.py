@@ -131,6 +131,13 @@ def _compile(run: Any, content: Content) -> dict[str, Any]:
     spread = principal_axes(content.codes)[2]
     scale = float(spread.max()) or 1.0
 
+    image = tuple(jax.eval_shape(decode, run.params, codes).shape[1:])
+    if image != tuple(run.inputs.shape):
+        raise ValueError(
+            f"the explorer needs a decoder of images of shape {tuple(run.inputs.shape)}, and this model "
+            f"gives arrays of shape {image}"
+        )
+
     def results(params: Params) -> list[np.ndarray]:
         found = [np.clip(np.asarray(decode(params, codes), np.float32), 0, 1)]
         return found if pictures is None else [*found, np.asarray(encode(params, pictures))]
@@ -204,6 +211,7 @@ def _values(run: Any, content: Content, title: str | None) -> dict[str, Any]:
         ],
         "missing": content.note,
         "background": 0.0,
+        "binarize": bool(run.inputs.binarize),
         "sprite": None,
         "labels": None,
         "classes": [],
