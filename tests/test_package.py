@@ -26,10 +26,11 @@ PACKAGES = [
     "training",
     "analysis",
     "runs",
+    "explorer",
     "commands",
 ]
 """In their order: a package imports from those before it. The modules in `FIRST` come first."""
-FIRST = ["arrays", "checks", "arguments", "numeric", "base", "composition"]
+FIRST = ["arrays", "recipes", "checks", "arguments", "numeric", "base", "composition"]
 
 
 def python(code):
