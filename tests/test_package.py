@@ -29,7 +29,7 @@ PACKAGES = [
     "commands",
 ]
 """In their order: a package imports from those before it. The modules in `FIRST` come first."""
-FIRST = ["arrays", "checks", "arguments", "numeric", "base", "composition"]
+FIRST = ["recipes", "arrays", "checks", "arguments", "numeric", "base", "composition"]
 
 
 def python(code):
