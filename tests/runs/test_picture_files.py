@@ -210,7 +210,7 @@ def test_an_array_whose_layout_is_not_clear_has_that_of_the_training_images(tmp_
     assert np.load(tmp_path / "two" / "a-new.npz")["images"].shape == (5, 3, 8, 8)
 
 
-def test_what_is_missing(tmp_path, monkeypatch):
+def test_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(picture_files, "CHUNK", 1)
 
     def paint(images, alpha):
@@ -219,7 +219,7 @@ def test_what_is_missing(tmp_path, monkeypatch):
 
     rgba = np.zeros((2, 6, 7, 4), np.uint8)
     rgba[..., 3] = 255
-    rgba[0, 0, 0, 3] = 0
+    rgba[0, 0, 0, 3] = 100  # less than half
     Image.fromarray(rgba[0]).save(tmp_path / "a.png")
     np.save(tmp_path / "b.npy", rgba)
     applied([tmp_path / "a.png", tmp_path / "b.npy"], tmp_path / "out", paint, uses_alpha=True)
@@ -227,6 +227,7 @@ def test_what_is_missing(tmp_path, monkeypatch):
     assert found[0, 0].tolist() == [255, 255, 255]
     assert found.sum() == 3 * 255
     assert np.load(tmp_path / "out" / "b-new.npz")["images"].sum() == 3
+    assert capsys.readouterr().err == ""
 
     def fails(images, message):
         path = tmp_path / "c.png"
