@@ -69,12 +69,18 @@ def test_using_the_data_imports_no_tensorflow():
     ).split() == ["False"]
 
 
-def test_the_example_of_the_readme_runs():
+def test_the_example_of_the_readme_runs(tmp_path):
+    run = f"'{tmp_path}/run'"
+    python(
+        "from experiments import vae; vae.main(vae.Config(dataset='digits', epochs=1, hidden=(4,), "
+        f"nll_samples=1, run_dir={run}))"
+    )
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
         assert len(block.splitlines()) <= 20
-        python(block.replace("epochs=20", "epochs=1"))  # shorter, but every line is run
+        # Shorter, but every line is run.
+        python(block.replace("epochs=20", "epochs=1").replace('"RUN"', run))
 
 
 # Public names

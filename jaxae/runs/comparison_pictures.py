@@ -12,9 +12,9 @@ from PIL import Image
 
 from jaxae.arrays import as_float
 from jaxae.runs.comparison import Group
-from jaxae.runs.evaluation import TEST_SEED, spread
 from jaxae.runs.figures import GAP, displayable
 from jaxae.runs.loading import TrainedRun, load_run
+from jaxae.runs.scores import TEST_SEED, spread
 
 SHOWN = 10
 """Images in a strip."""

@@ -138,7 +138,7 @@ def read_pictures(
     read_pending()
     if not images:
         raise ValueError("; ".join(failed) or "there are no pictures")
-    notes += _about_shapes(inputs, shapes)
+    notes += _about_shapes(inputs, shapes) + _about_levels(inputs)
     numbers, classes = _numbered(labels, inputs.classes)
     return Examples(
         _stacked(images), tuple(names), numbers, classes, tuple(dict.fromkeys(notes)), tuple(failed)
@@ -187,6 +187,7 @@ def read_data(
     if shape not in (run.inputs.shape, run.inputs.seen_shape):
         images, _ = _fitted(run.inputs, images[:], str(dataset))
         notes = _about_shapes(run.inputs, [shape] * len(images))
+    notes += _about_levels(run.inputs)
     return Examples(images, (), data.labels, data.classes, tuple(notes))
 
 
@@ -368,6 +369,12 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
         )
         notes.append(f"{counted(recoloured, 'picture')} {are} {what}, as the run needs")
     return notes
+
+
+def _about_levels(inputs: Inputs) -> list[str]:
+    if not inputs.binarize:
+        return []
+    return ["each pixel is made black or white at random, by its grey level, as in training"]
 
 
 def _in_words(data: Images) -> list[str]:

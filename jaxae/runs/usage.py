@@ -62,7 +62,7 @@ class Option(NamedTuple):
       help: what it does.
       default: its value if it is not given; `dataclasses.MISSING` if it must be.
       group: the title under which it is listed.
-      count: how many values it takes, which are all up to the next flag if this is None.
+      takes: how many values, which are all up to the next flag if this is None.
     """
 
     names: tuple[str, ...]
@@ -71,7 +71,7 @@ class Option(NamedTuple):
     help: str
     default: Any
     group: str
-    count: int | None = 1
+    takes: int | None = 1
 
 
 ARGUMENTS = "Arguments"
@@ -157,7 +157,7 @@ def arrange(config: type, arguments: Sequence[str], program: str | None = None) 
             (flags if argument.startswith("--") or not positional else others).append(argument)
             continue
         flags.append(argument)
-        taken = 0 if "=" in argument or not option.value else option.count
+        taken = 0 if "=" in argument or not option.value else option.takes
         while rest and not _is_flag(rest[0]) and (taken is None or taken > 0):
             flags.append(rest.pop(0))
             taken = None if taken is None else taken - 1
@@ -174,7 +174,7 @@ def arrange(config: type, arguments: Sequence[str], program: str | None = None) 
     if missing:
         synopsis = _synopsis(found, program or _program())
         raise ValueError(f"{' and '.join(missing)} must be given: {synopsis} (see --help)")
-    most = None if any(option.count is None for option in positional) else len(positional)
+    most = None if any(option.takes is None for option in positional) else len(positional)
     if positional and most is not None and len(others) > most:
         synopsis = _synopsis(found, program or _program())
         raise ValueError(f"{others[most]!r} is one argument too many: {synopsis} (see --help)")
@@ -317,8 +317,9 @@ def _option(field: Any, hint: Any, text: str, group: str) -> Option:
     elif any("Positional" in str(extra) or "POSITIONAL" in str(extra) for extra in extras):
         names, group = (), ARGUMENTS
         value = f"{field.name.upper()} ..." if value.endswith("...") else field.name.upper()
-    count = None if value.endswith("...") else max(1, len(value.split()))
-    return Option(names, value, choices, text, field.default, group, count)
+    pair = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    takes = None if value.endswith("...") else len(pair) or 1
+    return Option(names, value, choices, text, field.default, group, takes)
 
 
 def _value(hint: Any) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from jaxae.commands import compare
 from jaxae.runs import comparison, comparison_curves, comparison_page, comparison_table
-from jaxae.runs.comparison import group, read
+from jaxae.runs.comparison import group
+from jaxae.runs.comparison_entries import read
 from jaxae.runs.comparison_pictures import SHOWN, strip_png, strips
 from jaxae.runs.folder import LAYOUT
 from jaxae.runtime.files import exclusive
@@ -78,7 +79,7 @@ def test_runs_on_other_test_images_are_never_one_row_nor_compared(tmp_path):
     )
     assert len(found) == 2 == len(comparison.by_data(found))
     assert all(
-        not comparison_page.best(section, "psnr") for section in comparison.by_data(found).values()
+        not comparison.best(section, "psnr") for section in comparison.by_data(found).values()
     )
 
 
@@ -147,17 +148,17 @@ def test_the_best_is_marked_where_values_can_be_compared(tmp_path):
         ),
     ]
     found = groups(*runs)
-    assert comparison_page.best(found, "nll") == {1}
-    assert comparison_page.best(found, "psnr") == set()  # equal
-    assert comparison_page.best(found, "rate") == set()
+    assert comparison.best(found, "nll") == {1}
+    assert comparison.best(found, "psnr") == set()  # equal
+    assert comparison.best(found, "rate") == set()
     third = folder(
         tmp_path / "c",
         results=RESULTS | {"test/psnr": 25.0, "test/nll": 1.0},
         likelihood="gaussian",
     )
     found = groups(*runs, third)
-    assert comparison_page.best(found, "nll") == set()  # of other likelihoods
-    assert comparison_page.best(found, "psnr") == {2}
+    assert comparison.best(found, "nll") == set()  # of other likelihoods
+    assert comparison.best(found, "psnr") == {2}
     assert "do not compare them" in comparison_page.page(found, [])
 
 
