@@ -49,7 +49,7 @@ PARTS: dict[str, Part | Demonstration] = {
     "autoencoder": Part("autoencoder", {"sweep_code": (2, 4, 16, 32)}, images=60_000),
     "squared-error": Part("autoencoder", {"likelihood": "gaussian", "code": 16}, images=60_000),
     "losses": Demonstration(demonstrations.losses),
-    "linear": Part("linear", quick={"code": 6}, images=400_000),
+    "linear": Part("linear", quick={"code": 6, "batch_size": 64}, images=500_000),
     "deep-autoencoder": Part(
         "deep_autoencoder",
         quick={"hidden": (300,), "shift": 0, "learning_rate": 2e-3, "batch_size": 64},
