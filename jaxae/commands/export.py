@@ -47,7 +47,7 @@ class Config(flags.Run, flags.Writing):
 
 def main(config: Config) -> None:
     """Exports a run, and prints what was written."""
-    from jaxae.runs.export import export_run
+    from jaxae.runs.export.exporting import export_run
 
     run = flags.load(config)
     exported = export_run(run, config.out, format=config.format, overwrite=config.overwrite)

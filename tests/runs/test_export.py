@@ -15,9 +15,9 @@ import pytest
 
 import jaxae
 from jaxae.commands import export as command
-from jaxae.runs import export, export_onnx, export_stablehlo, export_verification, export_weights
-from jaxae.runs.export import export_functions, export_weights_of
-from jaxae.runs.export_functions import functions
+from jaxae.runs.export import exporting, onnx, stablehlo, verification, weights
+from jaxae.runs.export.exporting import export_functions, export_weights_of
+from jaxae.runs.export.functions import functions
 from jaxae.runs.folder import Run
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import record_codes, record_run
@@ -50,7 +50,7 @@ def model_of(kind="mlp", shape=SHAPE, **options):
 
 @pytest.fixture
 def one_batch(monkeypatch):
-    monkeypatch.setattr(export_verification, "BATCHES", (5,))
+    monkeypatch.setattr(verification, "BATCHES", (5,))
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_every_network_is_exported_for_any_number_of_examples(
     exported = export_functions(model, params, shape, tmp_path / "out", progress=False)
     assert [*exported.manifest["files"]] == ["encoder.stablehlo", "decoder.stablehlo"]
     x = np.random.default_rng(1).random((3, *shape), np.float32)  # another number than in training
-    z = export_stablehlo.read(tmp_path / "out" / "encoder.stablehlo")(x)
-    y = export_stablehlo.read(tmp_path / "out" / "decoder.stablehlo")(z)
+    z = stablehlo.read(tmp_path / "out" / "encoder.stablehlo")(x)
+    y = stablehlo.read(tmp_path / "out" / "decoder.stablehlo")(z)
     tolerance = 3e-2 if options else 1e-5
     np.testing.assert_allclose(z, model.encode(params, x), atol=tolerance)
     np.testing.assert_allclose(y, jaxae.reconstruct(model, params, x), atol=tolerance)
@@ -164,13 +164,13 @@ def test_a_generator_has_a_decoder_alone_and_a_condition_is_an_input(tmp_path, o
     with pytest.raises(ValueError, match="this model uses a condition; give condition="):
         export_functions(model, params, SHAPE, tmp_path / "vae", progress=False)
     export_functions(model, params, SHAPE, tmp_path / "vae", condition=labels, progress=False)
-    z = export_stablehlo.read(tmp_path / "vae" / "encoder.stablehlo")(x, labels)
+    z = stablehlo.read(tmp_path / "vae" / "encoder.stablehlo")(x, labels)
     np.testing.assert_allclose(z, model.encode(params, x, condition=labels), atol=1e-6)
     with pytest.raises(ValueError, match="condition is not one array of float32"):
-        export_onnx.write(functions(model, params, SHAPE, condition=labels)[0][0], tmp_path)
+        onnx.write(functions(model, params, SHAPE, condition=labels)[0][0], tmp_path)
     half, params = model_of(dtype=jnp.bfloat16)
     with pytest.raises(ValueError, match="computes in bfloat16, which onnxruntime does not"):
-        export_onnx.write(functions(half, params, SHAPE)[0][0], tmp_path)
+        onnx.write(functions(half, params, SHAPE)[0][0], tmp_path)
     assert "condition = np.zeros((3,), np.int32)" in (tmp_path / "vae" / "README.txt").read_text()
 
 
@@ -197,10 +197,10 @@ class Broken:
 def test_nothing_is_written_where_the_verification_fails(change, said, tmp_path, monkeypatch):
     model, params = model_of()
     broken = Broken(model, params, change)
-    known = export_stablehlo.FORMAT._replace(
+    known = stablehlo.FORMAT._replace(
         check_installed=lambda: None, write=lambda function, path: None, read=broken.read
     )
-    monkeypatch.setitem(export.FORMATS, "stablehlo", known)
+    monkeypatch.setitem(exporting.FORMATS, "stablehlo", known)
     with pytest.raises(ValueError, match=said):
         export_functions(model, params, SHAPE, tmp_path / "out", progress=False)
     assert list(tmp_path.iterdir()) == []
@@ -239,7 +239,7 @@ def test_a_folder_is_replaced_as_a_whole_and_only_an_export(tmp_path, monkeypatc
     with pytest.raises(ValueError, match="out exists; use another folder, or overwrite it"):
         export_weights_of(model, params, out)
     with monkeypatch.context() as patch:  # a failure leaves the export that was there
-        patch.setattr(export_weights, "write", lambda arrays, path: 1 / 0)
+        patch.setattr(weights, "write", lambda arrays, path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             export_weights_of(model, params, out, overwrite=True)
     assert contents(out) == before
@@ -269,11 +269,11 @@ def test_a_missing_package_is_a_line_with_the_command(format, tmp_path, monkeypa
 
 def test_a_version_of_jax2onnx_that_exports_wrongly_is_refused(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
-    monkeypatch.setattr(export_onnx, "version", lambda name: "0.13.2")
+    monkeypatch.setattr(onnx, "version", lambda name: "0.13.2")
     with pytest.raises(ValueError, match=r"jax2onnx 0\.13\.2 exports transposed .* wrongly"):
-        export_onnx.check_installed()
-    monkeypatch.setattr(export_onnx, "version", lambda name: "0.18.0rc1")
-    export_onnx.check_installed()
+        onnx.check_installed()
+    monkeypatch.setattr(onnx, "version", lambda name: "0.18.0rc1")
+    onnx.check_installed()
 
 
 @pytest.mark.parametrize("kind", ["conv", pytest.param("resnet", marks=pytest.mark.slow)])
@@ -281,7 +281,7 @@ def test_convolutions_of_lax_are_those_of_the_model(kind):
     """What is given to jax2onnx has no primitives of ours, and the same values."""
     model, params = model_of(kind)
     for function in functions(model, params, SHAPE)[0]:
-        translated = export_onnx.without_our_primitives(function.call)
+        translated = onnx.without_our_primitives(function.call)
         assert "jaxae_conv" in str(jax.make_jaxpr(function.call)(*function.inputs.values()))
         assert "jaxae_conv" not in str(jax.make_jaxpr(translated)(*function.inputs.values()))
         found = jax.jit(translated)(*function.inputs.values())
@@ -307,7 +307,7 @@ def test_notes_say_what_the_encoder_sees(trained, tmp_path):
     run = jaxae.load_run(trained)
     run.use = {"task": "colorize", "symmetries": 2}
     run.inputs = run.inputs._replace(binarize=True)
-    exported = export.export_run(run, tmp_path / "out", format="safetensors")
+    exported = exporting.export_run(run, tmp_path / "out", format="safetensors")
     grey, averages, binary = exported.manifest["notes"]
     assert "grey levels of the image in each of its channels" in grey
     assert "averages over 2 symmetries" in averages
@@ -323,7 +323,7 @@ def test_the_command_exports_a_run(trained, tmp_path, capsys, one_batch):
     assert len(lines) == 3
     assert all("largest difference from the model" in line for line in lines[:2])
     run = jaxae.load_run(trained)
-    z = export_stablehlo.read(tmp_path / "out" / "encoder.stablehlo")(np.zeros((2, 8, 8, 1)))
+    z = stablehlo.read(tmp_path / "out" / "encoder.stablehlo")(np.zeros((2, 8, 8, 1)))
     np.testing.assert_allclose(z, run.encode(np.zeros((2, 8, 8, 1), np.float32)), atol=1e-6)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["dataset"] == "digits"

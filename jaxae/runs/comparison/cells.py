@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from jaxae.runs.comparison import Group, Statistic
+from jaxae.runs.comparison.grouping import Group, Statistic
 from jaxae.runs.quantities import quantity
 from jaxae.runs.style import PALETTE
 from jaxae.runs.tables import number

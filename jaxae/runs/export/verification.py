@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxae.base import Tree
-from jaxae.runs.export_functions import EXAMPLES, Format, Function
+from jaxae.runs.export.functions import EXAMPLES, Format, Function
 
 BATCHES = (1, 2, EXAMPLES)
 """The numbers of examples with which an export is verified."""

@@ -6,12 +6,12 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from jaxae.runs import comparison
-from jaxae.runs.comparison import Group, Statistic, best, comparable_nats
-from jaxae.runs.comparison_cells import COST_WORDS, cell, colour, head, spaced, swatch, table, text
-from jaxae.runs.comparison_curves import curve_data
-from jaxae.runs.comparison_entries import COST, TRAINING, Entry, is_number
-from jaxae.runs.comparison_pictures import Strip
+from jaxae.runs.comparison import grouping
+from jaxae.runs.comparison.cells import COST_WORDS, cell, colour, head, spaced, swatch, table, text
+from jaxae.runs.comparison.curves import curve_data
+from jaxae.runs.comparison.entries import COST, TRAINING, Entry, is_number
+from jaxae.runs.comparison.grouping import Group, Statistic, best, comparable_nats
+from jaxae.runs.comparison.pictures import Strip
 from jaxae.runs.curves import TERMS
 from jaxae.runs.quantities import quantity
 
@@ -30,17 +30,17 @@ def page(
 
     Args:
       groups: the runs.
-      strips: rows of images, see :mod:`jaxae.runs.comparison_pictures`.
+      strips: rows of images, see :mod:`jaxae.runs.comparison.pictures`.
       notes: lines above everything else.
       version: of jaxae, for the last line.
 
     Returns:
       HTML; styles, scripts, numbers and images are inside.
     """
-    differing = comparison.differing_flags(groups)
+    differing = grouping.differing_flags(groups)
     runs = sum(len(g.entries) for g in groups)
     experiments = ", ".join(dict.fromkeys(g.first.experiment for g in groups if g.first.experiment))
-    sections = comparison.by_data(groups)
+    sections = grouping.by_data(groups)
     title = f"Comparison of {runs} run{'' if runs == 1 else 's'}"
     several = any(len(g.entries) > 1 for g in groups)
     summary = f"{experiments} on {', '.join(dict.fromkeys(_dataset(g) for g in groups))}."
@@ -66,11 +66,11 @@ def page(
         [
             '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{_resource('comparison_page.css')}</style></head><body>",
+            f"<title>{escape(title)}</title><style>{_resource('page.css')}</style></head><body>",
             *parts,
             # A name with `</script>` in it would end the script.
             f'<script type="application/json" id="curves">{curves.replace("<", chr(92) + "u003c")}</script>',
-            f"<script>{_resource('comparison_page.js')}</script></body></html>",
+            f"<script>{_resource('page.js')}</script></body></html>",
         ]
     )
 
@@ -113,7 +113,7 @@ def _runs_section(groups: Sequence[Group], differing: Mapping[str, Sequence[str]
 
 
 def _partial(groups: Sequence[Group]) -> str:
-    rows = comparison.partial_flags(groups)
+    rows = grouping.partial_flags(groups)
     if not rows:
         return ""
     body = [
@@ -129,7 +129,7 @@ def _partial(groups: Sequence[Group]) -> str:
 
 def _results_section(everything: Sequence[Group], members: Sequence[Group]) -> str:
     first = members[0].first
-    names = [n for n in comparison.measures(members) if n not in TRAINING]
+    names = [n for n in grouping.measures(members) if n not in TRAINING]
     heading = f"<h3>{escape(_describe(first))}</h3>"
     if not names:
         return f'{heading}<p class="caption">There are no results yet.</p>'
@@ -226,7 +226,7 @@ def _images_section(groups: Sequence[Group], strips: Sequence[Strip]) -> str:
             if strip.group is None:
                 name = f'<div class="name"><b>{escape(strip.name)}</b></div>'
             else:
-                own = comparison.own_flags(groups, strip.group)
+                own = grouping.own_flags(groups, strip.group)
                 name = (
                     f'<div><span class="name">{swatch(strip.group)}<b>{escape(groups[strip.group].label)}'
                     f'</b></span><span class="sub">{escape(strip.name or own)}</span></div>'
@@ -245,7 +245,7 @@ def _images_section(groups: Sequence[Group], strips: Sequence[Strip]) -> str:
 
 def _details(groups: Sequence[Group]) -> str:
     rows = []
-    names = [n for n in comparison.measures(groups) if n not in TRAINING]
+    names = [n for n in grouping.measures(groups) if n not in TRAINING]
     for i, g in enumerate(groups):
         for e in g.entries:
             cells = [
@@ -274,7 +274,7 @@ def _details(groups: Sequence[Group]) -> str:
 
 
 def _legend(groups: Sequence[Group], index: int) -> str:
-    own = comparison.own_flags(groups, index)
+    own = grouping.own_flags(groups, index)
     label = groups[index].label
     return f"{label} ({own})" if own and len(own) < 60 and len(groups) <= 8 else label
 
@@ -312,4 +312,4 @@ def _describe(entry: Entry) -> str:
 
 
 def _resource(name: str) -> str:
-    return (files("jaxae.runs") / name).read_text("utf-8")
+    return (files("jaxae.runs.comparison") / name).read_text("utf-8")

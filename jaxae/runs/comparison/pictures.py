@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from jaxae.arrays import as_float
-from jaxae.runs.comparison import Group
+from jaxae.runs.comparison.grouping import Group
 from jaxae.runs.figures import GAP, displayable
 from jaxae.runs.loading import TrainedRun, load_run
 from jaxae.runs.scores import TEST_SEED, spread

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxae import __version__
 from jaxae.base import Tree
-from jaxae.runs.export_functions import Function
+from jaxae.runs.export.functions import Function
 from jaxae.runtime.files import atomic_folder
 
 README, MANIFEST = "README.txt", "manifest.json"

@@ -14,17 +14,17 @@ from typing import Any, Literal, NamedTuple
 from jaxae.arguments import checked
 from jaxae.base import Params, Tree
 from jaxae.composition import Autoencoder
-from jaxae.runs import export_onnx, export_stablehlo, export_weights
-from jaxae.runs.export_folder import check_folder, describe, finish, new_folder
-from jaxae.runs.export_functions import Format, functions
-from jaxae.runs.export_verification import verify
+from jaxae.runs.export import onnx, stablehlo, weights
+from jaxae.runs.export.folder import check_folder, describe, finish, new_folder
+from jaxae.runs.export.functions import Format, functions
+from jaxae.runs.export.verification import verify
 from jaxae.runs.loading import TrainedRun
 from jaxae.training.progress import stage
 
 FunctionFormat = Literal["stablehlo", "onnx"]
 FORMATS: dict[str, Format] = {
-    "stablehlo": export_stablehlo.FORMAT,
-    "onnx": export_onnx.FORMAT,
+    "stablehlo": stablehlo.FORMAT,
+    "onnx": onnx.FORMAT,
 }
 
 SEEN = {
@@ -120,7 +120,7 @@ def export_functions(
                 files[path.name] = describe(function, unit) | verify(function, path, kind)
         if format == "stablehlo":
             for entry in files.values():
-                entry["platforms"] = list(export_stablehlo.PLATFORMS)
+                entry["platforms"] = list(stablehlo.PLATFORMS)
         more = {"format": format, "model": model.model.name, **(about or {})}
         more["notes"] = [*missing, *more.get("notes", ())]
         manifest = finish(folder, files, more, kind.example(found))
@@ -159,18 +159,18 @@ def export_weights_of(
     """
     out = Path(out).expanduser()
     check_folder(out, overwrite)
-    export_weights.check_installed()
-    arrays = export_weights.named_arrays(params)
+    weights.check_installed()
+    arrays = weights.named_arrays(params)
     with new_folder(out) as folder:
-        path = folder / export_weights.FILE
-        difference = export_weights.write(arrays, path)
+        path = folder / weights.FILE
+        difference = weights.write(arrays, path)
         described = {
             name: {"shape": list(array.shape), "type": str(array.dtype)}
             for name, array in arrays.items()
         }
         files = {path.name: {"arrays": described, "largest_difference": difference}}
         more = {"format": "safetensors", "model": model.model.name, **(about or {})}
-        manifest = finish(folder, files, more, export_weights.EXAMPLE)
+        manifest = finish(folder, files, more, weights.EXAMPLE)
     return Export(out, manifest)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxae.runs.comparison_entries import Entry, is_number, words
+from jaxae.runs.comparison.entries import Entry, is_number, words
 from jaxae.runs.quantities import QUANTITIES, quantity
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from jaxae.base import Tree
 from jaxae.networks import conv_primitives as conv
-from jaxae.runs.export_functions import Format, Function, arguments
+from jaxae.runs.export.functions import Format, Function, arguments
 
 LEAST = (0, 17, 1)
 """The first version of jax2onnx that this was tested with; 0.13 exports transposed convolutions wrongly."""
