@@ -163,7 +163,7 @@ def test_the_level_of_white_is_that_of_the_run(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     applied([path], tmp_path / "three", paint, INPUTS._replace(levels=4095), levels=1800)
     assert values == [round(900 / white * 255) for white in (1023, 4095, 1800)]
-    for value, levels, expected in ((100, 200, 128), (1, None, 255)):
+    for value, levels, expected in ((100, 204, 125), (1, None, 255)):
         applied(
             [picture(tmp_path / "b.png", "L", value=value)],
             tmp_path / str(value),
