@@ -30,7 +30,7 @@ PIXEL_TOLERANCE = 0.5 / 255
 """How far pixels may be from those of the full weights, so that bytes differ by one at most."""
 CODE_TOLERANCE = 0.01
 """How far codes may be, in standard deviations of the codes of the data."""
-PROBES = 128
+PROBES = 64
 """Codes and images at which shortened weights are compared with the full ones."""
 CHECKS = 3
 """Codes whose images are in the page, by which a browser checks itself."""

@@ -46,7 +46,7 @@ def stand_in(model, shape, *, data=None, scale=1.5, **more):
         code_mean=None,
         code_std=None,
         part="",
-        encode=lambda x: jax.device_get(model.encode(params, x)),
+        encode=lambda x: jax.device_get(jax.jit(model.encode)(params, x)),
         load_data=lambda data_dir=None: jaxae.Splits(data, data, data),
     )
     with contextlib.suppress(ValueError):  # a network that is not from the library
