@@ -16,13 +16,20 @@ from pathlib import Path
 import tyro
 
 from jaxae import __version__
-from jaxae.runs import comparison, comparison_page, comparison_pictures, comparison_table
+from jaxae.commands import flags
+from jaxae.runs import (
+    comparison,
+    comparison_entries,
+    comparison_page,
+    comparison_pictures,
+    comparison_table,
+)
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Writing):
     """Flags of compare."""
 
     runs: tyro.conf.Positional[tuple[str, ...]]
@@ -33,8 +40,6 @@ class Config:
     """Compare only this model of runs that train several."""
     images: bool = True
     """Decode samples and reconstructions. Without them the page takes a second."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
 
 
 def main(config: Config) -> None:
@@ -51,7 +56,9 @@ def main(config: Config) -> None:
     if out.is_dir():
         raise ValueError(f"{out} is a folder; give the name of an HTML file")
     folders = dict.fromkeys(Path(folder).expanduser().resolve() for folder in config.runs)
-    entries = [entry for folder in folders for entry in comparison.read(folder, config.part)]
+    entries = [
+        entry for folder in folders for entry in comparison_entries.read(folder, config.part)
+    ]
     groups = comparison.group(entries)
     notes = _notes(groups)
     strips: list[comparison_pictures.Strip] = []

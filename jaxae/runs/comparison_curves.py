@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxae.runs.comparison import Group, History, is_number
+from jaxae.runs.comparison import Group
+from jaxae.runs.comparison_entries import History, is_number
 from jaxae.runs.curves import TERMS
 
 Pairs = list[list[Any]]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from jaxae.runs import comparison
-from jaxae.runs.comparison import Group, Statistic
-from jaxae.runs.comparison_page import COST_WORDS, best, readable
+from jaxae.runs.comparison import Group, Statistic, best
+from jaxae.runs.comparison_cells import COST_WORDS, readable
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import WIDTH, print_rows
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from jaxae.arguments import checked
 from jaxae.base import Params, Tree
 from jaxae.composition import Autoencoder
 from jaxae.runs import export_onnx, export_stablehlo, export_weights
@@ -26,6 +27,16 @@ FORMATS: dict[str, Format] = {
     "onnx": export_onnx.FORMAT,
 }
 
+SEEN = {
+    "denoise": "x is the noisy image",
+    "colorize": "x has the grey levels of the image in each of its channels",
+    "enlarge": "x is the small image, enlarged to this size by cubic interpolation",
+    "inpaint": "x is the image with 0.5 where pixels are missing, and with a last channel that is 1 there "
+    "and 0 elsewhere",
+    "translate": "x is an image of the kind that is translated",
+}
+"""What the encoder sees in runs that make one image from another."""
+
 
 class Export(NamedTuple):
     """What was exported.
@@ -40,6 +51,7 @@ class Export(NamedTuple):
     manifest: dict[str, Any]
 
 
+@checked
 def export_functions(
     model: Autoencoder,
     params: Params,
@@ -109,11 +121,13 @@ def export_functions(
         if format == "stablehlo":
             for entry in files.values():
                 entry["platforms"] = list(export_stablehlo.PLATFORMS)
-        more = {"format": format, "model": model.model.name, "missing": missing, **(about or {})}
+        more = {"format": format, "model": model.model.name, **(about or {})}
+        more["notes"] = [*missing, *more.get("notes", ())]
         manifest = finish(folder, files, more, kind.example(found))
     return Export(out, manifest)
 
 
+@checked
 def export_weights_of(
     model: Autoencoder,
     params: Params,
@@ -182,11 +196,11 @@ def export_run(
       ValueError: as by these functions.
     """
     inputs = run.inputs
-    about = {
+    about: dict[str, Any] = {
+        "notes": _notes(run),
         "run": {name: run.config.get(name) for name in ("experiment", "part", "seed", "epochs")},
         "dataset": Path(inputs.dataset).name,
         "classes": list(inputs.classes),
-        "binarized": inputs.binarize,
         "use": run.use,
         "recipe": run.recipe,
         "code_mean": None if run.code_mean is None else run.code_mean.tolist(),
@@ -204,3 +218,17 @@ def export_run(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def _notes(run: TrainedRun) -> list[str]:
+    """What one has to know of the inputs and the results, in sentences."""
+    found = []
+    if (task := run.use["task"]) in SEEN:
+        found.append(f"{SEEN[task]}, and y is the result: y = decoder(encoder(x))")
+    if (count := run.use.get("symmetries", 1)) != 1:
+        found.append(
+            f"the results of the run are averages over {count} symmetries of x, and these are of one"
+        )
+    if run.inputs.binarize:
+        found.append("the model was trained on pixels that are black (0) or white (1)")
+    return found

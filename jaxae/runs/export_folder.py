@@ -92,7 +92,7 @@ def _readme(manifest: Mapping[str, Any], example: str) -> str:
         lines += [
             f"    verified: it differs from the model by at most {entry['largest_difference']:.2g}"
         ]
-    lines += [f"note: {reason}" for reason in manifest.get("missing", ())]
+    lines += [f"note: {reason}" for reason in manifest.get("notes", ())]
     if manifest["format"] != "safetensors":
         lines += [
             "",

@@ -9,7 +9,8 @@ import pytest
 
 from jaxae.commands import compare
 from jaxae.runs import comparison, comparison_curves, comparison_page, comparison_table
-from jaxae.runs.comparison import group, read
+from jaxae.runs.comparison import group
+from jaxae.runs.comparison_entries import read
 from jaxae.runs.comparison_pictures import SHOWN, strip_png, strips
 from jaxae.runs.folder import LAYOUT
 from jaxae.runtime.files import exclusive
@@ -78,7 +79,7 @@ def test_runs_on_other_test_images_are_never_one_row_nor_compared(tmp_path):
     )
     assert len(found) == 2 == len(comparison.by_data(found))
     assert all(
-        not comparison_page.best(section, "psnr") for section in comparison.by_data(found).values()
+        not comparison.best(section, "psnr") for section in comparison.by_data(found).values()
     )
 
 
@@ -147,17 +148,17 @@ def test_the_best_is_marked_where_values_can_be_compared(tmp_path):
         ),
     ]
     found = groups(*runs)
-    assert comparison_page.best(found, "nll") == {1}
-    assert comparison_page.best(found, "psnr") == set()  # equal
-    assert comparison_page.best(found, "rate") == set()
+    assert comparison.best(found, "nll") == {1}
+    assert comparison.best(found, "psnr") == set()  # equal
+    assert comparison.best(found, "rate") == set()
     third = folder(
         tmp_path / "c",
         results=RESULTS | {"test/psnr": 25.0, "test/nll": 1.0},
         likelihood="gaussian",
     )
     found = groups(*runs, third)
-    assert comparison_page.best(found, "nll") == set()  # of other likelihoods
-    assert comparison_page.best(found, "psnr") == {2}
+    assert comparison.best(found, "nll") == set()  # of other likelihoods
+    assert comparison.best(found, "psnr") == {2}
     assert "do not compare them" in comparison_page.page(found, [])
 
 
@@ -235,6 +236,47 @@ def test_a_browser_draws_the_curves(tmp_path):
     done = subprocess.run(
         [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, timeout=60
     )
+    assert "CONSOLE" not in done.stderr
     assert done.stdout.count('class="mean"') == 2
     assert done.stdout.count('class="run"') == 2
+    # One run is hidden, the curves of the training are shown, and the first table is sorted.
+    clicks = (
+        "<script>document.querySelector('.legend button').click();"
+        "document.querySelector('[name=train]').click();"
+        "document.querySelectorAll('th.sortable')[0].click();"
+        "document.querySelectorAll('th.sortable')[0].click()</script></body>"
+    )
+    path.write_text(path.read_text().replace("</body>", clicks))
+    done = subprocess.run(
+        [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, timeout=60
+    )
     assert "CONSOLE" not in done.stderr
+    assert done.stdout.count('class="mean"') == 1
+    assert done.stdout.count('class="mean train"') == 1
+    assert done.stdout.count('class="run"') == 0
+    body = done.stdout.split("<tbody>")[1]
+    assert body.index('data-value="b"') < body.index('data-value="a"')
+
+
+def test_a_run_whose_parameters_are_not_finite_has_a_reason_in_place_of_images(
+    tmp_path, monkeypatch
+):
+    import jax
+
+    import jaxae
+    from jaxae.networks import mlp_decoder, mlp_encoder
+    from jaxae.runs import comparison_pictures
+    from jaxae.runs.loading import TrainedRun
+
+    model = jaxae.vae(mlp_encoder(4, (3,)), mlp_decoder((8, 8, 1), (3,)), latent_dim=2)
+    params = jax.tree.map(
+        lambda p: np.full(p.shape, np.nan, np.float32),
+        jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((2, 8, 8, 1))),
+    )
+    record = {"config": {}, "inputs": {"shape": [8, 8, 1], "dataset": "digits"}}
+    loaded = TrainedRun(tmp_path, model, params, record)
+    monkeypatch.setattr(comparison_pictures, "load_run", lambda folder, part: loaded)
+    shown, counts = strips(groups(folder(tmp_path / "a", results=RESULTS)))
+    assert [bool(strip.png) for strip in shown] == [False, False]
+    assert all("must be in [0, 1]" in strip.note for strip in shown)
+    assert counts == {0: sum(p.size for p in jax.tree.leaves(params))}
