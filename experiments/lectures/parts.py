@@ -68,9 +68,9 @@ PARTS: dict[str, Part | Demonstration] = {
     "contractive": Part("contractive", quick={"code": 64, "classifier_epochs": 1}, images=30_000),
     "dropout": Part(
         "dropout",
-        {"rates": (0.0, 0.05, 0.2, 0.5)},
-        {"hidden": (400,), "learning_rate": 3e-3},
-        images=50_000,
+        {"rates": (0.0, 0.2, 0.5)},
+        {"hidden": (400,), "learning_rate": 3e-3, "batch_size": 64},
+        images=90_000,
     ),
     "adversarial": Part("adversarial", quick={"hidden": (256, 128)}, images=90_000),
     "vae": Part("vae", quick={"nll_samples": 50}, images=90_000),
@@ -130,8 +130,8 @@ PARTS: dict[str, Part | Demonstration] = {
     "semi-supervised": Part(
         "semi_supervised",
         {"labels": 100},
-        {"network": "mlp", "hidden": (256,)},
-        images=100_000,
+        {"network": "mlp", "hidden": (256,), "shift": 0},
+        images=120_000,
     ),
     "music": Demonstration(music.music, {"images": 1_600_000}, {"images": 320_000}),
 }

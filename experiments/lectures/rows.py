@@ -96,8 +96,7 @@ def read_rows(criteria: Mapping[int, Callable[..., Sequence[Criterion]]]) -> tup
     for values in tomllib.loads(file.read_text("utf-8"))["rows"]:
         figures = tuple(Figure(*figure) for figure in values.pop("figures"))
         lists = {name: tuple(values.pop(name)) for name in ("lectures", "formulas", "parts")}
-        judge = criteria[values["number"]]
-        rows.append(Row(**values, **lists, figures=figures, judge=judge))
+        rows.append(Row(**values | lists, figures=figures, judge=criteria[values["number"]]))
     return tuple(sorted(rows, key=lambda row: row.number))
 
 
