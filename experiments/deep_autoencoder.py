@@ -139,7 +139,7 @@ def main(config: Config) -> dict[str, Any]:
         with running.stage(f"PCA of {len(data.train):,} training images"):
             pca = jaxae.pca(config.code)
             params = jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train))
-        loading.save_untrained(run.part("pca"), pca, params, inputs)
+        loading.save_untrained(run.part("pca"), pca, params, inputs, data.train)
         measure("pca", pca, params)
         results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         results["protocol"] = (

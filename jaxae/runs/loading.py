@@ -311,10 +311,13 @@ def record_run(run: Run, model: Autoencoder, inputs: Inputs) -> None:
     run.describe(**record)
 
 
-def save_untrained(run: Run, model: Autoencoder, params: Params, inputs: Inputs) -> None:
-    """Records a model that was computed and not trained, such as PCA, as one that can be loaded."""
+def save_untrained(
+    run: Run, model: Autoencoder, params: Params, inputs: Inputs, x: Batch | Tree
+) -> None:
+    """Records a model that was computed from examples and not trained, such as PCA."""
     record_run(run, model, inputs)
     run.checkpoints.save(0, {}, params, {})
+    record_codes(run, model, params, 0, lambda: x)
 
 
 def record_codes(

@@ -230,10 +230,10 @@ def test_a_model_that_was_not_trained_is_saved_and_loaded(tmp_path):
     model = jaxae.pca(4)
     params = model.init(jax.random.key(0), x)
     for _ in range(2):  # also when the run is resumed
-        loading.save_untrained(Run(tmp_path, {}), model, params, INPUTS)
-    np.testing.assert_allclose(
-        jaxae.load_run(tmp_path).encode(x), model.encode(params, x), atol=1e-6
-    )
+        loading.save_untrained(Run(tmp_path, {}), model, params, INPUTS, x)
+    run = jaxae.load_run(tmp_path)
+    np.testing.assert_allclose(run.encode(x), model.encode(params, x), atol=1e-6)
+    np.testing.assert_allclose(run.code_mean, 0, atol=1e-5)
 
 
 def test_codes_that_are_no_vector_have_no_mean(tmp_path):
