@@ -8,6 +8,7 @@ nothing else, so that reading one never runs other code.
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -20,6 +21,9 @@ R = TypeVar("R")
 
 MAX_VALUES = 100_000
 """The largest number of values in an array of a recipe, such as the means of a mixture."""
+
+MAX_PARAMETERS = 2**30
+"""The largest number of values in an array of parameters whose shape a recipe records."""
 
 METHODS = ("encode", "decode")
 """The methods of a model that may be an argument of a constructor."""
@@ -144,8 +148,17 @@ def from_recipe(recipe: Mapping[str, Any]) -> Any:
     if not isinstance(recipe, Mapping) or not isinstance(recipe.get("call"), str):
         raise ValueError("this is not the recipe of a model: it names no constructor")
     importlib.import_module("jaxae._names")  # every constructor is registered when it is imported
-    # What appears twice, as the two networks of one pair, is built once.
-    return _build(recipe, {})
+    try:
+        # What appears twice, as the two networks of one pair, is built once.
+        return _build(recipe, {})
+    except RecursionError:
+        raise ValueError("the recipe is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(_in_one_line(error)) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]
 
 
 def _with_call(
@@ -216,9 +229,20 @@ def _shapes(value: Any, where: str) -> Any:
 
 def _placeholders(value: Mapping[str, Any]) -> Any:
     if "shape" in value and not isinstance(value["shape"], Mapping):
-        fill = jnp.nan if jnp.issubdtype(value["dtype"], jnp.inexact) else 0
-        return np.broadcast_to(np.asarray(fill, value["dtype"]), tuple(value["shape"]))
+        dtype, shape = _dtype(value["dtype"]), tuple(value["shape"])
+        if math.prod(shape) > MAX_PARAMETERS:
+            raise ValueError(f"an array of shape {list(shape)} is too large for parameters")
+        fill = jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else 0
+        return np.broadcast_to(np.asarray(fill, dtype), shape)
     return {name: _placeholders(leaf) for name, leaf in value.items()}
+
+
+def _dtype(name: Any) -> Any:
+    """The type of numbers of this name; never that of objects."""
+    dtype = jnp.dtype(name) if isinstance(name, str) else None
+    if dtype is None or not (jnp.issubdtype(dtype, jnp.number) or dtype == jnp.bool_):
+        raise TypeError(f"{name!r:.40} is no type of numbers")
+    return dtype
 
 
 def _build(value: Any, built: dict[str, Any]) -> Any:
@@ -230,27 +254,34 @@ def _build(value: Any, built: dict[str, Any]) -> Any:
         key = repr(sorted((k, repr(v)) for k, v in value.items() if k != "item"))
         if key not in built:
             built[key] = _called(value, built)
-        found = built[key]
-        return found if value.get("item") is None else found[value["item"]]
+        found, item = built[key], value.get("item")
+        if item is None:
+            return found
+        if type(item) is not int or type(found) is not tuple or not 0 <= item < len(found):
+            raise ValueError(f"{value['call']} has no result of number {item!r:.40}")
+        return found[item]
     try:
         if "function" in value:
             return (FUNCTIONS | _NAMED)[value["function"]]
         if "params" in value:
             return _placeholders(value["params"])
         if value.get("method") in METHODS:
-            return getattr(_build(value["of"], built), value["method"])
+            model = _build(value["of"], built)
+            if not isinstance(getattr(model, "made", None), Made):
+                raise TypeError("this is the method of something else than a model")
+            return getattr(model, value["method"])
         if "array" in value:
-            return np.asarray(value["array"], dtype=value["dtype"])
-        return jnp.dtype(value["dtype"])
-    except (KeyError, TypeError, AttributeError) as error:
+            return np.asarray(value["array"], dtype=_dtype(value["dtype"]))
+        return _dtype(value["dtype"])
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{dict(value)!r:.80} is not a value of a recipe") from error
 
 
 def _called(value: Mapping[str, Any], built: dict[str, Any]) -> Any:
     name = value["call"]
-    if name not in _CONSTRUCTORS:
+    if not isinstance(name, str) or name not in _CONSTRUCTORS:
         raise ValueError(
-            f"this version of jaxae has no constructor {name!r}, which the recipe names"
+            f"this version of jaxae has no constructor {name!r:.80}, which the recipe names"
         )
     function = _CONSTRUCTORS[name]
     arguments = {k: _build(v, built) for k, v in value.items() if k not in ("call", "item")}
@@ -258,10 +289,12 @@ def _called(value: Mapping[str, Any], built: dict[str, Any]) -> Any:
     if unknown := arguments.keys() - parameters.keys():
         raise ValueError(f"jaxae.{name} has no argument {min(unknown)!r}, which the recipe gives")
     positional: list[Any] = []
-    for parameter in parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            positional += arguments.pop(parameter.name, ())
     try:
+        for parameter in parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += arguments.pop(parameter.name, ())
         return function(*positional, **arguments)
-    except TypeError as error:
+    except (ValueError, RecursionError):
+        raise
+    except Exception as error:  # of any type: the values may be of any type
         raise ValueError(f"jaxae.{name} does not accept what the recipe gives: {error}") from error

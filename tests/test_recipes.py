@@ -129,11 +129,41 @@ def test_what_a_recipe_cannot_hold_is_named(make, message):
             {"call": "classifier", "encode": {"method": "encode", "of": 1}, "pretrained": {}},
             "not a value",
         ),
+        (
+            {"call": "autoencoder", "encoder": 3, "decoder": {"method": "encode", "of": "text"}},
+            "not a value",
+        ),
+        ({"call": "networks.mlp_encoder", "latent_dim": 2, "item": 1.5}, "no result of number 1.5"),
+        ({"call": "networks.mlp_encoder", "latent_dim": 2, "item": 7}, "no result of number 7"),
+        ({"call": "autoencoder", "encoder": {"call": {}}, "decoder": 1}, "no constructor {}"),
+        ({"call": "corruptions.compose", "corruptions": 2.5}, "does not accept"),
+        ({"call": "corruptions.gaussian", "sigma": {"dtype": "object"}}, "not a value"),
+        ({"call": "corruptions.gaussian", "sigma": {"array": [[]], "dtype": "O"}}, "not a value"),
+        (
+            {"call": "corruptions.gaussian", "sigma": {"array": [10**400], "dtype": "float32"}},
+            "not a value",
+        ),
+        (
+            {
+                "call": "deep_clustering",
+                "base": 1,
+                "pretrained": {"params": {"a": {"shape": [10**6, 10**6], "dtype": "float32"}}},
+            },
+            "too large",
+        ),
     ],
     ids=str,
 )
 def test_bad_recipes_are_refused(recipe, message):
     with pytest.raises(ValueError, match=message):
+        jaxae.from_recipe(recipe)
+
+
+def test_recipes_that_are_nested_deeply_are_refused():
+    recipe = {"call": "priors.standard_normal", "latent_dim": 2}
+    for _ in range(5000):
+        recipe = {"call": "networks.activate", "network": recipe, "function": None}
+    with pytest.raises(ValueError, match="nested too deeply"):
         jaxae.from_recipe(recipe)
 
 

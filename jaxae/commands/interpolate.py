@@ -51,7 +51,7 @@ def main(config: Config) -> None:
     if len(config.pictures) == 1:
         raise ValueError("an interpolation needs two pictures or more, got 1")
     names = ["strip.png", "interpolation.gif", "interpolation.png"]
-    output_folder(config.out, names, overwrite=config.overwrite)
+    output_folder(config.out, names, overwrite=config.overwrite, sources=config.pictures)
     run = flags.load(config)
     with warnings_as_notes():
         if config.pictures:
@@ -62,7 +62,7 @@ def main(config: Config) -> None:
             examples = sources.of_different_classes(run, 2)
     if len(examples.images) < 2:
         raise ValueError(f"an interpolation needs two pictures or more, got {len(examples.images)}")
-    folder = output_folder(config.out, names, overwrite=config.overwrite)
+    folder = output_folder(config.out, names, overwrite=config.overwrite, sources=config.pictures)
     with stage("interpolating"):
         codes = sources.single_code(sources.encode(run, examples.images))
         flat = codes.reshape(len(codes), -1)

@@ -49,7 +49,7 @@ def main(config: Config) -> None:
     from jaxae.training.progress import stage
 
     flags.check_positive(count=config.count)
-    path = output_file(config.out, ".png", overwrite=config.overwrite)
+    path = output_file(config.out, ".png", overwrite=config.overwrite, sources=config.pictures)
     run = flags.load(config)
     reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     examples = sources.read_pictures(run.inputs, config.pictures, **reading)

@@ -53,7 +53,7 @@ def main(config: Config) -> None:
     from jaxae.runs import sampling
     from jaxae.runs.figures import grid
     from jaxae.runs.notes import warnings_as_notes
-    from jaxae.runs.outputs import output_folder, write_picture
+    from jaxae.runs.outputs import is_ours, output_folder, write_picture
     from jaxae.training.progress import stage
 
     flags.check_positive(count=config.count)
@@ -81,7 +81,11 @@ def main(config: Config) -> None:
             write_picture(image, folder / name)
         if config.overwrite:  # what is left of an earlier call for more images
             for path in folder.glob("sample-*.png"):
-                if re.fullmatch(r"sample-\d+\.png", path.name) and path.name not in names:
+                if (
+                    re.fullmatch(r"sample-\d{3,}\.png", path.name)
+                    and path.name not in names
+                    and is_ours(path)
+                ):
                     path.unlink()
         shown = min(config.count, IN_GRID)
         columns = min(shown, COLUMNS)

@@ -46,7 +46,12 @@ def main(config: Config) -> None:
     flags.check_positive(dimensions=config.dimensions, deviations=config.deviations)
     if config.steps < 2:
         raise ValueError(f"--steps must be at least 2, got {config.steps}")
-    path = output_file(config.out, ".png", overwrite=config.overwrite)
+    path = output_file(
+        config.out,
+        ".png",
+        overwrite=config.overwrite,
+        sources=[config.picture] if config.picture else [],
+    )
     run = flags.load(config)
     if run.code_mean is None or run.code_std is None:
         raise ValueError(

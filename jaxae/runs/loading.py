@@ -51,7 +51,7 @@ class TrainedRun:
       use: what it is for, such as `{"task": "denoise"}`.
       versions: of the packages that it was trained with.
       code_mean, code_std: of each value of the codes of the training images; None if the codes are no
-        single array, or the training has not ended.
+        single array, or the training has not ended or goes on.
     """
 
     def __init__(
@@ -76,11 +76,8 @@ class TrainedRun:
             raise ValueError(f"the use in {directory}/config.json is damaged")
         self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
-        codes = _read_json(directory / CODES) or {}
-        self.code_mean, self.code_std = (
-            np.asarray(codes[name], np.float32) if name in codes else None
-            for name in ("mean", "std")
-        )
+        self._continuing = _is_being_continued(record)
+        self.code_mean, self.code_std = _code_moments(directory)
 
     def __repr__(self) -> str:
         part = f", part={self.part!r}" if self.part else ""
@@ -88,8 +85,8 @@ class TrainedRun:
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """The results of the run, of all parts together; None while it is not complete."""
-        return read_results(self.root)
+        """The results of the run, of all parts together; None while it is not complete or is continued."""
+        return None if self._continuing else read_results(self.root)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -380,7 +377,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
         )
     try:
         model = from_recipe(recipe)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"the recipe in {directory}/config.json is damaged: {error}") from error
     if not isinstance(model, Autoencoder):
         raise ValueError(f"the recipe in {directory}/config.json is not that of a model")
@@ -413,9 +410,10 @@ def _params(
     batch = Batch(x, seen=seen if given else None)
     try:
         shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # of any type: they may be of any values
+        reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"the recipe and the inputs in {directory}/config.json do not fit: {error}"
+            f"the recipe and the inputs in {directory}/config.json do not fit: {reason}"
         ) from error
     # Reading must not create the folder.
     if not (directory / "checkpoints").is_dir():
@@ -436,6 +434,29 @@ def _params(
 def _others(root: Path, parts: tuple[str, ...]) -> str:
     ready = [name for name in parts if (root / name / "checkpoints").is_dir()]
     return f"; its parts with one are {', '.join(ready)}" if ready else "; train it first"
+
+
+def _is_being_continued(record: dict[str, Any]) -> bool:
+    continued = record.get("continued")
+    last = continued[-1] if isinstance(continued, list) and continued else {}
+    return isinstance(last, dict) and last.get("complete") is False
+
+
+def _code_moments(directory: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The mean and the standard deviation in codes.json, if they are of the newest checkpoint.
+
+    They are of an earlier one while a run is trained further.
+    """
+    codes = _read_json(directory / CODES)
+    try:
+        if codes["step"] != max(
+            int(path.name) for path in (directory / "checkpoints").iterdir() if path.name.isdigit()
+        ):
+            return None, None
+        mean, std = (np.asarray(codes[name], np.float32) for name in ("mean", "std"))
+    except (KeyError, TypeError, ValueError, OSError):
+        return None, None
+    return mean, std
 
 
 def _read_json(path: Path) -> Any:

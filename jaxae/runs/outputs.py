@@ -1,18 +1,28 @@
 """The files that a command writes: never over others, unless it is told to, and never half."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from jaxae.runs.figures import displayable
 from jaxae.runtime.files import atomic_write
 
 
+SOFTWARE = "jaxae"
+"""The value of Software in PNG files that a command has written."""
+
+
 def output_file(
-    out: str | Path, suffix: str, *, overwrite: bool, others: Sequence[str] = ()
+    out: str | Path,
+    suffix: str,
+    *,
+    overwrite: bool,
+    others: Sequence[str] = (),
+    sources: Iterable[str | Path] = (),
 ) -> Path:
     """The path of a file that may be written; nothing is created yet.
 
@@ -21,22 +31,32 @@ def output_file(
       suffix: that it has to have, such as `.png`.
       overwrite: whether the file may exist.
       others: suffixes of files beside it that are written too.
+      sources: files that are read, and never replaced.
 
     Raises:
-      ValueError: if the path has another suffix, is a folder, or cannot be written, or a file exists.
+      ValueError: if the path has another suffix, is a folder, or cannot be written, or a file exists or is
+        one of the sources.
     """
     path = Path(out).expanduser()
     if path.suffix.lower() != suffix:
         raise ValueError(f"--out must be the name of a {suffix} file, got {str(out)!r}")
-    output_folder(path.parent, [path.name, *(path.stem + s for s in others)], overwrite=overwrite)
+    names = [path.name, *(path.stem + s for s in others)]
+    output_folder(path.parent, names, overwrite=overwrite, sources=sources)
     return path
 
 
-def output_folder(out: str | Path, names: Sequence[str], *, overwrite: bool) -> Path:
+def output_folder(
+    out: str | Path,
+    names: Sequence[str],
+    *,
+    overwrite: bool,
+    sources: Iterable[str | Path] = (),
+) -> Path:
     """A folder in which files of these names may be written; nothing is created yet.
 
     Raises:
-      ValueError: if it cannot be a folder, or one of the files exists and `overwrite` is False.
+      ValueError: if it cannot be a folder, or one of the files exists and `overwrite` is False, or one of
+        the files is one of the sources, which are read.
     """
     folder = Path(out).expanduser()
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -47,6 +67,11 @@ def output_folder(out: str | Path, names: Sequence[str], *, overwrite: bool) -> 
     found = [folder / name for name in names if (folder / name).exists()]
     if any(path.is_dir() for path in found):
         raise ValueError(f"{found[0]} is a folder; give another --out")
+    read = [Path(source).expanduser().resolve() for source in sources]
+    for path in found:
+        own = path.resolve()
+        if any(own == one or one in own.parents for one in read):
+            raise ValueError(f"{path} is read, so it is not replaced; give another --out")
     if found and not overwrite:
         more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
         raise ValueError(f"{found[0]} exists already{more}; give another --out, or --overwrite")
@@ -61,8 +86,19 @@ def write_picture(image: np.ndarray, path: Path) -> None:
       path: of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
     with atomic_write(path) as partial:
-        _as_pillow(image).save(partial, format="PNG")
+        _as_pillow(image).save(partial, format="PNG", pnginfo=mark)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether :func:`write_picture` has written a file."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return bool(picture.info.get("Software") == SOFTWARE)
+    except (OSError, ValueError):
+        return False
 
 
 def write_animation(frames: np.ndarray, path: Path, *, seconds: float, size: int = 280) -> None:

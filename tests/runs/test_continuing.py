@@ -57,6 +57,10 @@ def interrupted_and_repeated(run, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             continue_run(run, Wanted(1, 1e-3, "cosine"))
     assert json.loads((run / "results.json").read_text()) == old
+    # The new parameters are used already, of which these results and codes are not.
+    going_on = jaxae.load_run(run)
+    assert going_on.results is None
+    assert len(going_on.history) == 4
     with pytest.raises(ValueError, match=r"continued for 1 epochs \(learning rate 0.001, cosine\)"):
         continue_run(run, Wanted(2))
     assert continue_run(run, Wanted(1))["epochs"] == 4 == len(lines(run))

@@ -17,7 +17,7 @@ import jaxae
 from jaxae.commands import export as command
 from jaxae.runs.export import exporting, onnx, stablehlo, verification, weights
 from jaxae.runs.export.exporting import export_functions, export_weights_of
-from jaxae.runs.export.functions import functions
+from jaxae.runs.export.functions import EXAMPLES, Function, functions
 from jaxae.runs.folder import Run
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import record_codes, record_run
@@ -253,6 +253,65 @@ def test_a_folder_is_replaced_as_a_whole_and_only_an_export(tmp_path, monkeypatc
         export_weights_of(model, params, out / "thesis.txt", overwrite=True)
     with pytest.raises(ValueError, match="cannot be written"):
         export_weights_of(model, params, out / "thesis.txt" / "inside")
+
+
+@needs_safetensors
+def test_what_came_into_the_folder_meanwhile_is_kept(tmp_path, monkeypatch):
+    model, params = model_of()
+    write = weights.write
+
+    def with_another(arrays, path):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+        return write(arrays, path)
+
+    monkeypatch.setattr(weights, "write", with_another)
+    for overwrite, message in ((False, "out exists"), (True, "out has files in it")):
+        with pytest.raises(ValueError, match=message):
+            export_weights_of(model, params, tmp_path / "out", overwrite=overwrite)
+        assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.txt"]
+        (tmp_path / "out" / "thesis.txt").unlink()
+        (tmp_path / "out").rmdir()
+
+
+@needs_safetensors
+@pytest.mark.parametrize(
+    ("manifest", "name"),
+    [
+        ({"made_by": "webpack", "files": ["photo.jpg"], "format": "x"}, "photo.jpg"),
+        ({"made_by": "jaxae 1", "files": ["photos"], "format": "onnx"}, "photos/photo.jpg"),
+        ({"made_by": "jaxae 1", "files": {"a": [1]}, "format": "onnx"}, "photo.jpg"),
+    ],
+    ids=["of another program", "a folder", "another file"],
+)
+def test_a_folder_that_only_looks_like_an_export_is_kept(manifest, name, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"1")
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="not of an export"):
+        export_weights_of(*model_of(), tmp_path, overwrite=True)
+    assert (tmp_path / name).read_bytes() == b"1"
+
+
+@needs_safetensors
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    model, params = model_of()
+    export_weights_of(model, params, tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    for out in (".", tmp_path / "out"):
+        with pytest.raises(ValueError, match="is the current folder"):
+            export_weights_of(model, params, out, overwrite=True)
+
+
+def test_values_that_are_not_finite_are_found_in_each_of_several_arrays(tmp_path):
+    x = jnp.ones((EXAMPLES, 2))
+    for wanted, got in ((x, x * jnp.nan), (x * jnp.nan, x)):
+        function = Function(
+            "decoder", lambda z: (z, z), lambda z, w=wanted: (z, w), {"z": x}, "y", ""
+        )
+        kind = stablehlo.FORMAT._replace(read=lambda path, g=got: lambda z: (z, g[: len(z)]))
+        with pytest.raises(ValueError, match="not finite|does not compute"):
+            verification.verify(function, tmp_path, kind)
 
 
 @pytest.mark.parametrize("format", ["stablehlo", "onnx", "safetensors"])

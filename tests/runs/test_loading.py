@@ -94,6 +94,28 @@ def test_the_codes_of_the_training_images_are_described(trained):
     np.testing.assert_allclose(run.code_std, codes.std(axis=0), rtol=1e-5, atol=1e-6)
 
 
+def test_codes_of_earlier_parameters_are_not_described(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    assert jaxae.load_run(folder).code_mean is not None
+    jaxae.fit(
+        trained[1],
+        images(),
+        optimizer=optax.adam(1e-2),
+        epochs=2,  # one more
+        batch_size=10,
+        key=jax.random.key(0),
+        checkpoints=jaxae.Checkpoints(folder / "checkpoints"),
+        progress=False,
+    )
+    run = jaxae.load_run(folder)
+    assert run.code_mean is None
+    assert run.code_std is None
+    for damaged in ("[1]", '"step"', '{"step": 6}', '{"step": 6, "mean": "a", "std": {}}'):
+        (folder / "codes.json").write_text(damaged)
+        assert jaxae.load_run(folder).code_mean is None
+
+
 def test_the_first_samples_do_not_depend_on_the_number(trained):
     run = jaxae.load_run(trained[0])
     many = run.sample(loading.SAMPLED + 20, seed=3)
@@ -279,6 +301,7 @@ def changed(folder, tmp_path, **change):
         ({"inputs": {"colour": 2}}, "inputs in config.json are damaged"),
         ({"inputs": {"shape": [5, 5, 1]}}, "of another model|do not fit"),
         ({"inputs": [1]}, "inputs in config.json are damaged"),
+        ({"inputs": {"shape": [10**30, 6, 1]}}, "do not fit"),
     ],
     ids=str,
 )

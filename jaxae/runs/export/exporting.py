@@ -111,7 +111,7 @@ def export_functions(
         found, missing = functions(model, params, shape, condition=condition)
     files: dict[str, Any] = {}
     unit = model.model.unit or len(shape) == 3
-    with new_folder(out) as folder:
+    with new_folder(out, overwrite) as folder:
         for function in found:
             path = folder / f"{function.name}{kind.suffix}"
             with stage(f"exporting the {function.name}", shown=progress):
@@ -161,7 +161,7 @@ def export_weights_of(
     check_folder(out, overwrite)
     weights.check_installed()
     arrays = weights.named_arrays(params)
-    with new_folder(out) as folder:
+    with new_folder(out, overwrite) as folder:
         path = folder / weights.FILE
         difference = weights.write(arrays, path)
         described = {

@@ -26,6 +26,10 @@ def check_folder(out: Path, overwrite: bool) -> None:
         raise ValueError(f"{out} exists; use another folder, or overwrite it (--overwrite)")
     if not out.is_dir():
         raise ValueError(f"{out} is not a folder; use another name")
+    # A shell that is in a folder which is replaced goes on in the old one, without its files.
+    here = Path.cwd()
+    if out.resolve() == here or out.resolve() in here.parents:
+        raise ValueError(f"{out} is the current folder; use another folder")
     if others := {path.name for path in out.iterdir()} - _files_of_export(out / MANIFEST):
         raise ValueError(
             f"{out} has files in it that are not of an export, such as {min(others)}; use another folder"
@@ -36,21 +40,26 @@ def _files_of_export(path: Path) -> set[str]:
     """The names of the files that a manifest names, with its own; none if it is no manifest."""
     try:
         manifest = json.loads(path.read_text())
-        return {*manifest["files"], README, MANIFEST} if "made_by" in manifest else set()
-    except (OSError, ValueError, KeyError, TypeError):
+        ours = manifest["made_by"].split()[0] == "jaxae" and "format" in manifest
+        names = {*manifest["files"], README, MANIFEST} if ours else set()
+        return {name for name in names if not (path.parent / name).is_dir()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return set()
 
 
 @contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary folder, which becomes `out` if all goes well.
 
     Raises:
-      ValueError: if it cannot be written.
+      ValueError: if it cannot be written, or something that may not be replaced is in its place, also if
+        it came there meanwhile.
     """
+    check_folder(out, overwrite)
     try:
         with atomic_folder(out) as folder:
             yield folder
+            check_folder(out, overwrite)
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror or error}") from error
 

@@ -1,6 +1,7 @@
 """Whether an exported file computes what the model computes."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
     call = kind.read(path)
     examples = list(function.inputs.values())
     expected = jax.device_get(function.expected())
-    largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+    largest = _largest(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
     if not math.isfinite(largest):
         raise ValueError(f"the {function.name} computes values that are not finite; train it again")
     tolerance = TOLERANCE[function.precision]
@@ -55,7 +56,7 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
                 f"{_types(wanted)}"
             )
         pairs = zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True)
-        own = max(float(np.abs(np.float64(a) - np.float64(b)).max()) for a, b in pairs)
+        own = _largest(np.abs(np.float64(a) - np.float64(b)).max() for a, b in pairs)
         if not own <= allowed:  # not finite either
             raise ValueError(
                 f"the exported {function.name} does not compute what the model computes: with {n} examples "
@@ -68,6 +69,11 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
         "largest_value": largest,
         "verified_with": f"batches of {sizes} random examples on {jax.default_backend()}",
     }
+
+
+def _largest(values: Iterable[np.floating]) -> float:
+    """The largest of some numbers; NaN if any is, which `max` finds only if it is the first."""
+    return float(np.max([float(value) for value in values]))
 
 
 def _types(tree: Tree) -> Any:
