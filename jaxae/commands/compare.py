@@ -19,6 +19,7 @@ from jaxae import __version__
 from jaxae.commands import flags
 from jaxae.runs.comparison import entries as found_entries
 from jaxae.runs.comparison import grouping, page, pictures, table
+from jaxae.runs.outputs import output_file
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
@@ -45,11 +46,7 @@ def main(config: Config) -> None:
     """
     if not config.runs:
         raise ValueError("give the folders of the runs to compare, for example runs/vae-*")
-    out = Path(config.out).expanduser()
-    if out.exists() and not config.overwrite:
-        raise ValueError(f"{out} exists; add --overwrite to replace it, or use another --out")
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder; give the name of an HTML file")
+    out = output_file(config.out, ".html", overwrite=config.overwrite)
     folders = dict.fromkeys(Path(folder).expanduser().resolve() for folder in config.runs)
     entries = [entry for folder in folders for entry in found_entries.read(folder, config.part)]
     groups = grouping.group(entries)

@@ -25,6 +25,7 @@ from jaxae.runs.evaluation import Table, evaluate_run
 from jaxae.runs.folder import write_json
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.outputs import output_file
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import number, print_rows
 from jaxae.training.progress import stage
@@ -53,9 +54,11 @@ def main(config: Config) -> dict[str, Any]:
     """
     if config.samples < 0:
         raise ValueError(f"--samples must not be negative, got {config.samples}")
-    out = None if config.out is None else Path(config.out).expanduser()
-    if out is not None and out.exists() and not config.overwrite:
-        raise ValueError(f"{out} exists; add --overwrite to replace it, or use another --out")
+    out = None
+    if config.out is not None:
+        root = Path(config.run).expanduser()
+        own = [root / name for name in ("config.json", "results.json", "codes.json")]
+        out = output_file(config.out, ".json", overwrite=config.overwrite, sources=own)
     run = flags.load(config)
     notes: list[str] = []
     with stage("reading the data"):

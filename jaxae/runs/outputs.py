@@ -70,7 +70,9 @@ def output_folder(
     read = [Path(source).expanduser().resolve() for source in sources]
     for path in found:
         own = path.resolve()
-        if any(own == one or one in own.parents for one in read):
+        # Pictures in a folder that is given are read, and nothing else.
+        inside = path.suffix in (".png", ".gif") and any(one in own.parents for one in read)
+        if own in read or inside:
             raise ValueError(f"{path} is read, so it is not replaced; give another --out")
     if found and not overwrite:
         more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""

@@ -32,9 +32,12 @@ def test_samples_are_those_of_the_run_and_old_ones_are_replaced(vae_run, jaxae_c
     assert code == 2
     assert "grid.png exists already (and 3 more)" in err
     (out / "sample-notes.png").write_bytes(b"mine")
+    mine = [write_picture(out / f"sample-{number}.png", np.zeros((4, 4))) for number in (12, 2024)]
+    (out / "sample-555.png").write_bytes(b"no picture")
     assert jaxae_command("sample", vae_run, "-n", 3, "--out", out, "--overwrite")[0] == 0
     left = sorted(path.name for path in out.iterdir())
-    assert left == ["grid.png", *names[:3], "sample-notes.png"]
+    others = [*(path.name for path in mine), "sample-555.png", "sample-notes.png"]
+    assert left == sorted(["grid.png", *names[:3], *others])
 
 
 def test_temperature_scales_codes_around_the_mean(vae_run):
@@ -178,3 +181,21 @@ def test_neighbours_are_those_with_the_nearest_codes(vae_run, jaxae_command, dig
     np.testing.assert_allclose(
         [float(row[2]) for row in rows], np.sort(distance)[:3], rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("command", ["encode", "traverse", "neighbours", "interpolate", "evaluate"])
+def test_what_is_read_is_never_replaced(command, vae_run, jaxae_command, digits, tmp_path):
+    picture, array = tmp_path / "strip.png", tmp_path / "a.npz"
+    write_picture(picture, digits.test.images[0, ..., 0])
+    np.savez(array, images=digits.test.images[:4])
+    calls = {
+        "encode": (array, picture, "--out", array),
+        "interpolate": (tmp_path, "--out", tmp_path),
+        "evaluate": ("--out", vae_run / "results.json"),
+    }
+    before = {path: path.read_bytes() for path in (picture, array, vae_run / "results.json")}
+    call = calls.get(command, (picture, "--out", picture))
+    code, _, err = jaxae_command(command, vae_run, *call, "--overwrite")
+    assert code == 2
+    assert "is read, so it is not replaced" in err
+    assert {path: path.read_bytes() for path in before} == before
