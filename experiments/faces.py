@@ -49,8 +49,8 @@ from experiments.shared.attributes import Method
 from experiments.shared.tables import print_results
 from jaxae.runs import figures, inference, pieces
 from jaxae.runs.command import command
-from jaxae.runs.continuing import augmented
 from jaxae.runs.folder import Run
+from jaxae.runs.training_data import augmented
 
 IMAGES = 216_000
 """Training images shown by default."""

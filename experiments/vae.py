@@ -27,7 +27,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, from_flags, optimizers, running
 from experiments.shared.tables import print_results
-from jaxae.runs import evaluation, figures, inference, pieces, plans
+from jaxae.runs import figures, inference, pieces, plans, scores
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -125,10 +125,8 @@ def evaluate(
     values = math.prod(plan.shape)
     likelihood = pieces.likelihood(plan.likelihood, plan.scale)
     outputs = values * likelihood.outputs
-    batch_size = evaluation.batch_size_of(values, likelihood.outputs)
-    bounds = evaluation.bound_scores(
-        model, config.nll_samples, batch_size=batch_size, outputs=outputs
-    )
+    batch_size = scores.batch_size_of(values, likelihood.outputs)
+    bounds = scores.bound_scores(model, config.nll_samples, batch_size=batch_size, outputs=outputs)
     results: dict[str, Any] = running.evaluate(model, fitted, data, bounds, batch_size)
     cross_entropy = plan.likelihood == "bernoulli" and not data.binary
     if likelihood.levels and not cross_entropy:

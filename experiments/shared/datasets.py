@@ -9,19 +9,19 @@ import numpy as np
 
 import jaxae
 from experiments.shared.flags import Config, check
-from jaxae.runs import evaluation
-from jaxae.runs.continuing import binarized
+from jaxae.runs import scores
 from jaxae.runs.inputs import BINARIZE_SEED
 from jaxae.runs.notes import warnings_as_notes
+from jaxae.runs.training_data import binarized
 from jaxae.runtime import processes, sharding
 from jaxae.training import feeding
 from jaxae.training.feeding import Placement
 
 # The test set is binarised and scored with the same draws in all runs, so that results are comparable.
 # No run trains with these seeds, because they are larger than most that users choose.
-TEST_SEED, SAMPLE_SEED = evaluation.TEST_SEED, 3_141_592_653
+TEST_SEED, SAMPLE_SEED = scores.TEST_SEED, 3_141_592_653
 
-spread = evaluation.spread
+spread = scores.spread
 
 
 class Data(NamedTuple):
@@ -39,7 +39,7 @@ class Data(NamedTuple):
       placed: why they are kept there, if the flags leave it open.
       classes: names of the classes, which the labels index; empty if they are numbers or not known.
       augment: the names of the random changes of training images in `transform`, besides binarisation, see
-        :data:`jaxae.runs.continuing.AUGMENTATIONS`.
+        :data:`jaxae.runs.training_data.AUGMENTATIONS`.
     """
 
     train: np.ndarray

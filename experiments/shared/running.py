@@ -290,9 +290,9 @@ def fit(
             fitted = fitted._replace(params=sharding.gather(fitted.params))
         if board is not None:
             with stage("writing images and codes for TensorBoard"):
-                examples, labels = logged(data, train, validation)
+                examples, classes = logged(data, train, validation)
                 board.describe(
-                    model, fitted.params, examples, epoch=fitted.best_epoch, labels=labels
+                    model, fitted.params, examples, epoch=fitted.best_epoch, labels=classes
                 )
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}{keep_batch(run, error)}") from error

@@ -16,13 +16,15 @@ from pathlib import Path
 import tyro
 
 from jaxae import __version__
-from jaxae.runs import comparison, comparison_page, comparison_pictures, comparison_table
+from jaxae.commands import flags
+from jaxae.runs.comparison import entries as found_entries
+from jaxae.runs.comparison import grouping, page, pictures, table
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Writing):
     """Flags of compare."""
 
     runs: tyro.conf.Positional[tuple[str, ...]]
@@ -33,8 +35,6 @@ class Config:
     """Compare only this model of runs that train several."""
     images: bool = True
     """Decode samples and reconstructions. Without them the page takes a second."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
 
 
 def main(config: Config) -> None:
@@ -51,30 +51,30 @@ def main(config: Config) -> None:
     if out.is_dir():
         raise ValueError(f"{out} is a folder; give the name of an HTML file")
     folders = dict.fromkeys(Path(folder).expanduser().resolve() for folder in config.runs)
-    entries = [entry for folder in folders for entry in comparison.read(folder, config.part)]
-    groups = comparison.group(entries)
+    entries = [entry for folder in folders for entry in found_entries.read(folder, config.part)]
+    groups = grouping.group(entries)
     notes = _notes(groups)
-    strips: list[comparison_pictures.Strip] = []
+    strips: list[pictures.Strip] = []
     if config.images:
         with stage(f"decoding samples and reconstructions of {len(groups)} models"):
-            strips, counts = comparison_pictures.strips(groups)
-        groups = comparison.with_parameters(groups, counts)
-    text = comparison_page.page(groups, strips, notes=notes, version=__version__)
+            strips, counts = pictures.strips(groups)
+        groups = grouping.with_parameters(groups, counts)
+    text = page.page(groups, strips, notes=notes, version=__version__)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(out) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror}") from error
-    comparison_table.print_table(groups)
+    table.print_table(groups)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"{out} ({out.stat().st_size / 2**20:.1f} MB)")
 
 
-def _notes(groups: list[comparison.Group]) -> list[str]:
+def _notes(groups: list[grouping.Group]) -> list[str]:
     notes = []
-    sections = comparison.by_data(groups)
+    sections = grouping.by_data(groups)
     if len(sections) > 1:
         notes.append(
             f"the runs have {len(sections)} different sets of test images or tasks, so there are that "

@@ -13,19 +13,16 @@ that of training for all epochs at once, bit for bit.
 import dataclasses
 from typing import Any, Literal
 
-import tyro
-
+from jaxae.commands import flags
 from jaxae.runs.continuing import Wanted, continue_run
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import number, print_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Run):
     """Flags of continue."""
 
-    run: tyro.conf.Positional[str]
-    """The run folder."""
     epochs: int
     """Train for this number of further passes over the training set."""
     learning_rate: float | None = None
@@ -33,8 +30,6 @@ class Config:
     schedule: Literal["cosine", "constant"] | None = None
     """Change the learning rate during the new epochs: it decays to zero along a cosine, or stays constant.
     The default is as in the run."""
-    part: str | None = None
-    """The model of a run that trains several."""
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -13,8 +13,9 @@ of the subfolders of a folder are the labels of its pictures.
 """
 
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -47,7 +48,7 @@ def main(config: Config) -> None:
         raise ValueError("give pictures or --dataset, not both")
     path = output_file(config.out, ".npz", overwrite=config.overwrite, others=(".csv",))
     run = flags.load(config)
-    reading = {"channels": config.channels, "levels": config.levels}
+    reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     with warnings_as_notes(), stage("reading"):
         if config.pictures:
             examples = sources.read_pictures(run.inputs, config.pictures, **reading)
@@ -59,5 +60,11 @@ def main(config: Config) -> None:
     with stage(f"encoding {len(examples.images):,} images"):
         codes = sources.encode(run, examples.images)
     written = code_files.write(path, codes, examples, mean=run.code_mean, std=run.code_std)
+    if run.code_mean is None:
+        print(
+            "note: the run has no mean and standard deviation of its training codes, because its training "
+            "has not ended or its codes are no vectors",
+            file=sys.stderr,
+        )
     print("\n".join(written))
     flags.check_read(examples)

@@ -16,41 +16,33 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tyro
 
 import jaxae
+from jaxae.commands import flags
 from jaxae.data.images import resize
 from jaxae.data.loading import Images, Splits, load
 from jaxae.runs.evaluation import Table, evaluate_run
 from jaxae.runs.folder import write_json
 from jaxae.runs.inputs import Inputs
-from jaxae.runs.loading import TrainedRun, load_run
+from jaxae.runs.loading import TrainedRun
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import number, print_rows
 from jaxae.training.progress import stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Reading, flags.Writing, flags.Run):
     """Flags of evaluate."""
 
-    run: tyro.conf.Positional[str]
-    """The run folder."""
-    part: str | None = None
-    """Evaluate this model of a run that trains several."""
     dataset: str | None = None
     """Evaluate on this data set instead of that of the run: mnist5k or digits, the name of an image
     data set of tensorflow_datasets, a folder of images, or an .npy or .npz file."""
-    data_dir: str | None = None
-    """Read data sets of tensorflow_datasets from this folder. The default is that of the run."""
     split: Literal["train", "validation", "test"] = "test"
     """Evaluate on these images."""
     samples: int = 200
     """Estimate log p(x) with this number of importance samples for each image; 0 leaves it out."""
     out: str | None = None
     """Write the table to this JSON file."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -64,10 +56,10 @@ def main(config: Config) -> dict[str, Any]:
     out = None if config.out is None else Path(config.out).expanduser()
     if out is not None and out.exists() and not config.overwrite:
         raise ValueError(f"{out} exists; add --overwrite to replace it, or use another --out")
-    run = load_run(config.run, config.part)
+    run = flags.load(config)
     notes: list[str] = []
     with stage("reading the data"):
-        data = fitting_data(run, config.dataset, config.data_dir, notes)
+        data = fitting_data(run, config, notes)
     table = evaluate_run(run, data, split=config.split, samples=config.samples)
     dataset = config.dataset or run.inputs.dataset
     if not run.results:
@@ -101,25 +93,28 @@ def main(config: Config) -> dict[str, Any]:
     return record
 
 
-def fitting_data(
-    run: TrainedRun, dataset: str | None, data_dir: str | None, notes: list[str]
-) -> Splits:
+def fitting_data(run: TrainedRun, config: Config, notes: list[str]) -> Splits:
     """The data of a run, or another data set with images as those of the run.
 
     Args:
       run: the run.
-      dataset: the other data set; None for that of the run.
-      data_dir: where data sets of tensorflow_datasets are; None for the folder of the run.
+      config: the flags; of the other data set, if they name one.
       notes: a line is added for each change of the images.
 
     Raises:
       ValueError: if there are no such data, or they cannot be made to fit.
     """
+    dataset, i = config.dataset, run.inputs
     if dataset is None:
-        return run.load_data(data_dir)
-    i, where = run.inputs, data_dir or run.inputs.data_dir
+        return run.load_data(config.data_dir)
     h, w, c = i.shape
-    data = load(dataset, data_dir=where, image_size=i.image_size)
+    data = load(
+        dataset,
+        data_dir=config.data_dir or i.data_dir,
+        image_size=i.image_size,
+        channels=config.channels,
+        levels=config.levels,
+    )
     found = data.test.images.shape[1:]
     if found[:2] != (h, w):
         if h != w:

@@ -27,41 +27,37 @@ the parameters, such as encoder/layer_0/kernel.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
-import tyro
-
-from jaxae.runs.export import export_run
-from jaxae.runs.loading import load_run
+from jaxae.commands import flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Flags of the export."""
+class Config(flags.Run, flags.Writing):
+    """Flags of export."""
 
-    run: tyro.conf.Positional[str]
-    """Export the model of this run folder."""
-    out: str
-    """Write the files to this folder, which must not exist."""
+    out: Path
+    """Write the files to this folder, which is created."""
     format: Literal["stablehlo", "onnx", "safetensors"] = "stablehlo"
     """Write files of this format."""
-    part: str | None = None
-    """Export this part of a run that trains several models. The default is its main part."""
     overwrite: bool = False
-    """Replace an export that is in the folder already."""
+    """Replace the folder, if there is an earlier export in it and nothing else."""
 
 
 def main(config: Config) -> None:
     """Exports a run, and prints what was written."""
-    run = load_run(config.run, config.part)
+    from jaxae.runs.export.exporting import export_run
+
+    run = flags.load(config)
     exported = export_run(run, config.out, format=config.format, overwrite=config.overwrite)
-    for reason in exported.manifest.get("missing", ()):
+    for reason in exported.manifest.get("notes", ()):
         print(f"note: {reason}")
     for name, entry in exported.manifest["files"].items():
-        size = (exported.folder / name).stat().st_size / 1e6
-        line = f"{exported.folder / name}: {size:.1f} MB, largest difference from the model "
+        size = (exported.folder / name).stat().st_size / 1e3
+        line = f"{exported.folder / name}: {size:,.0f} kB, largest difference from the model "
         line += f"{entry['largest_difference']:.2g}"
         if "verified_with" in entry:
             line += f" ({entry['verified_with']}; values up to {entry['largest_value']:.2g})"
         print(line)
-    print(f"{exported.folder / 'README.txt'}: how to use them")
+    print(f"{exported.folder / 'README.txt'}: how to load what was written")

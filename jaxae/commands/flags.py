@@ -58,7 +58,10 @@ class Reading:
 
 
 def load(config: Run) -> "TrainedRun":
-    """The run, or the part of it, that the flags name."""
+    """The run, or the part of it, that the flags name. Compiled programs are kept from here on."""
+    from jaxae.runtime.cache import enable_compilation_cache
+
+    enable_compilation_cache()
     return jaxae.load_run(config.run, config.part)
 
 
@@ -101,4 +104,6 @@ def print_table(table: "Table") -> None:
     """Prints a table on standard output."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 100, markup=False).print(table)
+    from jaxae.runs.tables import WIDTH
+
+    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False).print(table)

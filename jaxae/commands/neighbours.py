@@ -8,7 +8,7 @@ By default the training images of the run are searched. The distance is the Eucl
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -51,7 +51,7 @@ def main(config: Config) -> None:
     flags.check_positive(count=config.count)
     path = output_file(config.out, ".png", overwrite=config.overwrite)
     run = flags.load(config)
-    reading = {"channels": config.channels, "levels": config.levels}
+    reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     examples = sources.read_pictures(run.inputs, config.pictures, **reading)
     flags.say(examples)
     if len(examples.images) > SHOWN:
@@ -67,8 +67,11 @@ def main(config: Config) -> None:
         ours, theirs = (
             sources.single_code(sources.encode(run, each.images)) for each in (examples, data)
         )
-        flat = [codes.reshape(len(codes), -1) for codes in (ours, theirs)]
-        found = k_nearest(*flat, min(config.count, len(data.images)))
+        found = k_nearest(
+            ours.reshape(len(ours), -1),
+            theirs.reshape(len(theirs), -1),
+            min(config.count, len(data.images)),
+        )
     shown = sources.as_shown(run, examples.images)
     pictures, table = {}, Table("picture", "", f"{config.split} image", "label", "distance")
     for i, (which, distance) in enumerate(zip(found.which, found.distance, strict=True)):

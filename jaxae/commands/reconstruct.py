@@ -19,36 +19,39 @@ picture that cannot be read does not stop the others.
 """
 
 import dataclasses
-import functools
+from typing import Literal
 
 import tyro
 
-from jaxae.runs import painting, picture_files
-from jaxae.runs.loading import load_run
-from jaxae.training import progress
+from jaxae.commands import flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Flags of `jaxae reconstruct`."""
+class Config(flags.Run, flags.Writing):
+    """Flags of reconstruct."""
 
-    run: tyro.conf.Positional[str]
-    """Use the run in this folder."""
     pictures: tyro.conf.Positional[tuple[str, ...]]
-    """Read these picture files, folders of pictures, or arrays of images (.npy, .npz)."""
+    """Read these picture files, folders of pictures, or .npy or .npz files of images."""
     out: str
     """Write the results to this folder."""
-    part: str | None = None
-    """Use this model of a run that has trained several. The default is its main one."""
-    overwrite: bool = False
-    """Replace results that exist."""
+    channels: Literal["first", "last"] | None = None
+    """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is
+    needed only if the shape is ambiguous; the default is then that of the training images."""
+    levels: int | None = None
+    """Value of white in arrays or pictures, for example 4095 for 12 bits. The default is the one that the
+    run was trained with; if it had none, white is found from the type and the values."""
 
 
 def main(config: Config) -> None:
     """Reconstructs pictures and arrays, and prints the files that it has written."""
-    if not config.pictures:
-        raise ValueError("which pictures? Give files or folders after the run")
-    run = load_run(config.run, config.part)
+    import functools
+
+    from jaxae.runs import painting, picture_files
+    from jaxae.training import progress
+
+    if config.levels is not None:
+        flags.check_positive(levels=config.levels)
+    run = flags.load(config)
     task = painting.task_of(run)
     targets = picture_files.name_results(
         config.pictures, config.out, task.result, overwrite=config.overwrite
@@ -67,7 +70,9 @@ def main(config: Config) -> None:
     picture_files.apply(
         targets,
         task.make(run, tiles),
-        inputs=run.inputs,
+        run.inputs,
+        channels=config.channels,
+        levels=config.levels,
         uses_alpha=task.uses_alpha,
         track=files,
         track_chunks=chunks,

@@ -12,7 +12,7 @@ code z that is drawn from the prior.
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -66,7 +66,11 @@ def main(config: Config) -> None:
     names = [f"sample-{i:0{digits}d}.png" for i in range(config.count)]
     folder = output_folder(config.out, ["grid.png", *names], overwrite=config.overwrite)
     run = flags.load(config)
-    options = {"seed": config.seed, "temperature": config.temperature, "label": config.label}
+    options: dict[str, Any] = {
+        "seed": config.seed,
+        "temperature": config.temperature,
+        "label": config.label,
+    }
     with stage(f"drawing {config.count:,} images"), warnings_as_notes():
         if config.fitted:
             images = sampling.draw_fitted(run, config.count, data_dir=config.data_dir, **options)

@@ -111,10 +111,10 @@ def with_condition(network: Network, classes: int | None = None) -> Network:
             known = condition[:, None] < classes
             condition = jnp.where(known, jax.nn.one_hot(condition, classes), jnp.nan)
         if condition.ndim == 2 and x.ndim > 2:
-            condition = condition.reshape(len(x), *[1] * (x.ndim - 2), -1)
+            condition = condition.reshape(x.shape[0], *[1] * (x.ndim - 2), -1)
             condition = jnp.broadcast_to(condition, (*x.shape[:-1], condition.shape[-1]))
         if x.ndim == 2 and condition.ndim > 2:
-            condition = condition.reshape(len(x), -1)
+            condition = condition.reshape(x.shape[0], -1)
         if condition.ndim != x.ndim or condition.shape[:-1] != x.shape[:-1]:
             raise ValueError(
                 f"a condition of the shape {condition.shape} does not fit an input of {x.shape}; give "

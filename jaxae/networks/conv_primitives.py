@@ -33,6 +33,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+_Shape = tuple[Any, ...]
+"""Sizes, of which the number of examples is symbolic in an export."""
+
 
 class _Geometry(NamedTuple):
     """Output `i` reads the pixels `stride * i - low, ..., stride * i - low + kernel - 1`."""
@@ -178,11 +181,11 @@ def _reverse(k: Array) -> Array:
     return k[::-1, ::-1].swapaxes(2, 3)
 
 
-def _spread(bias: Array, size: tuple[int, int, int]) -> Array:
+def _spread(bias: Array, size: _Shape) -> Array:
     return jnp.broadcast_to(bias, (*size, *bias.shape))
 
 
-def _sum(y: Array, size: tuple[int, int, int]) -> Array:
+def _sum(y: Array, size: _Shape) -> Array:
     del size
     return jnp.sum(y, (0, 1, 2))
 
@@ -221,7 +224,7 @@ def _cpu_adjoint(y: Array, k: Array, geometry: _Geometry) -> Array:
     return _from_columns(_take(patches, *terms), (b, h, w, c))
 
 
-def _cpu_sum(y: Array, size: tuple[int, int, int]) -> Array:
+def _cpu_sum(y: Array, size: _Shape) -> Array:
     # XLA would transpose the images back to sum them.
     return _dot(_to_columns(y), jnp.ones((math.prod(size), 1), y.dtype), (1, 0))[:, 0]
 
@@ -236,7 +239,7 @@ def _to_columns(x: Float[Array, "b h w c"]) -> Float[Array, "c n"]:
     return x.transpose(3, 1, 2, 0).reshape(x.shape[3], -1)
 
 
-def _from_columns(x: Array, shape: tuple[int, ...]) -> Float[Array, "b h w c"]:
+def _from_columns(x: Array, shape: _Shape) -> Float[Array, "b h w c"]:
     b, h, w, c = shape
     return x.reshape(c, h, w, b).transpose(3, 1, 2, 0)
 
@@ -256,7 +259,7 @@ def _readers(
     return np.where((tap < kernel) & (i >= 0) & (i < output), tap, -1), i
 
 
-def _patches(columns: Array, shape: tuple[int, ...], geometry: _Geometry) -> Array:
+def _patches(columns: Array, shape: _Shape, geometry: _Geometry) -> Array:
     """The values of images `[b, h, w, c]` that each tap reads for each output: `[kh kw c, oh ow b]`."""
     b, h, w, c = shape
     i, j = (

@@ -50,8 +50,9 @@ def write(
         more["classes"] = np.array(examples.classes)
     if mean is not None and std is not None:
         more |= {"mean": mean, "std": std}
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **arrays, **more)
+        np.savez(file, **(arrays | more))
     shapes = ", ".join(f"{name} {describe_shape(a.shape)}" for name, a in arrays.items())
     lines = [f"{path}: {', '.join([shapes, *more])}"]
     table = path.with_suffix(".csv")

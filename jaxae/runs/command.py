@@ -20,7 +20,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from jaxae.runs import usage
+from jaxae.runs import given, usage
 from jaxae.runs.folder import Run
 from jaxae.runtime import devices, processes
 from jaxae.runtime import supervisor as watched
@@ -116,8 +116,8 @@ def _parse(config: type[ConfigT], doc: str | None, program: str | None) -> Confi
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(usage.help_text(config, doc, program=program))
         raise SystemExit(0)
-    usage.check_names(config, sys.argv[1:])
-    arguments = usage.arrange(config, sys.argv[1:], program)
+    given.check_names(config, sys.argv[1:])
+    arguments = given.arrange(config, sys.argv[1:], program)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -133,8 +133,8 @@ def _parse(config: type[ConfigT], doc: str | None, program: str | None) -> Confi
             if not line:
                 break
             kept.append(line)
-        raise ValueError(usage.explain(config, " ".join(kept) or " ".join(lines))) from None
-    usage.check_values(parsed)
+        raise ValueError(given.explain(config, " ".join(kept) or " ".join(lines))) from None
+    given.check_values(parsed)
     return parsed
 
 

@@ -1,5 +1,6 @@
 """Training a run for more epochs, from what its folder records, with a learning rate schedule of its own."""
 
+import json
 import math
 import sys
 import time
@@ -13,25 +14,19 @@ import numpy as np
 
 import jaxae
 from jaxae.base import Batch
-from jaxae.data.augmentations import binarize, random_flip
-from jaxae.data.loading import Splits
 from jaxae.runs import curves, figures, inference, loading, optimizers
-from jaxae.runs.evaluation import evaluate_run, spread
+from jaxae.runs.evaluation import evaluate_run
 from jaxae.runs.folder import Run, read_config, write_json
-from jaxae.runs.identity import compare, fingerprint
-from jaxae.runs.inputs import BINARIZE_SEED
 from jaxae.runs.loading import TrainedRun, load_run
 from jaxae.runs.optimizers import Adam, Schedule, Stretch
+from jaxae.runs.scores import spread
+from jaxae.runs.training_data import TrainingData, encoded, training_data
 from jaxae.runtime.files import atomic_write, exclusive
-from jaxae.training.batches import Transform
 from jaxae.training.feeding import fits
 from jaxae.training.fitting import Fit, fit
 from jaxae.training.loop import Interrupted
 from jaxae.training.progress import stage
 from jaxae.training.step import init_state
-
-AUGMENTATIONS: Mapping[str, Transform] = {"flip": random_flip}
-"""Random changes of training images, by the names that a run records."""
 
 WITHOUT_MODEL = ("mean_image", "corrupted", "median_filter", "linear")
 """Beginnings of the names of results that do not depend on the model, and so stay the same."""
@@ -49,47 +44,6 @@ class Wanted(NamedTuple):
     epochs: int
     learning_rate: float | None = None
     schedule: Schedule | None = None
-
-
-class TrainingData(NamedTuple):
-    """The data of a run as it was trained on them.
-
-    Attributes:
-      splits: the images, where those for validation and test are binarised if the run is.
-      transform: of training batches.
-    """
-
-    splits: Splits
-    transform: Transform | None
-
-
-def binarized(validation: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The images for validation and test as they are binarised once, the same in all runs."""
-
-    def once(key: jax.Array, images: np.ndarray) -> np.ndarray:
-        binary = binarize(key, jaxae.as_float(jnp.asarray(images)))
-        return (255 * np.asarray(binary)).astype(np.uint8)
-
-    keys = jax.random.split(jax.random.key(BINARIZE_SEED))
-    return once(keys[0], validation), once(keys[1], test)
-
-
-def augmented(names: Sequence[str], then: Transform | None) -> Transform | None:
-    """The augmentations of these names, and after them another transform."""
-    transform = then
-    for name in reversed(names):
-        transform = _followed(AUGMENTATIONS[name], transform)
-    return transform
-
-
-def _followed(first: Transform, then: Transform | None) -> Transform:
-    def both(key: jax.Array, x: jax.Array) -> jax.Array:
-        if then is None:
-            return first(key, x)
-        own, next_key = jax.random.split(key)
-        return then(next_key, first(own, x))
-
-    return both
 
 
 def why_not(record: Mapping[str, Any], part: str | None = None) -> str | None:
@@ -154,10 +108,15 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
     now = continued[-1]
     stretches = _stretches(continued, steps_per_epoch)
     total = now["from_epoch"] + now["epochs"]
+    print(
+        f"continuing from epoch {now['from_epoch']} for {now['epochs']} epochs, learning rate "
+        f"{now['learning_rate']:g} ({now['schedule']})",
+        file=sys.stderr,
+    )
     fitted = _fit(run, loaded, training, data, optimizers.build(plan, stretches), total)
     loaded = load_run(root)
     loading.record_codes(
-        run, loaded.model, fitted.params, int(fitted.state.step), lambda: _encoded(data)
+        run, loaded.model, fitted.params, int(fitted.state.step), lambda: encoded(data)
     )
     curves.learning_curves(
         fitted.history,
@@ -167,11 +126,12 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
         total=loaded.model.monitor is not None,
     )
     _draw(run, loaded, data, total)
-    old = run.results
+    aside = root / f"results-{now['from_epoch']}.json"
+    # After an interruption at the very end, the results are new already, and the old ones are aside.
+    old = json.loads(aside.read_text()) if aside.exists() else run.results
     results = _results(loaded, fitted, data, training, old, now)
     results["seconds"] = (old or {}).get("seconds", 0.0) + time.perf_counter() - started
-    if old is not None:
-        aside = root / f"results-{now['from_epoch']}.json"
+    if old is not None and not aside.exists():
         with atomic_write(aside) as partial:
             partial.write_bytes((root / "results.json").read_bytes())
     run.finish(results)
@@ -265,32 +225,6 @@ def _saved_at(
     return len(saved.meta["history"]), int(saved.state.step)
 
 
-def training_data(run: TrainedRun) -> TrainingData:
-    """The data that a run was trained on, and the transform of its training batches.
-
-    Raises:
-      ValueError: if they are not found, or are not what the run recorded.
-    """
-    splits = run.load_data()
-    names = read_config(run.directory)["training"].get("augment", [])
-    if unknown := [name for name in names if name not in AUGMENTATIONS]:
-        raise ValueError(f"{run.directory} was trained with an unknown augmentation: {unknown[0]}")
-    transform: Transform | None = None
-    if run.inputs.binarize:
-        transform = binarize
-        validation, test = binarized(splits.validation.images, splits.test.images)
-        splits = splits._replace(
-            validation=splits.validation._replace(images=validation),
-            test=splits.test._replace(images=test),
-        )
-    parts = dict(zip(("training", "validation", "test"), splits, strict=True))
-    now = {f"{name} images": fingerprint(part.images) for name, part in parts.items()}
-    differences = compare({"data": run.config.get("data")}, {"data": now}, {}).differences
-    if differences:
-        raise ValueError(f"{run.directory} cannot be continued: {differences['data']}")
-    return TrainingData(splits, augmented(names, transform))
-
-
 def _fit(
     run: Run,
     loaded: TrainedRun,
@@ -328,13 +262,6 @@ def _fit(
         )
     except jaxae.NonFiniteError as error:
         raise ValueError(f"{error}; the state before it is saved") from error
-
-
-def _encoded(data: TrainingData) -> Batch:
-    images = data.splits.train.images
-    if data.transform is binarize:
-        return Batch(binarize(jax.random.key(BINARIZE_SEED), jaxae.as_float(jnp.asarray(images))))
-    return Batch(images)
 
 
 def _results(

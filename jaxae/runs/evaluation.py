@@ -13,24 +13,22 @@ from jaxtyping import Array
 from jaxae import analysis
 from jaxae.analysis.regularity import kl_per_dimension
 from jaxae.arrays import as_float
-from jaxae.base import Batch, Likelihood, Params, Tree
-from jaxae.composition import Autoencoder, as_batch, reconstruct
+from jaxae.base import Likelihood, Params
+from jaxae.composition import as_batch, reconstruct
 from jaxae.data.loading import Splits
-from jaxae.objectives import elbo
-from jaxae.recipes import from_recipe
 from jaxae.runs import inference
 from jaxae.runs.loading import TrainedRun
-from jaxae.training.evaluation import Score, make_evaluate, means
+from jaxae.runs.painting import painter
+from jaxae.runs.scores import TEST_SEED, batch_size_of, bound_scores, likelihood_of, spread
+from jaxae.training.evaluation import make_evaluate, means
 from jaxae.training.progress import stage
-
-TEST_SEED = 2_718_281_828
-"""The draws of an evaluation are the same for all runs, so that results can be compared. No run trains with
-this seed, because it is larger than most that users choose."""
 
 PROBED, NEIGHBOURS = 10_000, 10
 """Training codes that probes are fitted to, at most, and the neighbours that vote."""
 CORRUPTED = {"denoise": 500}
 """Test images that are corrupted with one key, by task; 250 for other tasks."""
+OF_CODES = ("reconstruct", "denoise")
+"""Tasks whose encoder can see the images themselves."""
 SSIM_WINDOW = 11
 MAX_CODE = 10_000
 """Codes with more values, such as those of a U-Net, are not probed."""
@@ -52,38 +50,6 @@ class Table(NamedTuple):
     kl_per_dimension: np.ndarray | None
     notes: tuple[str, ...]
     images: int
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """`count` indices spread evenly over `total`, since data may be sorted by class."""
-    return np.linspace(0, total - 1, min(count, total)).astype(int)
-
-
-def batch_size_of(values: int, outputs: int) -> int:
-    """How many images are evaluated together: their outputs for one draw each fit the memory."""
-    return max(8, min(256, 2**26 // (values * outputs)))
-
-
-def bound_scores(model: Autoencoder, samples: int, *, batch_size: int, outputs: int) -> Score:
-    """A score of examples: -log p(x), estimated, and the terms of the ELBO if the objective is another one.
-
-    Args:
-      model: whose prior and posterior have densities.
-      samples: importance samples of each example.
-      batch_size: how many examples are scored together.
-      outputs: of the decoder, for one example.
-    """
-    chunk = max(1, 2**22 // (batch_size * outputs))
-    plain = model._replace(objective=elbo())
-
-    def scores(params: Params, key: jax.Array, x: Batch | Tree) -> dict[str, Array]:
-        elbo_key, nll_key = jax.random.split(key)
-        nll = analysis.importance_nll(model, params, nll_key, x, samples, chunk=chunk)
-        if model.objective.name == "elbo":
-            return {"nll": nll}
-        return {**plain.loss(params, elbo_key, x, train=False).terms, "nll": nll}
-
-    return scores
 
 
 def evaluate_run(
@@ -119,7 +85,7 @@ def evaluate_run(
     corrupt = run.model.corruption
     task = run.use["task"]
     if run.model.model.posterior is None:
-        for name in ("loss", "squared_error", "psnr", "ssim"):
+        for name in ("loss", "nll", "squared_error", "psnr", "ssim"):
             found.missing[name] = "the model has no encoder"
     elif task == "translate":
         raise ValueError(
@@ -137,12 +103,14 @@ def evaluate_run(
     kl = None
     if not codes:
         pass
-    elif run.model.model.posterior is not None and task == "reconstruct":
+    elif run.model.model.posterior is not None and task in OF_CODES:
         with said("encoding the images"):
             kl = _of_codes(run, x, found)
         _probes(run, data, split, found, said)
     else:
-        why = "the model has no encoder" if run.model.model.posterior is None else f"task: {task}"
+        why = "the model has no encoder"
+        if run.model.model.posterior is not None:
+            why = f"the encoder sees images of another kind (task: {task})"
         for name in ("active_units", "kl_per_dimension", *_PROBES, *_CLUSTERS):
             found.missing[name] = why
     # A loss may overflow on images that are unlike those of the training.
@@ -250,22 +218,31 @@ def _ssim(run: TrainedRun, x: Any, found: _Found) -> None:
 
 def _of_corrupted(run: TrainedRun, x: Any, size: int, found: _Found) -> None:
     """The error of the reconstructions of corrupted images; the corruption is the same for all runs."""
-    key, corrupt = jax.random.key(TEST_SEED), run.model.corruption
-    assert corrupt is not None
-    corrupt = jax.jit(corrupt)
+    key = jax.random.key(TEST_SEED)
+    assert run.model.corruption is not None
+    corrupt = jax.jit(run.model.corruption)
+    count = int(run.use.get("symmetries") or 1)
+    paint = painter(run.model, run.params, count)
     squared, similar = [], []
+    fits = min(x.shape[1:3]) >= SSIM_WINDOW
     for i in range(0, len(x), size):
         truth = as_float(jnp.asarray(x[i : i + size]))
-        y = run.reconstruct(np.asarray(corrupt(jax.random.fold_in(key, i), truth)))
-        squared.append(np.asarray(analysis.squared_error(truth, jnp.asarray(y))))
-        if min(truth.shape[1:3]) >= SSIM_WINDOW:
-            similar.append(np.asarray(analysis.ssim(truth, jnp.asarray(y))))
-    mse = float(np.concatenate(squared).mean(dtype=np.float64)) / math.prod(x.shape[1:])
-    found.results.update({"mse": mse, "psnr": inference.decibels(mse)})
-    if similar:
+        y = paint(corrupt(jax.random.fold_in(key, i), truth))
+        squared.append(np.asarray(analysis.squared_error(truth, y)))
+        if fits:
+            similar.append(np.asarray(analysis.ssim(truth, y)))
+    values = math.prod(x.shape[1:])
+    own = np.concatenate(squared) / values
+    mse = float(own.mean(dtype=np.float64))
+    decibels = -10 * np.log10(np.maximum(own, inference.LEAST_MSE))
+    found.results["mse"], found.results["psnr"] = mse, inference.decibels(mse)
+    found.results["image_psnr"] = float(decibels.mean(dtype=np.float64))
+    if fits:
         found.results["ssim"] = float(np.concatenate(similar).mean(dtype=np.float64))
     else:
         found.missing["ssim"] = f"the images are smaller than its window of {SSIM_WINDOW} pixels"
+    if count > 1:
+        found.notes.append(f"results are averaged over {count} symmetries of the image")
 
 
 def _of_codes(run: TrainedRun, x: Any, found: _Found) -> np.ndarray | None:
@@ -340,17 +317,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
-
-
-def likelihood_of(recipe: Any) -> Likelihood | None:
-    """The likelihood in the recipe of a model, inside of all wrappers; None if it names none."""
-    if not isinstance(recipe, dict):
-        return None
-    own = recipe.get("likelihood")
-    if isinstance(own, dict) and "call" in own:
-        built = from_recipe(own)
-        return built if isinstance(built, Likelihood) else None
-    return next((f for value in recipe.values() if (f := likelihood_of(value)) is not None), None)
 
 
 def _why_no_nll(run: TrainedRun, x: Any, samples: int) -> str | None:

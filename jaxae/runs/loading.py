@@ -71,7 +71,10 @@ class TrainedRun:
         self.recipe = record.get("recipe", {})
         self.config: dict[str, Any] = record["config"]
         self.inputs = _inputs(record)
-        self.use: dict[str, Any] = dict(record.get("use") or {"task": "reconstruct"})
+        use = record.get("use") or {"task": "reconstruct"}
+        if not isinstance(use, dict):
+            raise ValueError(f"the use in {directory}/config.json is damaged")
+        self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
         codes = _read_json(directory / CODES) or {}
         self.code_mean, self.code_std = (

@@ -1,5 +1,6 @@
 """The files that a command writes: never over others, unless it is told to, and never half."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from jaxae.runtime.files import atomic_write
 def output_file(
     out: str | Path, suffix: str, *, overwrite: bool, others: Sequence[str] = ()
 ) -> Path:
-    """The path of a file that may be written; its folder is created if it does not exist.
+    """The path of a file that may be written; nothing is created yet.
 
     Args:
       out: the path that the user has given.
@@ -32,16 +33,17 @@ def output_file(
 
 
 def output_folder(out: str | Path, names: Sequence[str], *, overwrite: bool) -> Path:
-    """A folder in which files of these names may be written; it is created if it does not exist.
+    """A folder in which files of these names may be written; nothing is created yet.
 
     Raises:
       ValueError: if it cannot be a folder, or one of the files exists and `overwrite` is False.
     """
     folder = Path(out).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder} cannot be a folder: {error.strerror}") from error
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{folder} cannot be a folder: {there} is a file; give another --out")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{there} cannot be written into; give another --out")
     found = [folder / name for name in names if (folder / name).exists()]
     if any(path.is_dir() for path in found):
         raise ValueError(f"{found[0]} is a folder; give another --out")
@@ -58,6 +60,7 @@ def write_picture(image: np.ndarray, path: Path) -> None:
       image: `[h, w, c]`, bytes or floats in [0, 1].
       path: of the file.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
         _as_pillow(image).save(partial, format="PNG")
 
@@ -83,6 +86,7 @@ def write_animation(frames: np.ndarray, path: Path, *, seconds: float, size: int
         "duration": round(1000 * seconds),
         "loop": 0,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
         first.save(partial, format=path.suffix[1:].upper(), **options)
 

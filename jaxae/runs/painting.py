@@ -129,9 +129,19 @@ def restore(run: TrainedRun, track: Track) -> Paint:
 
 
 def decode_codes(run: TrainedRun, track: Track) -> Paint:
-    """Reconstructs pictures: `decode(encode(x))` of what the run has been trained on."""
+    """Reconstructs pictures: `decode(encode(x))`.
+
+    Raises:
+      ValueError: if the model makes no images, as a classifier.
+    """
     if takes_any_size(run.recipe):
         return restore(run, track)
+    x = jax.ShapeDtypeStruct((1, *run.inputs.seen_shape), jnp.float32)
+    made = jax.eval_shape(functools.partial(reconstruct, run.model), run.params, x)
+    if getattr(made, "shape", None) != (1, *run.inputs.shape):
+        raise ValueError(
+            f"{run.directory} is a run of {run.model.model.name}, which makes no images"
+        )
     note = _notes()
 
     def paint(images: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

@@ -2,26 +2,28 @@
 
 import functools
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image
 
 from jaxae.data import array_files, image_files
 from jaxae.data.layouts import Channels
 from jaxae.data.listing import list_folder, no_images
-from jaxae.data.messages import DataWarning
 from jaxae.data.ranges import Ranges, decide
 from jaxae.runs.inputs import Inputs
+from jaxae.runs.notes import warnings_as_notes
+from jaxae.runs.outputs import write_picture
 from jaxae.runs.pictures import Paint, Track
 from jaxae.runtime.files import atomic_write
 
 ARRAYS = (".npy", ".npz")
 """Suffixes of the files that are read as arrays of images."""
+
+NAMED = 20
+"""The largest number of files that failed that an error names."""
 
 CHUNK = 250
 """The number of images of an array that are converted together."""
@@ -53,7 +55,8 @@ def name_results(
 
     Args:
       names: picture files, array files, and folders of pictures, which may have subfolders.
-      out: the folder of the results. Its subfolders are those of the given folders.
+      out: the folder of the results. Its subfolders are those of the given folders. Within a folder that
+        is given, it is not read.
       result: the end of the names of the results: `NAME-result.png`, or `NAME-result.npz` for an array.
       overwrite: whether files that exist are replaced.
 
@@ -66,7 +69,7 @@ def name_results(
         raise ValueError(f"{out} is a file; --out is a folder")
     targets: dict[Path, Path] = {}
     by_target: dict[Path, Path] = {}
-    for path, folder in _listed(names):
+    for path, folder in _listed(names, out):
         ending = "npz" if is_array(path) else "png"
         target = out / folder / f"{path.stem}-{result}.{ending}"
         if (other := by_target.setdefault(target, path)) != path:
@@ -75,6 +78,8 @@ def name_results(
                 "after the other with two folders --out"
             )
         targets[path] = target
+    if not targets:
+        raise ValueError(f"there are no pictures but those in {out}, which are results")
     sources = {path.resolve() for path in targets}
     for target in by_target:
         if target.resolve() in sources:
@@ -83,18 +88,18 @@ def name_results(
             )
     existing = [target for target in by_target if target.exists()]
     if existing and not overwrite:
-        others = f" (and {len(existing) - 1:,} more)" if len(existing) > 1 else ""
-        raise ValueError(
-            f"{existing[0]} exists{others}; add --overwrite to replace it, or use another --out"
-        )
+        more = f" (and {len(existing) - 1:,} more)" if len(existing) > 1 else ""
+        raise ValueError(f"{existing[0]} exists already{more}; give another --out, or --overwrite")
     return targets
 
 
 def apply(
     targets: Mapping[Path, Path],
     paint: Paint,
-    *,
     inputs: Inputs,
+    *,
+    channels: Channels | None = None,
+    levels: int | None = None,
     uses_alpha: bool = False,
     track: Track = iter,
     track_chunks: Track = iter,
@@ -106,7 +111,10 @@ def apply(
     Args:
       targets: from the files that are read to those that are written, see :func:`name_results`.
       paint: the function of pictures.
-      inputs: how the images of the run were read: the level of white, and the layout of arrays.
+      inputs: how the images of the run were read: the level of white, and the layout of arrays whose
+        shape is ambiguous.
+      channels: the layout of arrays, if it is another one.
+      levels: the level of white, if it is another one.
       uses_alpha: whether `paint` uses the alpha channel; if not, a note says that it is left out. The
         alpha channel of an array is its last channel.
       track: passes on the files, and may show how many are done.
@@ -115,6 +123,7 @@ def apply(
     Raises:
       ValueError: at the end, if any picture failed, with the reason for each.
     """
+    levels = inputs.levels if levels is None else levels
     for folder in {target.parent for target in targets.values()}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,8 +132,10 @@ def apply(
     failed = []
     for path in track(list(targets)):
         try:
-            read = read_array if is_array(path) else read_picture
-            picture = read(path, inputs, uses_alpha)
+            if is_array(path):
+                picture = read_array(path, inputs, channels, levels, uses_alpha)
+            else:
+                picture = read_picture(path, levels, uses_alpha)
             for note in picture.notes:
                 print(f"note: {note}", file=sys.stderr)
         except ValueError as error:
@@ -142,17 +153,20 @@ def apply(
             failed.append(f"{path}: too large for the memory; make it smaller first")
     if failed:
         done = len(targets) - len(failed)
-        raise ValueError(f"{done} of {len(targets)} files done; {'; '.join(failed)}")
+        more = f"; and {len(failed) - NAMED:,} more" if len(failed) > NAMED else ""
+        raise ValueError(
+            f"{done:,} of {len(targets):,} files done; {'; '.join(failed[:NAMED])}{more}"
+        )
 
 
-def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
-    """Reads the first image of a picture file.
+def read_picture(path: Path, levels: int | None, uses_alpha: bool) -> Picture:
+    """Reads the first image of a picture file, with this level of white if it is known.
 
     Raises:
       ValueError: if it cannot be read as an image, or nothing or everything is missing where that matters.
     """
     content = image_files.read_content(path, every_frame=False, ranges=Ranges())
-    ranges = decide(content.levels, inputs.levels)
+    ranges = decide(content.levels, levels)
     images = content.images
     if not images or ranges.white:
         images = image_files.read_content(path, every_frame=False, ranges=ranges).images
@@ -164,7 +178,7 @@ def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
     notes += [
         f"{path}: white is taken to be {white:,}, by its largest level"
         for kind, white in ranges.white.items()
-        if inputs.levels is None and white not in (1, 255, 65535)
+        if levels is None and white not in (1, 255, 65535)
     ]
     if not uses_alpha:
         return Picture(images[0][None], None, tuple(notes))
@@ -174,26 +188,29 @@ def read_picture(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
     return Picture(images[0][None], _checked_alpha(alpha[None], path), tuple(notes))
 
 
-def read_array(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
+def read_array(
+    path: Path,
+    inputs: Inputs,
+    channels: Channels | None,
+    levels: int | None,
+    uses_alpha: bool,
+) -> Picture:
     """Reads an array file of images.
 
     Raises:
       ValueError: if it cannot be read, its layout is not clear, or as :func:`read_picture`.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
-        load = functools.partial(array_files.from_file, path, None, levels=inputs.levels)
+    with warnings_as_notes():
+        load = functools.partial(array_files.from_file, path, None, levels=levels)
         try:
-            images = np.asarray(load().images)
+            images = np.asarray(load(channels=channels).images)
         except ValueError as error:
-            # The layout of the training images, where that of these is not clear.
-            layout: Channels | None = inputs.channels
-            if layout is None or "ambiguous" not in str(error):
+            trained: Channels | None = inputs.channels
+            if channels is not None or trained is None or "ambiguous" not in str(error):
                 raise
-            images = np.asarray(load(channels=layout).images)
-    notes = tuple(str(each.message) for each in caught if each.category is DataWarning)
+            images = np.asarray(load(channels=trained).images)
     if not uses_alpha:
-        return Picture(images, None, notes)
+        return Picture(images, None)
     if images.shape[-1] not in (inputs.shape[-1] + 1, 2, 4):
         raise ValueError(
             f"{path} has images of {images.shape[-1]} channels; the last channel of an array has to be the "
@@ -201,7 +218,7 @@ def read_array(path: Path, inputs: Inputs, uses_alpha: bool) -> Picture:
         )
     alpha = images[..., -1:]
     alpha = alpha / np.float32(255) if alpha.dtype == np.uint8 else alpha
-    return Picture(images[..., :-1], _checked_alpha(alpha, path), notes)
+    return Picture(images[..., :-1], _checked_alpha(alpha, path))
 
 
 def _checked_alpha(alpha: np.ndarray, path: Path) -> np.ndarray:
@@ -212,8 +229,8 @@ def _checked_alpha(alpha: np.ndarray, path: Path) -> np.ndarray:
     return alpha
 
 
-def _listed(names: Iterable[str | Path]) -> Iterator[tuple[Path, Path]]:
-    """Files, and the folder of each below the one that was given."""
+def _listed(names: Iterable[str | Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Files, and the folder of each below the one that was given; without earlier results."""
     for name in dict.fromkeys(names):
         path = Path(name).expanduser()
         if not path.is_dir():
@@ -225,8 +242,10 @@ def _listed(names: Iterable[str | Path]) -> Iterator[tuple[Path, Path]]:
         for left_out in listing.left_out:
             if not left_out.harmless:
                 print(f"note: {path}: {left_out} left out", file=sys.stderr)
+        results = out.resolve() if path.resolve() in out.resolve().parents else None
         for item in listing.images:
-            yield item.path, item.path.relative_to(path).parent
+            if results is None or results not in item.path.resolve().parents:
+                yield item.path, item.path.relative_to(path).parent
 
 
 def _in_chunks(paint: Paint, picture: Picture, track: Track) -> np.ndarray:
@@ -243,11 +262,8 @@ def _write(result: np.ndarray, path: Path) -> None:
     Values are clipped to [0, 1].
     """
     clipped = np.clip(result, 0, 1)
-    with atomic_write(path) as partial:
-        if result.ndim == 4:
-            with open(partial, "wb") as file:
-                np.savez(file, images=np.float32(clipped))
-            return
-        pixels = np.round(255 * clipped).astype(np.uint8)
-        pil = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        pil.save(partial, format="PNG")
+    if result.ndim < 4:
+        write_picture(np.round(255 * clipped).astype(np.uint8), path)
+        return
+    with atomic_write(path) as partial, open(partial, "wb") as file:
+        np.savez(file, images=np.float32(clipped))

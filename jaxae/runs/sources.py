@@ -1,8 +1,6 @@
 """What a run is applied to: pictures, folders, array files and data sets, as images of the run."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,19 +9,16 @@ import numpy as np
 
 from jaxae.arrays import as_float
 from jaxae.base import Tree
-from jaxae.data import array_files, image_files
-from jaxae.data.image_files import Content
+from jaxae.data import array_files
 from jaxae.data.images import Images
 from jaxae.data.layouts import Channels
-from jaxae.data.listing import list_folder, no_images
 from jaxae.data.loading import load
 from jaxae.data.messages import counted, describe_shape
 from jaxae.data.naming import natural_order
-from jaxae.data.ranges import Ranges, decide
-from jaxae.data.split_folders import split_of
 from jaxae.data.streams import Stream
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.source_files import File, files_of, read_files
 from jaxae.runs.style import class_name
 
 SPLITS = ("train", "validation", "test")
@@ -64,13 +59,6 @@ class Examples(NamedTuple):
         return f"image {i}" + (f" ({label})" if (label := self.label(i)) else "")
 
 
-class _File(NamedTuple):
-    """A picture file, and its class, if its folder says so."""
-
-    path: Path
-    label: str = ""
-
-
 def read_pictures(
     inputs: Inputs,
     paths: Sequence[str | Path],
@@ -101,10 +89,10 @@ def read_pictures(
     notes: list[str] = []
     failed: list[str] = []
     shapes: list[tuple[int, ...]] = []
-    pending: list[_File] = []
+    pending: list[File] = []
 
     def read_pending() -> None:
-        found = _read_files(inputs, pending, levels, notes, failed)
+        found = read_files(inputs, pending, levels, notes, failed)
         for file, (image, shape) in zip(pending, found, strict=True):
             if image is not None:
                 images.append(image[None])
@@ -128,17 +116,17 @@ def read_pictures(
                     names += [where.format(i) for i in range(len(one))]
                     labels += _in_words(data)
             elif path.is_dir():
-                pending += _files_of(path, notes)
+                pending += files_of(path, notes)
             elif not path.exists():
                 raise ValueError(f"there is no file or folder {path}")
             else:
-                pending.append(_File(path))
+                pending.append(File(path))
         except ValueError as error:
             failed.append(str(error))
     read_pending()
     if not images:
         raise ValueError("; ".join(failed) or "there are no pictures")
-    notes += _about_shapes(inputs, shapes)
+    notes += _about_shapes(inputs, shapes) + _about_levels(inputs)
     numbers, classes = _numbered(labels, inputs.classes)
     return Examples(
         _stacked(images), tuple(names), numbers, classes, tuple(dict.fromkeys(notes)), tuple(failed)
@@ -187,6 +175,7 @@ def read_data(
     if shape not in (run.inputs.shape, run.inputs.seen_shape):
         images, _ = _fitted(run.inputs, images[:], str(dataset))
         notes = _about_shapes(run.inputs, [shape] * len(images))
+    notes += _about_levels(run.inputs)
     return Examples(images, (), data.labels, data.classes, tuple(notes))
 
 
@@ -234,87 +223,6 @@ def as_shown(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     if x.shape[-1] == channels:
         return x
     return np.repeat(x.mean(axis=-1, keepdims=True), channels, axis=-1)
-
-
-def _files_of(folder: Path, notes: list[str]) -> Iterator[_File]:
-    listing = list_folder(folder)
-    if not listing.images:
-        raise ValueError(no_images(folder, listing))
-    if left_out := [str(part) for part in listing.left_out if not part.harmless]:
-        notes.append(f"{folder}: left out: {', '.join(left_out)}")
-    parts = {item.path: item.folders for item in listing.images}
-    # The folders of splits are no classes, and neither is one that all pictures share.
-    while all(parts.values()) and (
-        len({names[0] for names in parts.values()}) == 1
-        or all(split_of(names[0]) is not None for names in parts.values())
-    ):
-        parts = {path: names[1:] for path, names in parts.items()}
-    return (_File(path, names[0] if names else "") for path, names in parts.items())
-
-
-def _read_files(
-    inputs: Inputs,
-    files: Sequence[_File],
-    levels: int | None,
-    notes: list[str],
-    failed: list[str],
-) -> list[tuple[np.ndarray | None, tuple[int, ...]]]:
-    """Each picture as an image of the run, or None, and its own shape; large ones are not kept."""
-    look = partial(_look, inputs)
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(look, files))
-    contents = [one[0] for one in found if isinstance(one, tuple)]
-    measured = [each for content in contents for each in content.levels]
-    ranges = decide(measured, levels)
-    notes += [*ranges.notes, *ranges.doubts] if measured else []
-    if clear := [content for content in contents if content.header.transparent]:
-        notes.append(f"{counted(len(clear), 'picture')} with transparency, which is dropped")
-    if stacks := [content for content in contents if content.header.frames > 1]:
-        notes.append(
-            f"{counted(len(stacks), 'file')} with several images: the first of each is read"
-        )
-    results: list[tuple[np.ndarray | None, tuple[int, ...]]] = []
-    for file, one in zip(files, found, strict=True):
-        if isinstance(one, str):
-            failed.append(one)
-            results.append((None, ()))
-            continue
-        content, image = one
-        again = image is None or any(
-            ranges.white.get(each.kind, 255) != 255 for each in content.levels
-        )
-        if again:
-            image = _attempt(file.path, partial(_read_again, inputs, file.path, ranges))
-        if isinstance(image, str):
-            failed.append(image)
-            results.append((None, ()))
-        else:
-            results.append((image, content.header.shape))
-    return results
-
-
-def _look(inputs: Inputs, file: _File) -> tuple[Content, Any] | str:
-    """A file without its pixels, and the image of the run, if its range is known already."""
-
-    def read() -> tuple[Content, Any]:
-        content = image_files.read_content(file.path, every_frame=False, ranges=Ranges())
-        image = inputs.prepare([content.images[0]])[0] if content.images else None
-        return content._replace(images=()), image
-
-    return _attempt(file.path, read)
-
-
-def _read_again(inputs: Inputs, path: Path, ranges: Ranges) -> np.ndarray:
-    return inputs.prepare([image_files.read_image(path, 0, ranges)])[0]
-
-
-def _attempt(path: Path, function: Callable[[], Any]) -> Any:
-    """What a function returns, or its error in a line that names the file."""
-    try:
-        return function()
-    except ValueError as error:
-        said = " ".join(str(error).split())
-        return said if str(path) in said else f"{path}: {said}"
 
 
 def _fitted(inputs: Inputs, images: np.ndarray, name: str) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -368,6 +276,12 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
         )
         notes.append(f"{counted(recoloured, 'picture')} {are} {what}, as the run needs")
     return notes
+
+
+def _about_levels(inputs: Inputs) -> list[str]:
+    if not inputs.binarize:
+        return []
+    return ["each pixel is made black or white at random, by its grey level, as in training"]
 
 
 def _in_words(data: Images) -> list[str]:

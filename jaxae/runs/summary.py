@@ -13,6 +13,7 @@ from jaxae import __version__
 from jaxae.data.messages import counted, describe_shape
 from jaxae.runs.folder import read_config, read_results
 from jaxae.runs.loading import TrainedRun, load_run
+from jaxae.runs.tables import number
 from jaxae.runtime.files import is_locked
 
 
@@ -120,18 +121,6 @@ def main_results(results: Mapping[str, Any], most: int) -> dict[str, str]:
     numbers = {k: v for k, v in results.items() if isinstance(v, int | float) and v is not True}
     ordered = sorted(numbers, key=lambda k: 0 if k.startswith("test/") else 1)
     return {name: number(numbers[name]) for name in ordered[:most]}
-
-
-def number(value: int | float) -> str:
-    """A number as it is printed.
-
-    Examples:
-      >>> [number(v) for v in (110.5712, 60000, 0.0000412)]
-      ['110.57', '60,000', '4.12e-05']
-    """
-    if isinstance(value, int) or abs(value) >= 10_000:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _of_model(run: TrainedRun | None) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Trainings in TensorBoard: metrics of each epoch, and at the end images, histograms and an embedding."""
 
 import importlib.util
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,6 @@ from jaxae.runs import inference
 from jaxae.runs.figures import displayable, mosaic
 from jaxae.runs.projector import write_projector
 from jaxae.training.batches import spread_indices
-from jaxae.training.records import Record
 
 COLUMNS, ROWS = 10, 6
 """Images in a row, and rows of samples."""
@@ -84,7 +84,7 @@ class TensorBoard:
     ) -> None:
         self.close()
 
-    def __call__(self, record: Record, state: Any = None) -> None:
+    def __call__(self, record: Mapping[str, int | float], state: Any = None) -> None:
         """Writes the metrics of an epoch."""
         self._time += record.get("seconds", 0.0)
         for name, value in record.items():
@@ -125,9 +125,8 @@ class TensorBoard:
                 lambda leaf: leaf[:: max(1, len(index) // COLUMNS)][:COLUMNS], batch
             )
             decoded = jax.jit(lambda batch: reconstruct(model, params, batch))(first)
-            rows = [first.x, decoded] if first.seen is None else [first.x, first.seen, decoded]
             if np.shape(decoded) == np.shape(first.x):
-                self._images("reconstructions", rows, epoch)
+                self._images("reconstructions", [first.x, *_seen(first), decoded], epoch)
         if model.model.prior is not None and not model.model.conditional:
             samples = inference.sample(model, params, jax.random.key(SEED), COLUMNS * ROWS)
             if np.shape(samples)[1:] == np.shape(batch.x)[1:]:
@@ -166,7 +165,7 @@ def check_installed() -> None:
     """Raises a `ValueError` unless tensorboardX 2.6 or newer is installed."""
     found = None
     if importlib.util.find_spec("tensorboardX") is not None:
-        found = tuple(int(part) for part in version("tensorboardX").split(".")[:2])
+        found = tuple(int(part) for part in re.findall(r"\d+", version("tensorboardX"))[:2])
     if found is None or found < (2, 6):
         raise ValueError(
             "logging for TensorBoard needs tensorboardX 2.6 or newer: pip install 'tensorboardX>=2.6'"
@@ -177,5 +176,13 @@ def _are_images(x: Any) -> bool:
     return hasattr(x, "ndim") and x.ndim == 4
 
 
+def _seen(batch: Batch) -> list[Any]:
+    """What the encoder sees, if it is not x but can be shown below it."""
+    x, seen = batch.x, batch.seen
+    if seen is None or not _are_images(seen) or seen.shape[:3] != x.shape[:3]:
+        return []
+    return [seen[..., : x.shape[-1]]]  # without a channel that says what is missing
+
+
 def _as_shown(images: Any) -> np.ndarray:
-    return np.asarray(images if images.dtype == np.uint8 else np.clip(images, 0, 1))
+    return np.asarray(images if images.dtype == np.uint8 else np.clip(np.nan_to_num(images), 0, 1))

@@ -145,10 +145,13 @@ def fit(
       checkpoints: where to save. If there are checkpoints already, the run goes on from the last one.
         SIGINT (Ctrl-C) and SIGTERM save and raise :class:`Interrupted`.
       checkpoint_every: steps from one save to the next; about 20 seconds when None.
-      on_epoch: called as `on_epoch(record, state)` after each epoch, with a copy of the state. Training
-        stops if it returns True. If it raises, the state is saved first, where there are checkpoints. When
-        a run goes on, it is called again with the records of earlier epochs, and None in place of
-        their states, which are gone.
+      on_epoch: called as `on_epoch(record, state)` after each epoch, to log or to stop. `record` is a dict
+        of numbers: `epoch` (1, 2, ...), `step`, `seconds`, `images_per_second`, and `train/NAME` and
+        `validation/NAME` for the loss and each term. `state` is a copy of the :class:`TrainState`, with
+        `params`. Training stops if it returns True. If it raises, the state is saved first, where there
+        are checkpoints. When a run goes on, it is called again with the records of earlier epochs, and
+        None in place of their states, which are gone; a log that has them should write by epoch. It is
+        called in every process. `jaxae/training/README.md` has an example.
       progress: whether to show the progress, on standard error. A string is shown too, as the name of
         the model at the beginning of each line.
 

@@ -146,7 +146,8 @@ def track(steps: Sequence[T], text: str, *, shown: bool = True) -> Iterator[T]:
                     console.print(f"{text}: {done} of {len(steps)}", highlight=False, markup=False)
             yield step
     finally:
-        bar.stop()
+        if bar.task_ids:
+            bar.stop()
 
 
 def _is_live(console: Console) -> bool:

@@ -143,3 +143,19 @@ def test_draws_of_dimensions_with_very_different_scales():
 
 def test_products_of_draws_are_precise():
     assert all_highest(lambda z: jaxae.analysis.draw_like(KEY, z, 3), jnp.ones((5, 2)))
+
+
+def test_ways_between_codes_go_through_all_of_them():
+    codes = jax.random.normal(jax.random.key(0), (4, 3))
+    for spherical in (False, True):
+        ways = jaxae.analysis.between(codes, 5, spherical=spherical)
+        assert ways.shape == (3, 5, 3)
+        np.testing.assert_allclose(ways[:, 0], codes[:-1], atol=1e-6)
+        np.testing.assert_allclose(ways[:, -1], codes[1:], atol=1e-6)
+    unit = codes / jnp.linalg.norm(codes, axis=1, keepdims=True)
+    arc = jnp.linalg.norm(jaxae.analysis.between(unit, 5, spherical=True), axis=-1)
+    np.testing.assert_allclose(arc, 1, atol=1e-5)
+    with pytest.raises(ValueError, match="fewer than two codes, got 1"):
+        jaxae.analysis.between(codes[:1], 5)
+    with pytest.raises(ValueError, match="at least two steps, its ends, got 1"):
+        jaxae.analysis.between(codes, 1)

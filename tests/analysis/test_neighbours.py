@@ -175,3 +175,19 @@ def test_balls_of_radius_zero(seed):
     points = np.random.default_rng(seed).normal(size=(20, 64))
     real, generated = np.repeat(points, 4, axis=0), np.repeat(points[:10], 4, axis=0)
     assert jaxae.analysis.precision_recall(real, generated) == (1, 0.5)
+
+
+def test_several_nearest_points_are_sorted_and_exact():
+    random = np.random.default_rng(3)
+    # A common offset, whose digits the expanded square loses, and points that occur twice.
+    others = np.concatenate([random.normal(size=(40, 6))] * 2) + 1e6
+    points = others[:5] + random.normal(scale=1e-3, size=(5, 6))
+    found = jaxae.analysis.k_nearest(points, others, 7)
+    every = np.linalg.norm(points[:, None] - others[None], axis=-1)
+    np.testing.assert_array_equal(found.which, np.argsort(every, axis=1, kind="stable")[:, :7])
+    np.testing.assert_allclose(found.distance, np.sort(every, axis=1)[:, :7], rtol=1e-12)
+    one = jaxae.analysis.k_nearest(points, others, 1)
+    np.testing.assert_array_equal(one.which[:, 0], jaxae.analysis.nearest(points, others).which)
+    for k in (0, 81):
+        with pytest.raises(ValueError, match="k must be from 1 to the number of other points, 80"):
+            jaxae.analysis.k_nearest(points, others, k)

@@ -149,3 +149,12 @@ def test_a_run_of_images_that_are_not_square_refuses_other_sizes(tmp_path):
     found = sources.read_pictures(Inputs((4, 6, 1)), [good, bad])
     assert found.names == (str(good),)
     assert "bad.png: the picture is 9 x 9" in found.failed[0]
+
+
+def test_a_run_of_binary_images_says_that_pixels_are_drawn(tmp_path):
+    from jaxae.runs.inputs import Inputs
+
+    picture = write_picture(tmp_path / "a.png", np.full((8, 8), 100))
+    found = sources.read_pictures(Inputs((8, 8, 1), binarize=True), [picture])
+    assert "each pixel is made black or white at random" in found.notes[0]
+    assert sources.read_pictures(Inputs((8, 8, 1)), [picture]).notes == ()

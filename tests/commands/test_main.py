@@ -5,7 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 import tyro
@@ -86,7 +86,7 @@ def test_wrong_arguments_are_answered_with_what_is_right(
     assert len(errors) == 1
     assert errors[0].startswith("error: ")
     assert said in errors[0]
-    assert not [path for path in tmp_path.iterdir() if not path.is_dir()]
+    assert list(tmp_path.iterdir()) == []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,8 @@ class Given:
     """Two numbers."""
     overwrite: bool = False
     """A switch."""
+    kind: Literal["a_long_name", "another_long_name", "a_third_long_name", "a_fourth"] = "a_fourth"
+    """One of many texts."""
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ class Given:
         },
         "R -n=5 --span=1 2": None,
         "-n 7 -- --R -a": {"run": "--R", "files": ("-a",), "count": 7},
+        "R --kind a_long_name a": {"run": "R", "files": ("a",), "kind": "a_long_name"},
         "R --no-overwrite a": {"run": "R", "files": ("a",)},
     }.items(),
 )

@@ -1,83 +1,93 @@
 """`jaxae reconstruct`: what it writes, says and refuses."""
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxae
-from jaxae.commands import reconstruct
-from jaxae.networks import mlp_decoder, mlp_encoder
 from jaxae.runs import painting
 from jaxae.runs.folder import Run
-from jaxae.runs.inputs import Inputs
-from jaxae.runs.loading import save_untrained
-
-SHAPE = (8, 8, 1)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A run of a small autoencoder."""
-    path = tmp_path_factory.mktemp("run") / "run"
-    run = Run(path, {"experiment": "autoencoder"})
-    model = jaxae.autoencoder(mlp_encoder(3, (4,)), mlp_decoder(SHAPE, (4,)))
-    params = model.init(jax.random.key(0), np.zeros((1, *SHAPE), np.float32))
-    save_untrained(run, model, params, Inputs(SHAPE))
+@pytest.fixture
+def picture(tmp_path, digits):
+    path = tmp_path / "x.png"
+    Image.fromarray(digits.test.images[0, ..., 0]).save(path)
     return path
 
 
-def command(folder, out, *pictures, **options):
-    reconstruct.main(
-        reconstruct.Config(
-            run=str(folder), pictures=tuple(map(str, pictures)), out=str(out), **options
-        )
-    )
-
-
-def test_pictures_and_arrays(folder, tmp_path, capsys):
-    images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), np.uint8)
-    for i, image in enumerate(images):
-        Image.fromarray(image[..., 0]).save(tmp_path / f"{i}.png")
+def test_pictures_and_arrays(jaxae_command, plain_run, picture, digits, tmp_path):
+    images = digits.test.images[:3]
     np.save(tmp_path / "all.npy", images)
     out = tmp_path / "out"
-    command(folder, out, tmp_path / "0.png", tmp_path / "1.png", tmp_path / "all.npy")
-    expected = jaxae.load_run(folder).reconstruct(images)
+    code, said, err = jaxae_command(
+        "reconstruct", plain_run, picture, tmp_path / "all.npy", "--out", out
+    )
+    assert (code, err.count("note: ")) == (0, 0)
+    assert said.split() == [
+        str(out / "x-reconstructed.png"),
+        str(out / "all-reconstructed.npz"),
+    ]
+    expected = jaxae.load_run(plain_run).reconstruct(images)
     found = np.load(out / "all-reconstructed.npz")["images"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    for i in range(2):
-        pixels = np.asarray(Image.open(out / f"{i}-reconstructed.png"))
-        np.testing.assert_allclose(pixels / 255, expected[i, ..., 0], atol=0.51 / 255)
-    printed = capsys.readouterr().out.split()
-    names = ("0-reconstructed.png", "1-reconstructed.png", "all-reconstructed.npz")
-    assert printed == [str(out / name) for name in names]
+    pixels = np.asarray(Image.open(out / "x-reconstructed.png"))
+    np.testing.assert_allclose(pixels / 255, expected[0, ..., 0], atol=0.51 / 255)
+    assert np.abs(pixels / 255 - images[0, ..., 0] / 255).max() > 0.1
 
 
-def test_results_that_exist_are_refused_before_anything_is_computed(folder, tmp_path, monkeypatch):
-    path, out = tmp_path / "x.png", tmp_path / "out"
-    Image.new("L", (8, 8)).save(path)
-    command(folder, out, path)
+def test_results_that_exist_are_refused_before_anything_is_computed(
+    jaxae_command, plain_run, picture, tmp_path, monkeypatch
+):
+    call = ("reconstruct", plain_run, picture, "--out", tmp_path / "out")
+    assert jaxae_command(*call)[0] == 0
     task = painting.TASKS["reconstruct"]
     with monkeypatch.context() as patch:
         patch.setitem(painting.TASKS, "reconstruct", task._replace(make=None))
-        with pytest.raises(ValueError, match=r"x-reconstructed.png exists; add --overwrite"):
-            command(folder, out, path)
-    command(folder, out, path, overwrite=True)
+        code, _, err = jaxae_command(*call)
+    assert code == 2
+    assert "x-reconstructed.png exists already; give another --out, or --overwrite" in err
+    assert jaxae_command(*call, "--overwrite")[0] == 0
 
 
-def test_a_corrupt_picture_among_good_ones(folder, tmp_path):
-    Image.new("L", (8, 8)).save(tmp_path / "good.png")
-    (tmp_path / "bad.png").write_bytes((tmp_path / "good.png").read_bytes()[:40])
-    with pytest.raises(ValueError, match=r"1 of 2 files done; .*bad.png cannot be read"):
-        command(folder, tmp_path / "out", tmp_path / "bad.png", tmp_path / "good.png")
-    assert (tmp_path / "out" / "good-reconstructed.png").exists()
+def test_a_corrupt_picture_among_good_ones(jaxae_command, plain_run, picture, tmp_path):
+    bad, out = tmp_path / "bad.png", tmp_path / "out"
+    bad.write_bytes(picture.read_bytes()[:40])
+    code, said, err = jaxae_command("reconstruct", plain_run, bad, picture, "--out", out)
+    assert code == 2
+    assert said.split() == [str(out / "x-reconstructed.png")]
+    (line,) = (line for line in err.splitlines() if line.startswith("error: "))
+    assert line.startswith("error: 1 of 2 files done; ")
+    assert str(bad) in line
 
 
-def test_bad_input(folder, tmp_path):
-    with pytest.raises(ValueError, match="which pictures"):
-        command(folder, tmp_path / "out")
-    with pytest.raises(ValueError, match="has no part 'b'"):
-        command(folder, tmp_path / "out", "x.png", part="b")
-    with pytest.raises(ValueError, match="is not a run folder"):
-        command(tmp_path, tmp_path / "out", "x.png")
+def test_the_part_of_a_run(jaxae_command, plain_run, vae_run, picture, tmp_path):
+    run = Run(tmp_path / "both", {"experiment": "gan", "dataset": "digits"})
+    run.describe(parts=["plain", "vae"])
+    (tmp_path / "both" / "plain").symlink_to(plain_run)
+    (tmp_path / "both" / "vae").symlink_to(vae_run)
+    call = ("reconstruct", tmp_path / "both", picture, "--part", "vae", "--out", tmp_path / "out")
+    assert jaxae_command(*call)[0] == 0
+    expected = jaxae.load_run(vae_run).reconstruct(np.asarray(Image.open(picture))[None, ..., None])
+    pixels = np.asarray(Image.open(tmp_path / "out" / "x-reconstructed.png"))
+    np.testing.assert_allclose(pixels / 255, expected[0, ..., 0], atol=0.51 / 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("RUN", "x.png"), "--out"),
+        (("RUN", "--out", "out"), "PICTURES ... must be given"),
+        (("RUN", "x.png", "--out", "out", "--part", "b"), "has no part 'b'"),
+        (("RUN", "x.png", "--out", "out", "--levels", "0"), "--levels must be positive, got 0"),
+        (("no", "x.png", "--out", "out"), "no is not a run folder"),
+    ],
+)
+def test_bad_input(jaxae_command, plain_run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    named = (plain_run if argument == "RUN" else argument for argument in arguments)
+    code, _, err = jaxae_command("reconstruct", *named)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()

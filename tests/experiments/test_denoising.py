@@ -17,6 +17,7 @@ def test_denoising(tmp_path):
         denoising, tmp_path, network="mlp", hidden=(64,), epochs=60, noise=0.4, batch_size=32
     )
     assert drawn == {"denoised.png", "learning_curves.png"}
+    assert jaxae.load_run(tmp_path / "run").use == {"task": "denoise"}
     assert results["corrupted/psnr"] < results["linear/psnr"] < results["test/psnr"]
     assert results["corrupted/psnr"] < results["median_filter/psnr"]
     for name in ("corrupted", "linear", "median_filter", "test"):

@@ -273,7 +273,7 @@ def test_the_temperature():
 
 # The runs in use.
 
-FACTS = {
+USES = {
     colorization: {"task": "colorize", "symmetries": 2},
     super_resolution: {"task": "enlarge", "factor": 2, "symmetries": 4},
     inpainting: {"task": "inpaint", "symmetries": 2},
@@ -287,11 +287,15 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("module", FACTS)
+@pytest.mark.parametrize("module", USES)
 def test_pictures_are_painted_as_the_test_images_were(trained, module, photos, tmp_path):
     """`jaxae reconstruct` on the pictures that were scored gives the error that was measured."""
     folder, results, _ = trained[module]
-    assert jaxae.load_run(folder).use == FACTS[module]
+    run = jaxae.load_run(folder)
+    assert run.use == USES[module]
+    if module in (colorization, inpainting):  # whose encoders do not see the images themselves
+        codes = run.encode(run.load_data().train.images)
+        np.testing.assert_allclose(codes.mean(axis=0), run.code_mean, atol=1e-5)
     truth = jaxae.load(photos).test.images
     seen = truth
     if module is inpainting:

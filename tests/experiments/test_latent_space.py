@@ -13,7 +13,7 @@ import jaxae
 from experiments import clustering, faces, latent_space
 from experiments.shared import attributes, datasets, latent_figures, running
 from jaxae.runs import inference
-from jaxae.runs.continuing import augmented
+from jaxae.runs.training_data import augmented
 from tests.experiments.running import finished, refused
 
 ALWAYS = {

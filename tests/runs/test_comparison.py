@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from jaxae.commands import compare
-from jaxae.runs import comparison, comparison_curves, comparison_page, comparison_table
-from jaxae.runs.comparison import group, read
-from jaxae.runs.comparison_pictures import SHOWN, strip_png, strips
+from jaxae.runs.comparison import curves, grouping, page, table
+from jaxae.runs.comparison.entries import read
+from jaxae.runs.comparison.grouping import group
+from jaxae.runs.comparison.pictures import SHOWN, strip_png, strips
 from jaxae.runs.folder import LAYOUT
 from jaxae.runtime.files import exclusive
 
@@ -76,10 +77,8 @@ def test_runs_on_other_test_images_are_never_one_row_nor_compared(tmp_path):
         folder(tmp_path / "a", results=RESULTS),
         folder(tmp_path / "b", results=RESULTS | {"test/psnr": 30.0}, seed=1, data=other),
     )
-    assert len(found) == 2 == len(comparison.by_data(found))
-    assert all(
-        not comparison_page.best(section, "psnr") for section in comparison.by_data(found).values()
-    )
+    assert len(found) == 2 == len(grouping.by_data(found))
+    assert all(not grouping.best(section, "psnr") for section in grouping.by_data(found).values())
 
 
 def test_flags_that_differ(tmp_path):
@@ -88,12 +87,12 @@ def test_flags_that_differ(tmp_path):
         folder(tmp_path / "b", code=20, beta=1.0),
         folder(tmp_path / "c", code=20, experiment="autoencoder"),
     )
-    assert comparison.differing_flags(found) == {
+    assert grouping.differing_flags(found) == {
         "experiment": ["vae", "vae", "autoencoder"],
         "code": ["2", "20", "20"],
     }
-    assert comparison.partial_flags(found) == {"beta": ["1", "1", "-"]}
-    assert [comparison.own_flags(found, i) for i in range(3)] == ["code 2", "code 20", ""]
+    assert grouping.partial_flags(found) == {"beta": ["1", "1", "-"]}
+    assert [grouping.own_flags(found, i) for i in range(3)] == ["code 2", "code 20", ""]
 
 
 def test_a_continued_run_is_not_one_of_the_same_flags(tmp_path):
@@ -103,7 +102,7 @@ def test_a_continued_run_is_not_one_of_the_same_flags(tmp_path):
         folder(tmp_path / "b", results=RESULTS, seed=1, record={"continued": [stretch]}),
     )
     assert [g.label for g in found] == ["a", "b"]
-    assert comparison.differing_flags(found)["continued"] == ["none", "+5 epochs"]
+    assert grouping.differing_flags(found)["continued"] == ["none", "+5 epochs"]
 
 
 def test_runs_without_results_are_shown_as_such(tmp_path):
@@ -121,8 +120,8 @@ def test_runs_without_results_are_shown_as_such(tmp_path):
     assert states[1] == "no results, stopped before the end of its first epoch"
     assert states[3] == "training, after epoch 1 of 2"
     assert "damaged" in found[2].first.notes[0]
-    page = comparison_page.page(found, [])
-    assert all(state in page for state in states)
+    html = page.page(found, [])
+    assert all(state in html for state in states)
 
 
 def test_models_of_one_run_are_rows_and_other_methods_baselines(tmp_path):
@@ -147,23 +146,23 @@ def test_the_best_is_marked_where_values_can_be_compared(tmp_path):
         ),
     ]
     found = groups(*runs)
-    assert comparison_page.best(found, "nll") == {1}
-    assert comparison_page.best(found, "psnr") == set()  # equal
-    assert comparison_page.best(found, "rate") == set()
+    assert grouping.best(found, "nll") == {1}
+    assert grouping.best(found, "psnr") == set()  # equal
+    assert grouping.best(found, "rate") == set()
     third = folder(
         tmp_path / "c",
         results=RESULTS | {"test/psnr": 25.0, "test/nll": 1.0},
         likelihood="gaussian",
     )
     found = groups(*runs, third)
-    assert comparison_page.best(found, "nll") == set()  # of other likelihoods
-    assert comparison_page.best(found, "psnr") == {2}
-    assert "do not compare them" in comparison_page.page(found, [])
+    assert grouping.best(found, "nll") == set()  # of other likelihoods
+    assert grouping.best(found, "psnr") == {2}
+    assert "do not compare them" in page.page(found, [])
 
 
 def test_the_mean_curve_is_of_epochs_that_all_runs_have(tmp_path):
     found = groups(folder(tmp_path / "a0"), folder(tmp_path / "a1", epochs=1, seed=1))
-    (panel,) = comparison_curves.curve_data(found, ["red"])["panels"]
+    (panel,) = curves.curve_data(found, ["red"])["panels"]
     validation, train = panel["series"]
     assert validation["mean"] == [[1, 10.0]]
     assert validation["runs"] == [[[1, 10.0], [2, 5.0]], [[1, 10.0]]]
@@ -172,10 +171,10 @@ def test_the_mean_curve_is_of_epochs_that_all_runs_have(tmp_path):
 
 def test_names_cannot_end_the_script_or_a_tag(tmp_path):
     bad = folder(tmp_path / "a<b>&\"'<script>", dataset="</script><b>", results=RESULTS)
-    page = comparison_page.page(groups(bad), [])
-    assert "<b>&" not in page
-    assert page.count("</script>") == 2
-    curves = page.split('id="curves">')[1].split("</script>")[0]
+    html = page.page(groups(bad), [])
+    assert "<b>&" not in html
+    assert html.count("</script>") == 2
+    curves = html.split('id="curves">')[1].split("</script>")[0]
     assert json.loads(curves)["groups"][0]["label"] == bad.name
 
 
@@ -196,7 +195,7 @@ def test_the_command(tmp_path, capsys):
 
 
 def test_few_runs_are_columns(tmp_path, capsys):
-    comparison_table.print_table(
+    table.print_table(
         groups(
             folder(tmp_path / "one", results=RESULTS, code=1),
             folder(tmp_path / "two", results=RESULTS | {"test/psnr": 21.0}, code=2),
@@ -230,11 +229,52 @@ def test_a_browser_draws_the_curves(tmp_path):
         folder(tmp_path / "b", results=RESULTS, code=3),
     )
     path = tmp_path / "page.html"
-    path.write_text(comparison_page.page(found, strips(found)[0]))
+    path.write_text(page.page(found, strips(found)[0]))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     done = subprocess.run(
         [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, timeout=60
     )
+    assert "CONSOLE" not in done.stderr
     assert done.stdout.count('class="mean"') == 2
     assert done.stdout.count('class="run"') == 2
+    # One run is hidden, the curves of the training are shown, and the first table is sorted.
+    clicks = (
+        "<script>document.querySelector('.legend button').click();"
+        "document.querySelector('[name=train]').click();"
+        "document.querySelectorAll('th.sortable')[0].click();"
+        "document.querySelectorAll('th.sortable')[0].click()</script></body>"
+    )
+    path.write_text(path.read_text().replace("</body>", clicks))
+    done = subprocess.run(
+        [*command, "--dump-dom", f"file://{path}"], capture_output=True, text=True, timeout=60
+    )
     assert "CONSOLE" not in done.stderr
+    assert done.stdout.count('class="mean"') == 1
+    assert done.stdout.count('class="mean train"') == 1
+    assert done.stdout.count('class="run"') == 0
+    body = done.stdout.split("<tbody>")[1]
+    assert body.index('data-value="b"') < body.index('data-value="a"')
+
+
+def test_a_run_whose_parameters_are_not_finite_has_a_reason_in_place_of_images(
+    tmp_path, monkeypatch
+):
+    import jax
+
+    import jaxae
+    from jaxae.networks import mlp_decoder, mlp_encoder
+    from jaxae.runs.comparison import pictures
+    from jaxae.runs.loading import TrainedRun
+
+    model = jaxae.vae(mlp_encoder(4, (3,)), mlp_decoder((8, 8, 1), (3,)), latent_dim=2)
+    params = jax.tree.map(
+        lambda p: np.full(p.shape, np.nan, np.float32),
+        jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((2, 8, 8, 1))),
+    )
+    record = {"config": {}, "inputs": {"shape": [8, 8, 1], "dataset": "digits"}}
+    loaded = TrainedRun(tmp_path, model, params, record)
+    monkeypatch.setattr(pictures, "load_run", lambda folder, part: loaded)
+    shown, counts = strips(groups(folder(tmp_path / "a", results=RESULTS)))
+    assert [bool(strip.png) for strip in shown] == [False, False]
+    assert all("must be in [0, 1]" in strip.note for strip in shown)
+    assert counts == {0: sum(p.size for p in jax.tree.leaves(params))}

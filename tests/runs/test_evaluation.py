@@ -11,8 +11,9 @@ from jaxae.commands import evaluate
 from jaxae.data.images import Images
 from jaxae.data.loading import Splits
 from jaxae.networks import mlp_decoder, mlp_encoder
-from jaxae.runs.evaluation import evaluate_run, likelihood_of, spread
+from jaxae.runs.evaluation import evaluate_run
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.scores import likelihood_of, spread
 
 SHAPE = (8, 8, 1)
 
@@ -92,6 +93,14 @@ def test_corrupted_images_are_the_same_each_time(tmp_path):
     assert "corrupted" in table.missing["nll"]
 
 
+def test_a_model_without_an_encoder_says_so(tmp_path):
+    model = jaxae.gan(mlp_decoder(SHAPE, (4,)), mlp_encoder(1, (4,)), latent_dim=2)
+    table = evaluate_run(run(tmp_path, model), digits(20), shown=False)
+    assert table.results == {}
+    assert {"psnr", "nll", "linear_probe_error_rate"} <= table.missing.keys()
+    assert set(table.missing.values()) == {"the model has no encoder"}
+
+
 def test_bits_are_of_discrete_likelihoods(tmp_path):
     model = vae(jaxae.likelihoods.discretized_logistic())
     table = evaluate_run(run(tmp_path, model), digits(20), samples=2, codes=False, shown=False)
@@ -112,17 +121,18 @@ def test_other_data_are_made_to_fit_with_a_note(tmp_path):
     colour = np.random.default_rng(0).integers(0, 256, (40, 12, 16, 3), np.uint8)
     np.savez(tmp_path / "other.npz", images=colour, labels=np.arange(40) % 2)
     notes = []
-    data = evaluate.fitting_data(run(tmp_path, vae()), str(tmp_path / "other.npz"), None, notes)
+    config = evaluate.Config(run=str(tmp_path), dataset=str(tmp_path / "other.npz"))
+    data = evaluate.fitting_data(run(tmp_path, vae()), config, notes)
     assert data.test.images.shape[1:] == SHAPE
     assert "cut to squares and resized to 8 x 8" in notes[0]
     assert "converted to grey levels" in notes[1]
     wide = run(tmp_path, vae(shape=(8, 6, 1)), shape=(8, 6, 1))
     with pytest.raises(ValueError, match="not square; resize them first"):
-        evaluate.fitting_data(wide, str(tmp_path / "other.npz"), None, [])
+        evaluate.fitting_data(wide, config, [])
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "load_run", lambda folder, part: run(tmp_path, vae()))
+    monkeypatch.setattr(evaluate.flags, "load", lambda config: run(tmp_path, vae()))
     out = tmp_path / "table.json"
     config = evaluate.Config(run=str(tmp_path), samples=2, out=str(out))
     record = evaluate.main(config)

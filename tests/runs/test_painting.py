@@ -133,14 +133,25 @@ def test_the_result_is_the_reconstruction_of_the_model(runs, task):
 
 
 def test_a_stack_of_pictures_gives_the_result_of_each(runs):
-    images = photographs(3)
-    for task in ("colorize", "inpaint"):
-        run, alpha = runs[task], hole_of(images) if task == "inpaint" else None
-        parts = [
-            paint(run, images[i : i + 1], None if alpha is None else alpha[i : i + 1])
-            for i in range(3)
-        ]
-        np.testing.assert_allclose(paint(run, images, alpha), np.concatenate(parts), atol=1e-5)
+    images = photographs(2)
+    whole = paint(runs["colorize"], images)
+    parts = [paint(runs["colorize"], images[i : i + 1]) for i in range(2)]
+    np.testing.assert_allclose(whole, np.concatenate(parts), atol=1e-5)
+
+
+def test_a_stack_of_pictures_with_holes_for_a_model_of_grey_images():
+    """Each of the colours of a picture has the hole of this picture."""
+    hole = jaxae.corruptions.hide(jaxae.masks.block(0.5))
+    model = jaxae.denoising(unet((14, 12, 1), seen=(14, 12, 2), combine=fill), hole)
+    run = trained(model, {"task": "inpaint"}, shape=(14, 12, 1))
+    images = photographs(2)
+    alpha = hole_of(images)
+    alpha[1] = alpha[1, ::-1, ::-1]
+    found = paint(run, images, alpha)
+    parts = [paint(run, images[i : i + 1], alpha[i : i + 1]) for i in range(2)]
+    np.testing.assert_allclose(found, np.concatenate(parts), atol=1e-5)
+    known = alpha[..., 0] == 1
+    np.testing.assert_allclose(found[known], images[known] / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -343,5 +354,12 @@ def test_what_cannot_be_done_is_said():
     gan = jaxae.gan(mlp_decoder(shape, (4,)), mlp_encoder(1, (4,)), latent_dim=3)
     with pytest.raises(ValueError, match=r"gan.*has no encoder.*jaxae sample"):
         painting.task_of(trained(gan, {"task": "reconstruct"}, shape=shape))
+    encode = jaxae.networks.activate(mlp_encoder(3, (4,)), jax.nn.relu)
+    pretrained = encode.init(KEY, jnp.zeros((1, *shape)))
+    classifier = trained(
+        jaxae.classifier(encode, pretrained, 10), {"task": "reconstruct"}, shape=shape
+    )
+    with pytest.raises(ValueError, match=r"classifier.*makes no images"):
+        paint(classifier, photographs(1, shape))
     with pytest.raises(ValueError, match="it has 3 channels, and the run .* with 2"):
         paint(trained(unet((8, 8, 2)), {"task": "denoise"}, shape=(8, 8, 2)), photographs())

@@ -26,7 +26,7 @@ def as_floats(images, alpha):
 
 def applied(files, out, paint=as_floats, inputs=INPUTS, overwrite=False, **options):
     targets = picture_files.name_results(files, out, "new", overwrite=overwrite)
-    picture_files.apply(targets, paint, inputs=inputs, **options)
+    picture_files.apply(targets, paint, inputs, **options)
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
 
 
@@ -65,6 +65,12 @@ def test_a_folder_keeps_its_subfolders(tmp_path, capsys):
     assert found == names
     assert "note: " in (said := capsys.readouterr().err)
     assert "notes.weird" in said
+    # Results within the folder are not read again.
+    for overwrite in (False, True):
+        assert applied([folder], folder / "out", overwrite=overwrite) == names - {"alone-new.png"}
+    picture(tmp_path / "done" / "out" / "a-new.png")
+    with pytest.raises(ValueError, match="no pictures but those in"):
+        picture_files.name_results([tmp_path / "done"], tmp_path / "done" / "out", "new")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty"):
         picture_files.name_results([tmp_path / "empty"], tmp_path / "out", "new")
@@ -75,9 +81,11 @@ def test_nothing_is_overwritten_without_the_flag(tmp_path):
     applied([path], out)
     before = (out / "a-new.png").read_bytes()
     other = picture(tmp_path / "a.png", value=7)
-    with pytest.raises(ValueError, match=r"a-new.png exists; add --overwrite"):
+    with pytest.raises(
+        ValueError, match=r"a-new.png exists already; give another --out, or --overwrite"
+    ):
         applied([other], out)
-    with pytest.raises(ValueError, match=r"a-new.png exists; add"):
+    with pytest.raises(ValueError, match=r"a-new.png exists already"):
         applied([other, picture(tmp_path / "b.png")], out)
     assert (out / "a-new.png").read_bytes() == before
     assert not (out / "b-new.png").exists()
@@ -121,6 +129,14 @@ def test_a_file_that_fails_does_not_stop_the_others(tmp_path, capsys):
     assert found == {"good-new.png", "clear-new.png"}
 
 
+def test_a_message_does_not_name_too_many_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_files, "NAMED", 2)
+    names = [tmp_path / f"{i}.png" for i in range(5)]
+    with pytest.raises(ValueError, match=r"0 of 5 files done; .*0.png.*1.png.*; and 3 more$") as e:
+        applied(names, tmp_path / "out")
+    assert "2.png" not in str(e.value)
+
+
 def test_files_are_not_half_written(tmp_path, monkeypatch):
     def full(self, file, **options):
         file.write_bytes(b"half")
@@ -145,7 +161,16 @@ def test_the_level_of_white_is_that_of_the_run(tmp_path, capsys):
     assert "white is taken to be 1,023" in capsys.readouterr().err
     applied([path], tmp_path / "two", paint, INPUTS._replace(levels=4095))
     assert capsys.readouterr().err == ""
-    assert values == [round(900 / 1023 * 255), round(900 / 4095 * 255)]
+    applied([path], tmp_path / "three", paint, INPUTS._replace(levels=4095), levels=1800)
+    assert values == [round(900 / white * 255) for white in (1023, 4095, 1800)]
+    for value, levels, expected in ((100, 204, 125), (1, None, 255)):
+        applied(
+            [picture(tmp_path / "b.png", "L", value=value)],
+            tmp_path / str(value),
+            paint,
+            levels=levels,
+        )
+        assert values[-1] == expected
 
 
 def test_only_the_first_image_of_a_stack_is_used(tmp_path, capsys):
@@ -186,11 +211,14 @@ def test_an_array_whose_layout_is_not_clear_has_that_of_the_training_images(tmp_
     np.save(tmp_path / "a.npy", np.zeros((5, 3, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="ambiguous"):
         applied([tmp_path / "a.npy"], tmp_path / "out")
-    applied([tmp_path / "a.npy"], tmp_path / "out", inputs=INPUTS._replace(channels="first"))
+    first = INPUTS._replace(channels="first")
+    applied([tmp_path / "a.npy"], tmp_path / "out", inputs=first)
     assert np.load(tmp_path / "out" / "a-new.npz")["images"].shape == (5, 8, 8, 3)
+    applied([tmp_path / "a.npy"], tmp_path / "two", inputs=first, channels="last")
+    assert np.load(tmp_path / "two" / "a-new.npz")["images"].shape == (5, 3, 8, 8)
 
 
-def test_what_is_missing(tmp_path, monkeypatch):
+def test_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(picture_files, "CHUNK", 1)
 
     def paint(images, alpha):
@@ -199,7 +227,7 @@ def test_what_is_missing(tmp_path, monkeypatch):
 
     rgba = np.zeros((2, 6, 7, 4), np.uint8)
     rgba[..., 3] = 255
-    rgba[0, 0, 0, 3] = 0
+    rgba[0, 0, 0, 3] = 100  # less than half
     Image.fromarray(rgba[0]).save(tmp_path / "a.png")
     np.save(tmp_path / "b.npy", rgba)
     applied([tmp_path / "a.png", tmp_path / "b.npy"], tmp_path / "out", paint, uses_alpha=True)
@@ -207,6 +235,7 @@ def test_what_is_missing(tmp_path, monkeypatch):
     assert found[0, 0].tolist() == [255, 255, 255]
     assert found.sum() == 3 * 255
     assert np.load(tmp_path / "out" / "b-new.npz")["images"].sum() == 3
+    assert capsys.readouterr().err == ""
 
     def fails(images, message):
         path = tmp_path / "c.png"

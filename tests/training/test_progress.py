@@ -50,3 +50,16 @@ def test_a_notebook_without_ipywidgets_has_lines(installed, monkeypatch):
 
 def test_a_terminal_has_a_bar():
     assert progress._is_live(Console(force_terminal=True))
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_what_takes_long_is_counted(patience, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    assert list(progress.track(range(100), "files")) == list(range(100))
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    expected = [f"files: {10 * i} of 100" for i in range(1, 10)]
+    assert lines == (expected if patience == 0 else [])
+    list(progress.track(range(100), "files", shown=False))
+    assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxae.base import Tree
-from jaxae.runs.export_functions import EXAMPLES, Format, Function
+from jaxae.runs.export.functions import EXAMPLES, Format, Function
 
 BATCHES = (1, 2, EXAMPLES)
 """The numbers of examples with which an export is verified."""
@@ -31,11 +31,14 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
     """
     call = kind.read(path)
     examples = list(function.inputs.values())
-    expected = jax.device_get(jax.jit(function.reference)(*examples))
+    expected = jax.device_get(function.expected())
     largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
     if not math.isfinite(largest):
         raise ValueError(f"the {function.name} computes values that are not finite; train it again")
-    allowed = FLOOR + _tolerance(function) * largest
+    tolerance = TOLERANCE[function.precision]
+    if jax.default_backend() != "cpu":
+        tolerance = max(tolerance, REDUCED)
+    allowed = FLOOR + tolerance * largest
     difference = 0.0
     for n in BATCHES:
         some, wanted = jax.tree.map(lambda leaf: leaf[:n], (examples, expected))  # noqa: B023
@@ -59,17 +62,12 @@ def verify(function: Function, path: Path, kind: Format) -> dict[str, Any]:
                 f"the largest difference is {own:.3g}, and {allowed:.3g} is allowed; nothing was written"
             )
         difference = max(difference, own)
+    sizes = ", ".join(map(str, BATCHES))
     return {
         "largest_difference": difference,
         "largest_value": largest,
-        "verified_with": f"{', '.join(map(str, BATCHES))} random examples on {jax.default_backend()}",
+        "verified_with": f"batches of {sizes} random examples on {jax.default_backend()}",
     }
-
-
-def _tolerance(function: Function) -> float:
-    traced = str(jax.make_jaxpr(function.call)(*function.inputs.values()))
-    found = TOLERANCE["bfloat16" if "bf16" in traced else "float32"]
-    return found if jax.default_backend() == "cpu" else max(found, REDUCED)
 
 
 def _types(tree: Tree) -> Any:

@@ -9,7 +9,7 @@ import jax
 import jax.export
 
 from jaxae.base import Tree
-from jaxae.runs.export_functions import Format, Function, arguments
+from jaxae.runs.export.functions import Format, Function, arguments
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 """The platforms of a file, which contains a program that runs on each of them."""

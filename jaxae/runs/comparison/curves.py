@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxae.runs.comparison import Group, History, is_number
+from jaxae.runs.comparison.entries import History, is_number
+from jaxae.runs.comparison.grouping import Group
 from jaxae.runs.curves import TERMS
 
 Pairs = list[list[Any]]

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from jaxae.arrays import as_float
-from jaxae.runs.comparison import Group
-from jaxae.runs.evaluation import TEST_SEED, spread
+from jaxae.runs.comparison.grouping import Group
 from jaxae.runs.figures import GAP, displayable
 from jaxae.runs.loading import TrainedRun, load_run
+from jaxae.runs.scores import TEST_SEED, spread
 
 SHOWN = 10
 """Images in a strip."""
@@ -68,15 +68,15 @@ def strips(groups: Sequence[Group], seed: int = 0) -> tuple[list[Strip], dict[in
         counts[i] = sum(leaf.size for leaf in jax.tree.leaves(run.params))
         try:
             x, y, seen = _reconstructed(run)
+            truth, made = strip_png(x), strip_png(y)
         except (ValueError, OSError, TypeError) as error:
             failed.append(Strip(RECONSTRUCTIONS, i, note=_short(error, entry.directory)))
         else:
-            truth = strip_png(x)
             name = f"test images of {Path(run.inputs.dataset).name}"
             rows = decoded.setdefault(truth, [Strip(RECONSTRUCTIONS, None, name, truth)])
             if seen is not None:
                 rows.append(Strip(RECONSTRUCTIONS, i, "what the encoder sees", strip_png(seen)))
-            rows.append(Strip(RECONSTRUCTIONS, i, png=strip_png(y)))
+            rows.append(Strip(RECONSTRUCTIONS, i, png=made))
         if run.model.model.prior is None:
             samples.append(Strip(SAMPLES, i, note="no prior to draw codes from"))
             continue

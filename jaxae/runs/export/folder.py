@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxae import __version__
 from jaxae.base import Tree
-from jaxae.runs.export_functions import Function
+from jaxae.runs.export.functions import Function
 from jaxae.runtime.files import atomic_folder
 
 README, MANIFEST = "README.txt", "manifest.json"
@@ -92,7 +92,7 @@ def _readme(manifest: Mapping[str, Any], example: str) -> str:
         lines += [
             f"    verified: it differs from the model by at most {entry['largest_difference']:.2g}"
         ]
-    lines += [f"note: {reason}" for reason in manifest.get("missing", ())]
+    lines += [f"note: {reason}" for reason in manifest.get("notes", ())]
     if manifest["format"] != "safetensors":
         lines += [
             "",

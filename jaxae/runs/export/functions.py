@@ -35,6 +35,16 @@ class Function(NamedTuple):
     output: str
     description: str
 
+    def expected(self) -> Tree:
+        """What the model computes for the examples."""
+        return jax.jit(self.reference)(*self.inputs.values())
+
+    @property
+    def precision(self) -> str:
+        """The least precise type that it computes in, float32 or bfloat16."""
+        traced = str(jax.make_jaxpr(self.call)(*self.inputs.values()))
+        return "bfloat16" if "bf16[" in traced else "float32"
+
 
 class Format(NamedTuple):
     """A file format of functions.
@@ -87,7 +97,7 @@ def functions(
     x = jax.random.uniform(jax.random.key(0), (EXAMPLES, *shape))
     found, missing = [], []
 
-    def add(function: Function) -> Tree | None:
+    def add(function: Function) -> Function | None:
         with explained(f"the {function.name}", params, next(iter(function.inputs.values()))):
             if jax.eval_shape(function.call, *function.inputs.values()) is None:
                 missing.append(
@@ -95,14 +105,16 @@ def functions(
                 )
                 return None
         found.append(function)
-        return jax.jit(function.reference)(*function.inputs.values())
+        return function
 
-    z = None
+    encoder = None
     if model.model.posterior is None:
-        missing.append("there is no encoder: this model has none")
+        missing.append("there is no encoder: this model generates examples only")
     else:
-        z = add(_encoder(model, params, {"x": x, **given}))
-    if z is None:
+        encoder = add(_encoder(model, params, {"x": x, **given}))
+    if encoder is not None:
+        z = encoder.expected()
+    else:
         if model.model.prior is None:
             raise ValueError("this model has neither an encoder nor a prior, so there are no codes")
         prior_condition = condition if model.model.conditional_prior else None

@@ -11,20 +11,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from jaxae.arguments import checked
 from jaxae.base import Params, Tree
 from jaxae.composition import Autoencoder
-from jaxae.runs import export_onnx, export_stablehlo, export_weights
-from jaxae.runs.export_folder import check_folder, describe, finish, new_folder
-from jaxae.runs.export_functions import Format, functions
-from jaxae.runs.export_verification import verify
+from jaxae.runs.export import onnx, stablehlo, weights
+from jaxae.runs.export.folder import check_folder, describe, finish, new_folder
+from jaxae.runs.export.functions import Format, functions
+from jaxae.runs.export.verification import verify
 from jaxae.runs.loading import TrainedRun
 from jaxae.training.progress import stage
 
 FunctionFormat = Literal["stablehlo", "onnx"]
 FORMATS: dict[str, Format] = {
-    "stablehlo": export_stablehlo.FORMAT,
-    "onnx": export_onnx.FORMAT,
+    "stablehlo": stablehlo.FORMAT,
+    "onnx": onnx.FORMAT,
 }
+
+SEEN = {
+    "denoise": "x is the noisy image",
+    "colorize": "x has the grey levels of the image in each of its channels",
+    "enlarge": "x is the small image, enlarged to this size by cubic interpolation",
+    "inpaint": "x is the image with 0.5 where pixels are missing, and with a last channel that is 1 there "
+    "and 0 elsewhere",
+    "translate": "x is an image of the kind that is translated",
+}
+"""What the encoder sees in runs that make one image from another."""
 
 
 class Export(NamedTuple):
@@ -40,6 +51,7 @@ class Export(NamedTuple):
     manifest: dict[str, Any]
 
 
+@checked
 def export_functions(
     model: Autoencoder,
     params: Params,
@@ -108,12 +120,14 @@ def export_functions(
                 files[path.name] = describe(function, unit) | verify(function, path, kind)
         if format == "stablehlo":
             for entry in files.values():
-                entry["platforms"] = list(export_stablehlo.PLATFORMS)
-        more = {"format": format, "model": model.model.name, "missing": missing, **(about or {})}
+                entry["platforms"] = list(stablehlo.PLATFORMS)
+        more = {"format": format, "model": model.model.name, **(about or {})}
+        more["notes"] = [*missing, *more.get("notes", ())]
         manifest = finish(folder, files, more, kind.example(found))
     return Export(out, manifest)
 
 
+@checked
 def export_weights_of(
     model: Autoencoder,
     params: Params,
@@ -145,18 +159,18 @@ def export_weights_of(
     """
     out = Path(out).expanduser()
     check_folder(out, overwrite)
-    export_weights.check_installed()
-    arrays = export_weights.named_arrays(params)
+    weights.check_installed()
+    arrays = weights.named_arrays(params)
     with new_folder(out) as folder:
-        path = folder / export_weights.FILE
-        difference = export_weights.write(arrays, path)
+        path = folder / weights.FILE
+        difference = weights.write(arrays, path)
         described = {
             name: {"shape": list(array.shape), "type": str(array.dtype)}
             for name, array in arrays.items()
         }
         files = {path.name: {"arrays": described, "largest_difference": difference}}
         more = {"format": "safetensors", "model": model.model.name, **(about or {})}
-        manifest = finish(folder, files, more, export_weights.EXAMPLE)
+        manifest = finish(folder, files, more, weights.EXAMPLE)
     return Export(out, manifest)
 
 
@@ -182,11 +196,11 @@ def export_run(
       ValueError: as by these functions.
     """
     inputs = run.inputs
-    about = {
+    about: dict[str, Any] = {
+        "notes": _notes(run),
         "run": {name: run.config.get(name) for name in ("experiment", "part", "seed", "epochs")},
         "dataset": Path(inputs.dataset).name,
         "classes": list(inputs.classes),
-        "binarized": inputs.binarize,
         "use": run.use,
         "recipe": run.recipe,
         "code_mean": None if run.code_mean is None else run.code_mean.tolist(),
@@ -204,3 +218,17 @@ def export_run(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def _notes(run: TrainedRun) -> list[str]:
+    """What one has to know of the inputs and the results, in sentences."""
+    found = []
+    if (task := run.use["task"]) in SEEN:
+        found.append(f"{SEEN[task]}, and y is the result: y = decoder(encoder(x))")
+    if (count := run.use.get("symmetries", 1)) != 1:
+        found.append(
+            f"the results of the run are averages over {count} symmetries of x, and these are of one"
+        )
+    if run.inputs.binarize:
+        found.append("the model was trained on pixels that are black (0) or white (1)")
+    return found

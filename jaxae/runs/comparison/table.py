@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from jaxae.runs import comparison
-from jaxae.runs.comparison import Group, Statistic
-from jaxae.runs.comparison_page import COST_WORDS, best, readable
+from jaxae.runs.comparison import grouping
+from jaxae.runs.comparison.cells import COST_WORDS, readable
+from jaxae.runs.comparison.grouping import Group, Statistic, best
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import WIDTH, print_rows
 
@@ -29,14 +29,14 @@ def print_table(groups: Sequence[Group]) -> None:
         print_rows(title, [g.label for g in groups], _measures_as_rows(groups))
         return
     chosen = _most_important(groups)
-    sections = comparison.by_data(groups).values()
+    sections = grouping.by_data(groups).values()
     marked = {
         name: {id(members[i]) for members in sections for i in best(members, name)}
         for name in chosen
     }
     rows = {}
     for i, g in enumerate(groups):
-        own = comparison.own_flags(groups, i)
+        own = grouping.own_flags(groups, i)
         label = f"{_named(g)}\n{own}" if own else _named(g)
         rows[label] = [_value(g, name, id(g) in marked[name]) for name in chosen]
         if not g.first.results:
@@ -51,23 +51,23 @@ def _measures_as_rows(groups: Sequence[Group]) -> dict[str, list[str]]:
         rows["status"] = states
     if any(len(g.entries) > 1 for g in groups):
         rows["runs"] = [str(len(g.entries)) for g in groups]
-    for name, row in comparison.differing_flags(groups).items():
+    for name, row in grouping.differing_flags(groups).items():
         plain = name in ("experiment", "model", "continued")
         rows[name if plain else f"--{name.replace('_', '-')}"] = row
-    one = len(comparison.by_data(groups)) == 1
-    for name in comparison.measures(groups):
+    one = len(grouping.by_data(groups)) == 1
+    for name in grouping.measures(groups):
         marked = best(groups, name) if one else set()
         words, unit, _ = quantity(name)
         words = COST_WORDS.get(name, f"{words}, {unit}" if unit else words)
         rows[words] = [_value(g, name, i in marked) for i, g in enumerate(groups)]
-    for name in comparison.measures(groups, "cost"):
+    for name in grouping.measures(groups, "cost"):
         rows[COST_WORDS[name]] = [_shown(g.statistic(name, "cost")) for g in groups]
     return rows
 
 
 def _most_important(groups: Sequence[Group]) -> list[str]:
     """The results that most runs have, of those that say which run is better."""
-    names = [name for name in comparison.measures(groups) if quantity(name).better]
+    names = [name for name in grouping.measures(groups) if quantity(name).better]
     have = {name: sum(g.statistic(name) is not None for g in groups) for name in names}
     room = max(1, (WIDTH - ROW_NAME) // COLUMN)
     chosen = sorted(names, key=lambda name: -have[name])[:room]

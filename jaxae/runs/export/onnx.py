@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from jaxtyping import Array
 
 from jaxae.base import Tree
 from jaxae.networks import conv_primitives as conv
-from jaxae.runs.export_functions import Format, Function, arguments
+from jaxae.runs.export.functions import Format, Function, arguments
 
 LEAST = (0, 17, 1)
 """The first version of jax2onnx that this was tested with; 0.13 exports transposed convolutions wrongly."""
@@ -40,7 +41,7 @@ def check_installed() -> None:
     if missing:
         raise ValueError(f"the format onnx needs {' and '.join(missing)}: {INSTALL}")
     found = version("jax2onnx")
-    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
+    numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:3])
     if numbers < LEAST:
         raise ValueError(
             f"jax2onnx {found} exports transposed convolutions wrongly; 0.17.1 or newer is needed: {INSTALL}"
@@ -54,16 +55,21 @@ def write(function: Function, path: Path) -> None:
       ValueError: if its inputs or its output are not single arrays, or jax2onnx has no translation of
         one of its operations.
     """
-    import jax2onnx
-
     for name, tree in function.inputs.items():
         if not isinstance(tree, jax.Array) or tree.dtype != np.float32:
             raise ValueError(f"{name} is not one array of float32, which the format onnx is for")
+    if function.precision == "bfloat16":
+        raise ValueError(
+            f"the {function.name} computes in bfloat16, which onnxruntime does not; train with --precision "
+            "float32, or use the format stablehlo"
+        )
     shapes = [("b", *array.shape[1:]) for array in function.inputs.values()]
     try:
         with _quiet():
+            import jax2onnx
+
             model = jax2onnx.to_onnx(
-                _without_our_primitives(function.call),
+                without_our_primitives(function.call),
                 inputs=shapes,
                 model_name=function.name,
                 input_names=list(function.inputs),
@@ -99,14 +105,14 @@ def read(path: Path) -> Callable[..., Tree]:
         raise ValueError(f"onnxruntime cannot load the {path.stem}: {reason}") from error
     names = [argument.name for argument in session.get_inputs()]
 
-    def call(*inputs: Array) -> Array:
+    def call(*inputs: Any) -> np.ndarray:
         (output,) = session.run(None, dict(zip(names, map(np.asarray, inputs), strict=True)))
         return output
 
     return call
 
 
-def _without_our_primitives(function: Callable[..., Array]) -> Callable[..., Array]:
+def without_our_primitives(function: Callable[..., Array]) -> Callable[..., Array]:
     """The same function with convolutions of :mod:`jax.lax`, which jax2onnx knows."""
 
     def translated(*arguments: Array) -> Array:
