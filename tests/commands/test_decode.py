@@ -190,7 +190,7 @@ def test_what_is_read_is_never_replaced(command, vae_run, jaxae_command, digits,
     np.savez(array, images=digits.test.images[:4])
     calls = {
         "encode": (array, picture, "--out", array),
-        "interpolate": (tmp_path, "--out", tmp_path),
+        "interpolate": (picture, picture, "--out", tmp_path),
         "evaluate": ("--out", vae_run / "results.json"),
     }
     before = {path: path.read_bytes() for path in (picture, array, vae_run / "results.json")}
