@@ -32,8 +32,9 @@ SAMPLED = 500
 """Samples that are drawn together."""
 TEMPLATE = 4096
 """Examples of the batch that parameters get their shapes from; PCA needs as many as components."""
-ATTEMPTS = 3
-"""Attempts to read a checkpoint, which a run that is still training may replace meanwhile."""
+ATTEMPTS, MOST_ATTEMPTS = 3, 30
+"""Attempts to read a checkpoint, which a run that is still training may replace meanwhile; the second number
+holds where it has done so."""
 
 
 class TrainedRun:
@@ -418,14 +419,17 @@ def _params(
     # Reading must not create the folder.
     if not (directory / "checkpoints").is_dir():
         raise ValueError(f"{directory} has no checkpoint yet{_others(root, parts)}")
-    for attempt in range(ATTEMPTS):
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        before = _saved_steps(directory)
         try:
             params = Checkpoints(directory / "checkpoints").best(shapes)
             break
-        except ValueError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(0.2)
+        except (ValueError, OSError) as error:
+            is_written = _saved_steps(directory) != before
+            if attempt >= (MOST_ATTEMPTS if is_written else ATTEMPTS):
+                reason = " ".join(str(error).split())[:300]
+                raise ValueError(f"{directory} cannot be loaded: {reason}") from error
+            time.sleep(0.1)
     if params is None:
         raise ValueError(f"{directory} has no checkpoint yet{_others(root, parts)}")
     return params
@@ -442,6 +446,15 @@ def _is_being_continued(record: dict[str, Any]) -> bool:
     return isinstance(last, dict) and last.get("complete") is False
 
 
+def _saved_steps(directory: Path) -> set[int]:
+    """The steps of the checkpoints of a run."""
+    try:
+        names = [path.name for path in (directory / "checkpoints").iterdir()]
+    except OSError:
+        return set()
+    return {int(name) for name in names if name.isdecimal()}
+
+
 def _code_moments(directory: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The mean and the standard deviation in codes.json, if they are of the newest checkpoint.
 
@@ -449,9 +462,7 @@ def _code_moments(directory: Path) -> tuple[np.ndarray | None, np.ndarray | None
     """
     codes = _read_json(directory / CODES)
     try:
-        if codes["step"] != max(
-            int(path.name) for path in (directory / "checkpoints").iterdir() if path.name.isdigit()
-        ):
+        if codes["step"] != max(_saved_steps(directory)):
             return None, None
         mean, std = (np.asarray(codes[name], np.float32) for name in ("mean", "std"))
     except (KeyError, TypeError, ValueError, OSError):

@@ -1,7 +1,11 @@
 """Loading trained runs: the model, its parameters and its inputs; and what cannot be loaded."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -334,15 +338,57 @@ def test_a_damaged_checkpoint_is_refused(trained, tmp_path, capsys):
     assert "\n" not in str(error.value)
 
 
-def test_a_checkpoint_that_is_replaced_meanwhile_is_read_again(trained, monkeypatch):
-    best, calls = jaxae.Checkpoints.best, []
+@pytest.mark.parametrize("error", [ValueError("no checkpoint"), FileNotFoundError(2, "none", "x")])
+def test_a_checkpoint_that_is_replaced_meanwhile_is_read_again(error, trained, monkeypatch):
+    best, gone = jaxae.Checkpoints.best, []
 
-    def once_gone(self, shapes):
-        calls.append(shapes)
-        if len(calls) == 1:
-            raise ValueError("no checkpoint can be read")
+    def often_gone(self, shapes):
+        if gone:
+            raise gone.pop()
         return best(self, shapes)
 
-    monkeypatch.setattr(jaxae.Checkpoints, "best", once_gone)
+    monkeypatch.setattr(jaxae.Checkpoints, "best", often_gone)
+    gone.append(error)
     assert jaxae.load_run(trained[0]).encode(images(1)).shape == (1, 3)
-    assert len(calls) == 2
+    assert not gone
+    monkeypatch.setattr(loading.time, "sleep", lambda seconds: None)
+    gone.extend([error] * loading.MOST_ATTEMPTS)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        jaxae.load_run(trained[0])
+
+
+WRITER = """
+import jax, jaxae, sys
+from tests.runs.test_loading import INPUTS, Run, images, loading, vae
+
+run, model = Run(sys.argv[1], {"experiment": "own"}), vae()
+loading.record_run(run, model, INPUTS)
+params = model.init(jax.random.key(0), jaxae.as_float(images()))
+with run.checkpoints.writer() as save:
+    for i in range(1, 80):
+        save(i, {}, jax.tree.map(lambda leaf: jax.numpy.full_like(leaf, i), params), {})
+        if i == 1:
+            print("saved", flush=True)
+"""
+
+
+def test_a_run_is_loaded_while_another_process_saves_it(tmp_path):
+    folder = tmp_path / "run"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, folder],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = []
+    with writer:
+        assert writer.stdout.readline() == "saved\n"
+        while writer.poll() is None:
+            leaves = jax.tree.leaves(jaxae.load_run(folder).params)
+            # All of them are of one checkpoint.
+            (step,) = {float(value) for leaf in leaves for value in np.unique(leaf)}
+            found.append(step)
+    assert writer.returncode == 0
+    assert found == sorted(found)
+    assert len(set(found)) > 2
