@@ -13,7 +13,7 @@ from jaxtyping import Array
 from jaxae import analysis
 from jaxae.analysis.regularity import kl_per_dimension
 from jaxae.arrays import as_float
-from jaxae.base import Likelihood, Params
+from jaxae.base import Batch, Likelihood, Params
 from jaxae.composition import as_batch, reconstruct
 from jaxae.data.loading import Splits
 from jaxae.runs import inference
@@ -27,6 +27,8 @@ PROBED, NEIGHBOURS = 10_000, 10
 """Training codes that probes are fitted to, at most, and the neighbours that vote."""
 CORRUPTED = {"denoise": 500}
 """Test images that are corrupted with one key, by task; 250 for other tasks."""
+BATCH_SIZES = {"faces": 64}
+"""Images that an experiment evaluates together, and so with the same draws, if that is its own choice."""
 OF_CODES = ("reconstruct", "denoise")
 """Tasks whose encoder can see the images themselves."""
 SSIM_WINDOW = 11
@@ -99,7 +101,7 @@ def evaluate_run(
         found.missing["nll"] = "the images are corrupted"
     else:
         with said(f"evaluating {len(x):,} images"):
-            _of_images(run, x, samples, found)
+            _of_images(run, x, part.labels, samples, found)
     kl = None
     if not codes:
         pass
@@ -140,12 +142,18 @@ class _Said:
         return stage(text, shown=self._shown)
 
 
-def _of_images(run: TrainedRun, x: Any, samples: int, found: _Found) -> None:
+def _of_images(
+    run: TrainedRun, images: Any, labels: np.ndarray | None, samples: int, found: _Found
+) -> None:
     """The loss and its terms, bounds, -log p(x), and the error of reconstructions."""
-    model, values = run.model, math.prod(run.inputs.shape)
+    model, values, x = run.model, math.prod(run.inputs.shape), images
+    labelled = labels is not None and bool((np.asarray(labels) >= 0).all())
+    if supervised := _is_supervised(run.recipe) and labelled:
+        x = Batch(x, label=jnp.asarray(labels, jnp.int32))
     likelihood = likelihood_of(run.recipe)
     outputs = values * (1 if likelihood is None else likelihood.outputs)
     size = batch_size_of(values, outputs // values)
+    size = min(size, BATCH_SIZES.get(str(run.config.get("experiment")), size))
     if model.coupled:
         size = min(size, int(run.config.get("batch_size") or size))
     score = None
@@ -165,6 +173,10 @@ def _of_images(run: TrainedRun, x: Any, samples: int, found: _Found) -> None:
             model, run.params, key, x, step=step, score=score, batch_size=size
         )
         found.results.update(results)
+        if _is_supervised(run.recipe) and not supervised:
+            for name in ("loss", "cross_entropy", "error_rate"):  # without a label they are zero
+                found.results.pop(name, None)
+                found.missing[name] = "not all images have a label"
     else:
         found.missing["loss"] = f"the loss cannot be computed from images alone ({why})"
         why = _why_not(lambda key, x: reconstruct(model, run.params, x) - as_batch(x).x, x)
@@ -175,8 +187,15 @@ def _of_images(run: TrainedRun, x: Any, samples: int, found: _Found) -> None:
         found.results["squared_error"] = error
         found.results["mse"] = error / values
         found.results["psnr"] = inference.decibels(error / values)
-    _bits(run, likelihood, x, values, found)
-    _ssim(run, x, found)
+    _bits(run, likelihood, images, values, found)
+    _ssim(run, images, found)
+
+
+def _is_supervised(recipe: Any) -> bool:
+    """Whether the loss of a model uses labels, which some of its training images had."""
+    if not isinstance(recipe, dict):
+        return False
+    return recipe.get("call") == "supervised" or any(map(_is_supervised, recipe.values()))
 
 
 def _bits(
@@ -328,7 +347,8 @@ def _why_no_nll(run: TrainedRun, x: Any, samples: int) -> str | None:
 def _why_not(function: Callable[[jax.Array, Any], Any], x: Any) -> str | None:
     """Why a function of a key and images cannot be computed, found without computing it."""
     try:
-        jax.eval_shape(function, jax.random.key(0), jnp.asarray(x[:2]))
+        some = jax.tree.map(lambda leaf: jnp.asarray(leaf[:2]), x)
+        jax.eval_shape(function, jax.random.key(0), some)
     except (ValueError, TypeError) as error:
         return " ".join(str(error).split())[:300]
     return None

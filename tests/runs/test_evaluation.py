@@ -81,6 +81,20 @@ def test_a_plain_autoencoder_has_no_bound_and_says_why(tmp_path):
     assert table.kl_per_dimension is None
 
 
+def test_the_error_rate_of_a_model_with_labels_is_that_of_its_codes(tmp_path):
+    model = jaxae.supervised(jaxae.autoencoder(mlp_encoder(4), mlp_decoder(SHAPE, (5,))), 2)
+    trained, data = run(tmp_path, model), digits()
+    found = evaluate_run(trained, data, codes=False, shown=False)
+    wrong = trained.encode(data.test.images)[:, :2].argmax(axis=1) != data.test.labels
+    assert 0 < wrong.mean() == pytest.approx(found.results["error_rate"])
+    for labels in (None, np.where(np.arange(60) < 5, -1, data.test.labels)):
+        part = data._replace(test=data.test._replace(labels=labels))
+        found = evaluate_run(trained, part, codes=False, shown=False)
+        assert not {"loss", "error_rate", "cross_entropy"} & found.results.keys()
+        assert found.missing["error_rate"] == "not all images have a label"
+        assert found.results["squared_error"] > 0
+
+
 def test_corrupted_images_are_the_same_each_time(tmp_path):
     corrupt = jaxae.corruptions.gaussian(0.3)
     model = jaxae.denoising(jaxae.autoencoder(mlp_encoder(3), mlp_decoder(SHAPE)), corrupt)
