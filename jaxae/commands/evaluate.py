@@ -108,7 +108,8 @@ def fitting_data(run: TrainedRun, config: Config, notes: list[str]) -> Splits:
       ValueError: if there are no such data, or they cannot be made to fit.
     """
     dataset, i = config.dataset, run.inputs
-    if dataset is None:
+    is_own = dataset in (i.dataset, run.config.get("dataset"))
+    if dataset is None or (is_own and config.channels is None and config.levels is None):
         return run.load_data(config.data_dir)
     h, w, c = i.shape
     data = load(

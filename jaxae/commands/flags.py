@@ -53,8 +53,9 @@ class Reading:
     """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is
     needed only if the shape is ambiguous."""
     levels: int | None = None
-    """Value of white in array files or pictures, for example 4095 for 12 bits. By default it is found from
-    the type and the values."""
+    """Value of white in array files or pictures, for example 4095 for 12 bits. The default is the one that
+    the run was trained with; if it had none, or for another data set, white is found from the type and the
+    values."""
 
 
 def load(config: Run) -> "TrainedRun":

@@ -173,6 +173,10 @@ def _of_images(
             model, run.params, key, x, step=step, score=score, batch_size=size
         )
         found.results.update(results)
+        if found.results.pop("mmd", None) is not None:  # of the codes of a batch
+            found.missing["mmd"] = (
+                "that of the loss depends on the batch; the experiment compares all codes with the prior"
+            )
         if _is_supervised(run.recipe) and not supervised:
             for name in ("loss", "cross_entropy", "error_rate"):  # without a label they are zero
                 found.results.pop(name, None)

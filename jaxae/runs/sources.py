@@ -75,7 +75,7 @@ def read_pictures(
       inputs: how the images of the run are prepared.
       paths: of pictures, folders, and .npy or .npz files.
       channels: as in :func:`jaxae.load`, of array files.
-      levels: as in :func:`jaxae.load`.
+      levels: as in :func:`jaxae.load`; by default those that the run was trained with.
 
     Returns:
       :class:`Examples`.
@@ -83,6 +83,7 @@ def read_pictures(
     Raises:
       ValueError: if nothing can be read, with the reason for each file.
     """
+    levels = inputs.levels if levels is None else levels
     images: list[np.ndarray] = []
     names: list[str] = []
     labels: list[str] = []
@@ -183,6 +184,8 @@ def encode(run: TrainedRun, images: Any) -> Tree:
     """The codes of many images, which may be a stream, leaves `[n, ...]`."""
     if not isinstance(images, Stream):
         return run.encode(images)
+    if run.inputs.binarize:  # as a whole, so that the draws are those of the test images
+        return run.encode(images[:])
     parts = [run.encode(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxae
+from jaxae.data.streams import Stream
 from jaxae.runs import code_files, sources
 from tests.commands.conftest import write_picture
 
@@ -121,6 +122,21 @@ def test_levels_of_all_pictures_are_decided_together(vae_run, tmp_path):
     assert found.images[:, 0, 0, 0].tolist() == [round(400 / 4095 * 255), 255]
     given = sources.read_pictures(inputs, paths, levels=65535)
     assert given.images[:, 0, 0, 0].tolist() == [round(400 / 257), round(4095 / 257)]
+    # As the run was trained, unless they are given.
+    trained = inputs._replace(levels=4095)
+    alone = sources.read_pictures(trained, paths[:1])
+    assert alone.images[0, 0, 0, 0] == round(400 / 4095 * 255)
+    given = sources.read_pictures(trained, paths[:1], levels=65535)
+    assert given.images[0, 0, 0, 0] == round(400 / 257)
+
+
+def test_a_stream_is_binarised_as_the_array_of_its_images(vae_run, monkeypatch):
+    run = jaxae.load_run(vae_run)
+    run.inputs = run.inputs._replace(binarize=True)
+    monkeypatch.setattr(sources, "CHUNK", 4)
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 1), np.uint8)
+    stream = Stream(list(range(10)), lambda i: images[i])
+    np.testing.assert_array_equal(sources.encode(run, stream), sources.encode(run, images))
 
 
 def test_codes_of_several_arrays_have_names_and_no_table(tmp_path):

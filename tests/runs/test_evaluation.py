@@ -145,6 +145,28 @@ def test_other_data_are_made_to_fit_with_a_note(tmp_path):
         evaluate.fitting_data(wide, config, [])
 
 
+def test_the_own_data_are_read_as_in_training(tmp_path):
+    dark = np.random.default_rng(0).integers(0, 900, (40, *SHAPE), np.uint16)
+    path = tmp_path / "dark.npz"
+    np.savez(path, images=dark)
+    trained = run(tmp_path, vae(), dataset=str(path), levels=4095)
+    for given in (None, str(path)):
+        data = evaluate.fitting_data(trained, evaluate.Config(run=str(tmp_path), dataset=given), [])
+        assert np.max(jaxae.as_float(data.train.images)) < 0.23
+    config = evaluate.Config(run=str(tmp_path), dataset=str(path), levels=1000)
+    assert np.max(jaxae.as_float(evaluate.fitting_data(trained, config, []).train.images)) > 0.8
+
+
+def test_a_measure_of_a_batch_is_not_that_of_all_codes(tmp_path):
+    prior = jaxae.priors.standard_normal(3)
+    model = jaxae.wasserstein(
+        jaxae.autoencoder(mlp_encoder(3), mlp_decoder(SHAPE, (5,))), prior, weight=1.0
+    )
+    found = evaluate_run(run(tmp_path, model), digits(), codes=False, shown=False)
+    assert "mmd" not in found.results
+    assert "compares all codes" in found.missing["mmd"]
+
+
 def test_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(evaluate.flags, "load", lambda config: run(tmp_path, vae()))
     out = tmp_path / "table.json"
