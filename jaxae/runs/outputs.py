@@ -11,7 +11,6 @@ from PIL.PngImagePlugin import PngInfo
 from jaxae.runs.figures import displayable
 from jaxae.runtime.files import atomic_write
 
-
 SOFTWARE = "jaxae"
 """The value of Software in PNG files that a command has written."""
 
