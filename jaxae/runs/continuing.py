@@ -125,7 +125,7 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
         best_epoch=fitted.best_epoch,
         total=loaded.model.monitor is not None,
     )
-    _draw(run, loaded, data, total)
+    _draw(run, loaded, data, now["from_epoch"], total)
     aside = root / f"results-{now['from_epoch']}.json"
     # After an interruption at the very end, the results are new already, and the old ones are aside.
     old = json.loads(aside.read_text()) if aside.exists() else run.results
@@ -314,8 +314,22 @@ def _protocol(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return f"{before['protocol']}; {words}" if before.get("protocol") else words
 
 
-def _draw(run: Run, loaded: TrainedRun, data: TrainingData, epochs: int) -> None:
-    """Draws the reconstructions and samples again, and removes the other figures of the old parameters."""
+def _draw(run: Run, loaded: TrainedRun, data: TrainingData, before: int, epochs: int) -> None:
+    """Draws the reconstructions and samples again; the other figures are moved to `figures/epoch-BEFORE`.
+
+    They show the old parameters, and only the experiment can draw them.
+    """
+    drawn = ("learning_curves.png", "reconstructions.png", "samples.png")
+    old = [path for path in sorted(run.figures.glob("*.png")) if path.name not in drawn]
+    if old:
+        aside = run.figures / f"epoch-{before}"
+        aside.mkdir(exist_ok=True)
+        for path in old:
+            path.replace(aside / path.name)
+        print(
+            f"note: figures of the model after {before} epochs, which are not drawn again, are in {aside}",
+            file=sys.stderr,
+        )
     title = f"{Path(loaded.inputs.dataset).name}, {epochs} epochs"
     images = data.splits.test.images
     if loaded.use["task"] == "reconstruct":

@@ -27,6 +27,7 @@ def timeless(results):
 
 def test_continuing_at_a_constant_rate_is_training_longer(tmp_path, monkeypatch):
     first = vae.main(small(tmp_path, epochs=1, binarize=True))
+    (tmp_path / "run/figures/codes.png").write_bytes(b"of the old parameters")
     found = continue_run(tmp_path / "run", Wanted(2))
     expected = vae.main(small(tmp_path, "long", epochs=3, binarize=True))
     assert timeless(found) == timeless(expected)
@@ -38,6 +39,13 @@ def test_continuing_at_a_constant_rate_is_training_longer(tmp_path, monkeypatch)
     (record,) = json.loads((tmp_path / "run/config.json").read_text())["continued"]
     assert (record["from_epoch"], record["epochs"], record["complete"]) == (1, 2, True)
     assert record["version"] == jaxae.__version__
+    # Figures of the old parameters are not among the new ones.
+    drawn, expected = (
+        {path.name for path in (tmp_path / name / "figures").iterdir()} for name in ("run", "long")
+    )
+    assert drawn == expected | {"epoch-1"}
+    aside = tmp_path / "run/figures/epoch-1/codes.png"
+    assert aside.read_bytes() == b"of the old parameters"
     # The command that made the run reports the new results, and trains nothing.
     assert vae.main(small(tmp_path, epochs=1, binarize=True)) == found
     with pytest.raises(ValueError, match="jaxae continue"):
