@@ -96,9 +96,9 @@ PARTS: dict[str, Part | Demonstration] = {
     "sampled-faces": Demonstration(trained.sampled_faces),
     "vae-colours": Part(
         "vae",
-        {"code": 32, "likelihood": "gaussian", "scale": 0.1},
-        {"nll_samples": 10},
-        images=40_000,
+        {"code": 32},
+        {"likelihood": "bernoulli", "nll_samples": 10},
+        images=60_000,
         data="colours",
     ),
     "colorization": Part("colorization", quick=UNET, images=15_000, data="colours"),
@@ -120,7 +120,11 @@ PARTS: dict[str, Part | Demonstration] = {
         images=10_000,
         data="colours",
     ),
-    "clustering": Part("clustering", quick={"hidden": (400, 200), "seeds": 1}, images=120_000),
+    "clustering": Part(
+        "clustering",
+        quick={"hidden": (400, 200), "seeds": 1, "batch_size": 64, "learning_rate": 2e-3},
+        images=150_000,
+    ),
     "gan": Part(
         "gan",
         quick={"network": "mlp", "hidden": (256, 256), "components": 10},
