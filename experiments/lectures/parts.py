@@ -65,7 +65,6 @@ PARTS: dict[str, Part | Demonstration] = {
     "denoising-salt-and-pepper": Part(
         "denoising", {"corrupt": ("salt_and_pepper:0.3",), "network": "mlp"}, images=50_000
     ),
-    "contractive": Part("contractive", quick={"code": 64, "classifier_epochs": 1}, images=30_000),
     "dropout": Part(
         "dropout",
         {"rates": (0.0, 0.2, 0.5)},
@@ -85,6 +84,7 @@ PARTS: dict[str, Part | Demonstration] = {
         {"hidden": (256, 256), "grid": 12, "learning_rate": 2e-3},
         images=60_000,
     ),
+    "movements": Demonstration(trained.movements),
     "halfway": Demonstration(trained.halfway),
     "widths": Demonstration(trained.widths),
     "faces": Part(
