@@ -32,6 +32,16 @@ SAMPLED = 500
 """Samples that are drawn together."""
 TEMPLATE = 4096
 """Examples of the batch that parameters get their shapes from; PCA needs as many as components."""
+INPUT_TYPES = {
+    "image_size": int | None,
+    "bytes": bool,
+    "binarize": bool,
+    "dataset": str,
+    "data_dir": str | None,
+    "levels": int | None,
+    "classes": tuple,
+}
+"""The types of what a run records of its inputs."""
 ATTEMPTS, MOST_ATTEMPTS = 3, 30
 """Attempts to read a checkpoint, which a run that is still training may replace meanwhile; the second number
 holds where it has done so."""
@@ -73,7 +83,7 @@ class TrainedRun:
         self.config: dict[str, Any] = record["config"]
         self.inputs = _inputs(record)
         use = record.get("use") or {"task": "reconstruct"}
-        if not isinstance(use, dict):
+        if not isinstance(use, dict) or not isinstance(use.get("task"), str):
             raise ValueError(f"the use in {directory}/config.json is damaged")
         self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
@@ -394,6 +404,9 @@ def _inputs(record: dict[str, Any]) -> Inputs:
         for shape in (known["shape"], known.get("seen") or (1,)):
             if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
                 raise ValueError(f"{shape!r:.40} is no shape")
+        for name, kinds in INPUT_TYPES.items():
+            if not isinstance(getattr(inputs, name), kinds):
+                raise ValueError(f"{name} is {getattr(inputs, name)!r:.40}")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the inputs in config.json are damaged: {error}") from None
     return inputs

@@ -305,6 +305,8 @@ def changed(folder, tmp_path, **change):
         ({"inputs": {"colour": 2}}, "inputs in config.json are damaged"),
         ({"inputs": {"shape": [5, 5, 1]}}, "of another model|do not fit"),
         ({"inputs": [1]}, "inputs in config.json are damaged"),
+        ({"inputs": {"shape": [6, 6, 1], "binarize": "no"}}, "damaged: binarize is 'no'"),
+        ({"use": {"tasks": "denoise"}}, "the use in .* is damaged"),
         ({"inputs": {"shape": [10**30, 6, 1]}}, "do not fit"),
     ],
     ids=str,
