@@ -20,6 +20,7 @@ from typing import Any, Literal
 import tyro
 
 from jaxae.commands import flags
+from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def main(config: Config) -> None:
                 run, config.dataset, config.split, data_dir=config.data_dir, **reading
             )
     flags.say(examples)
-    with stage(f"encoding {len(examples.images):,} images"):
+    with stage(f"encoding {counted(len(examples.images), 'image')}"):
         codes = sources.encode(run, examples.images)
     written = code_files.write(path, codes, examples, mean=run.code_mean, std=run.code_std)
     if run.code_mean is None:

@@ -21,10 +21,12 @@ import jaxae
 from jaxae.commands import flags
 from jaxae.data.images import resize
 from jaxae.data.loading import Images, Splits, load
+from jaxae.data.messages import counted
 from jaxae.runs.evaluation import Table, evaluate_run
 from jaxae.runs.folder import write_json
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import TrainedRun
+from jaxae.runs.outputs import output_file
 from jaxae.runs.quantities import quantity
 from jaxae.runs.tables import number, print_rows
 from jaxae.training.progress import stage
@@ -41,8 +43,8 @@ class Config(flags.Reading, flags.Writing, flags.Run):
     """Evaluate on these images."""
     samples: int = 200
     """Estimate log p(x) with this number of importance samples for each image; 0 leaves it out."""
-    out: str | None = None
-    """Write the table to this JSON file."""
+    out: Path | None = None
+    """Write the table to this .json file."""
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -53,9 +55,9 @@ def main(config: Config) -> dict[str, Any]:
     """
     if config.samples < 0:
         raise ValueError(f"--samples must not be negative, got {config.samples}")
-    out = None if config.out is None else Path(config.out).expanduser()
-    if out is not None and out.exists() and not config.overwrite:
-        raise ValueError(f"{out} exists; add --overwrite to replace it, or use another --out")
+    out = None
+    if config.out is not None:
+        out = output_file(config.out, ".json", overwrite=config.overwrite)
     run = flags.load(config)
     notes: list[str] = []
     with stage("reading the data"):
@@ -160,7 +162,7 @@ def show(run: TrainedRun, table: Table, title: str, samples: int) -> None:
             words = f"{words} with {samples} importance samples"
         rows[words] = [number(value), unit]
     where = f"{run.root.name}/{run.part}" if run.part else run.root.name
-    print_rows(f"{where} on {title}: {table.images:,} images", ("value", "unit"), rows)
+    print_rows(f"{where} on {title}: {counted(table.images, 'image')}", ("value", "unit"), rows)
     if table.kl_per_dimension is not None:
         kl = table.kl_per_dimension
         order = np.argsort(-kl, kind="stable")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import tyro
 
 import jaxae
+from jaxae.data.messages import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,9 +96,8 @@ def check_read(examples: "Examples") -> None:
     """Raises a `ValueError` that names what could not be read, after the rest is done."""
     if examples.failed:
         done = len(examples.names)
-        raise ValueError(
-            f"{done:,} of {done + len(examples.failed):,} pictures done; {'; '.join(examples.failed)}"
-        )
+        pictures = counted(done + len(examples.failed), "picture")
+        raise ValueError(f"{done:,} of {pictures} done; {'; '.join(examples.failed)}")
 
 
 def print_table(table: "Table") -> None:

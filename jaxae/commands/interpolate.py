@@ -57,7 +57,8 @@ def main(config: Config) -> None:
         if config.pictures:
             examples = sources.read_pictures(run.inputs, config.pictures)
             flags.say(examples)
-            flags.check_read(examples)  # an interpolation needs all of them
+            if examples.failed:
+                raise ValueError(f"nothing is written; {'; '.join(examples.failed)}")
         else:
             examples = sources.of_different_classes(run, 2)
     if len(examples.images) < 2:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import tyro
 
 from jaxae.commands import flags
+from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def main(config: Config) -> None:
             run, config.dataset, config.split, data_dir=config.data_dir, **reading
         )
     flags.say(data)
-    with stage(f"encoding {len(data.images):,} images"):
+    with stage(f"encoding {counted(len(data.images), 'image')}"):
         ours, theirs = (
             sources.single_code(sources.encode(run, each.images)) for each in (examples, data)
         )
@@ -81,12 +82,13 @@ def main(config: Config) -> None:
             name = examples.title(i) if rank == 1 else ""
             table.add_row(name, str(rank), str(j), data.label(int(j)), f"{d:.4g}")
         table.add_section()
+    of = "" if config.dataset is None else f" of {Path(config.dataset).name}"
     rows(
         pictures,
         path,
-        title=f"{flags.name_of(run)}: pictures, and the {SPLITS[config.split]} with the nearest codes",
+        title=f"{flags.name_of(run)}: pictures, and the {SPLITS[config.split]}{of} with the nearest codes",
         columns=["picture", *map(str, range(1, found.which.shape[1] + 1))],
     )
     flags.print_table(table)
-    print(f"{path}: {len(pictures)} pictures and their neighbours")
+    print(f"{path}: {counted(len(found.which), 'picture')} and the nearest images")
     flags.check_read(examples)

@@ -19,6 +19,7 @@ picture that cannot be read does not stop the others.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -32,7 +33,7 @@ class Config(flags.Run, flags.Writing):
 
     pictures: tyro.conf.Positional[tuple[str, ...]]
     """Read these picture files, folders of pictures, or .npy or .npz files of images."""
-    out: str
+    out: Path
     """Write the results to this folder."""
     channels: Literal["first", "last"] | None = None
     """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is

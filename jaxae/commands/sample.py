@@ -6,7 +6,8 @@
     jaxae sample runs/adversarial --label 3 --out threes
 
 The files are sample-000.png, sample-001.png and so on, and grid.png. An image is the mean of p(x | z) at a
-code z that is drawn from the prior.
+code z that is drawn from the prior. With --overwrite, all files of these names in the folder are replaced,
+so that none of an earlier, longer set remains.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxae.commands import flags
+from jaxae.data.messages import counted
 
 IN_GRID, COLUMNS = 400, 10
 """Images in the grid, at most, and in each of its rows."""
@@ -71,7 +73,7 @@ def main(config: Config) -> None:
         "temperature": config.temperature,
         "label": config.label,
     }
-    with stage(f"drawing {config.count:,} images"), warnings_as_notes():
+    with stage(f"drawing {counted(config.count, 'image')}"), warnings_as_notes():
         if config.fitted:
             images = sampling.draw_fitted(run, config.count, data_dir=config.data_dir, **options)
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 import tyro
 
 from jaxae.commands import flags
+from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def main(config: Config) -> None:
     widest = np.argsort(-std, kind="stable")[: config.dimensions]
     sigmas = np.linspace(-config.deviations, config.deviations, config.steps)
     values = mean[:, None] + std[:, None] * sigmas
-    with stage(f"decoding {len(widest) * config.steps} codes"):
+    with stage(f"decoding {counted(len(widest) * config.steps, 'code')}"):
         codes = np.asarray(traversals(jnp.asarray(code), jnp.asarray(values)))[widest]
         images = run.decode(codes.reshape(-1, *run.code_mean.shape))
     images = np.asarray(images).reshape(len(widest), config.steps, *images.shape[1:])

@@ -272,7 +272,7 @@ def load_run(
     Examples:
       >>> load_run("no such folder")
       Traceback (most recent call last):
-      ValueError: no such folder is not a run folder: it has no config.json
+      ValueError: no such folder is not a run folder: there is no such folder
     """
     root = Path(folder).expanduser()
     record = read_config(root)
@@ -280,7 +280,7 @@ def load_run(
     if part is None:
         part = str(record.get("part") or ("" if "recipe" in record or not parts else parts[0]))
     if part and part not in parts:
-        several = f"its parts are {', '.join(parts)}" if parts else "it has no parts"
+        several = f"its parts are {', '.join(parts)}" if parts else "it has a single model"
         raise ValueError(f"{folder} has no part {part!r}; {several}")
     directory = root / part if part else root
     try:

@@ -255,7 +255,8 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
     if resized:
         which = "of another size" if len(shapes) > 1 else "of another size than those of the run"
         of = (
-            f"{resized:,} of {counted(len(shapes), 'picture')}"
+            ("all " if resized == len(shapes) else f"{resized:,} of ")
+            + counted(len(shapes), "picture")
             if len(shapes) > 1
             else "the picture"
         )

@@ -71,7 +71,7 @@ def test_every_command_has_help_with_examples(name, jaxae_command):
         "sample R --out x --temperature nan": "--temperature must be a finite number",
         "sample R --out x --mnist": "there is no flag --mnist (see --help)",
         "sample = --out x": "= is not a run folder",
-        "encode R --out x.csv": "--out must be the name of a .npz file, got 'x.csv'",
+        "encode R --out x.csv": "--out must be a file name that ends in .npz, got 'x.csv'",
         "encode R --out x.npz --split tset": "did you mean test?",
         "traverse R --steps 1": "--steps must be at least 2, got 1",
     }.items(),

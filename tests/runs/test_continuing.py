@@ -57,7 +57,7 @@ def interrupted_and_repeated(run, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             continue_run(run, Wanted(1, 1e-3, "cosine"))
     assert json.loads((run / "results.json").read_text()) == old
-    with pytest.raises(ValueError, match=r"continued for 1 epochs \(learning rate 0.001, cosine\)"):
+    with pytest.raises(ValueError, match=r"continued for 1 epoch \(learning rate 0.001, cosine\)"):
         continue_run(run, Wanted(2))
     assert continue_run(run, Wanted(1))["epochs"] == 4 == len(lines(run))
     recorded = json.loads((run / "config.json").read_text())["continued"]

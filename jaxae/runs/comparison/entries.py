@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.data.messages import counted
 from jaxae.runs.folder import read_config, read_results
 from jaxae.runtime.files import is_locked
 
@@ -200,8 +201,8 @@ def _flags(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _continued(stretches: Sequence[Mapping[str, Any]]) -> str:
     words = [
-        f"from epoch {one.get('from_epoch')} for {one.get('epochs')} epochs at {one.get('learning_rate')} "
-        f"({one.get('schedule')})"
+        f"from epoch {one.get('from_epoch')} for {counted(int(one.get('epochs', 0)), 'epoch')} at "
+        f"{one.get('learning_rate')} ({one.get('schedule')})"
         for one in stretches
     ]
     ended = stretches[-1].get("complete", True)
@@ -216,7 +217,7 @@ def words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(v, Mapping) for v in value) and value:
-        return f"+{sum(int(v.get('epochs', 0)) for v in value)} epochs"
+        return f"+{counted(sum(int(v.get('epochs', 0)) for v in value), 'epoch')}"
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
