@@ -35,7 +35,7 @@ class Config(flags.Writing):
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """The run folders."""
-    out: Path = Path("compare.html")
+    out: str = "compare.html"
     """Write the page to this .html file."""
     part: str | None = None
     """Compare only this model of runs that train several."""

@@ -20,7 +20,6 @@ from typing import Any, Literal
 import tyro
 
 from jaxae.commands import flags
-from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,13 +32,14 @@ class Config(flags.Run, flags.Reading, flags.Writing):
     out: Path
     """Write the codes to this .npz file, and to the .csv file beside it."""
     dataset: str | None = None
-    """Encode this data set: a name, a folder or a file. The default is the one of the run."""
+    """Encode this data set: a name, a folder or a file. The default is that of the run."""
     split: Literal["train", "validation", "test"] = "test"
     """Encode these images of the data set."""
 
 
 def main(config: Config) -> None:
     """Encodes what the flags name, and writes the files."""
+    from jaxae.data.messages import counted
     from jaxae.runs import code_files, sources
     from jaxae.runs.notes import warnings_as_notes
     from jaxae.runs.outputs import output_file
@@ -63,8 +63,8 @@ def main(config: Config) -> None:
     written = code_files.write(path, codes, examples, mean=run.code_mean, std=run.code_std)
     if run.code_mean is None:
         print(
-            "note: the run has no mean and standard deviation of its training codes, because its training "
-            "has not ended or its codes are no vectors",
+            "note: the run has no mean and standard deviation of its training codes: its training has not "
+            "ended, or its codes are several arrays or have very many values",
             file=sys.stderr,
         )
     print("\n".join(written))

@@ -43,7 +43,7 @@ class Config(flags.Reading, flags.Writing, flags.Run):
     """Evaluate on these images."""
     samples: int = 200
     """Estimate log p(x) with this number of importance samples for each image; 0 leaves it out."""
-    out: Path | None = None
+    out: str | None = None
     """Write the table to this .json file."""
 
 

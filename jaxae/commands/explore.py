@@ -15,7 +15,6 @@ The weights are rounded, at most so far that decoded pixels differ by half a gre
 
 import dataclasses
 import sys
-from pathlib import Path
 
 from jaxae.commands import flags
 
@@ -24,7 +23,7 @@ from jaxae.commands import flags
 class Config(flags.Run, flags.Writing):
     """Flags of explore."""
 
-    out: Path = Path("explorer.html")
+    out: str = "explorer.html"
     """Write the page to this .html file."""
     heading: str | None = None
     """Give the page this title. The default names the experiment and the data set."""

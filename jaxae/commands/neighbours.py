@@ -3,7 +3,7 @@
     jaxae neighbours runs/vae a.png b.png --out neighbours.png
     jaxae neighbours runs/vae a.png --split test --count 20
 
-By default the training images of the run are searched. The distance is the Euclidean one between codes.
+By default the training images of the run are searched. The distance between codes is Euclidean.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ from typing import Any, Literal
 import tyro
 
 from jaxae.commands import flags
-from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,13 +20,13 @@ class Config(flags.Run, flags.Reading, flags.Writing):
     """Flags of neighbours."""
 
     pictures: tyro.conf.Positional[tuple[str, ...]]
-    """Pictures whose neighbours are searched."""
+    """Find the neighbours of these pictures, folders of pictures, and .npy or .npz files of images."""
     out: Path = Path("neighbours.png")
     """Write the figure to this .png file."""
     count: int = 8
     """Find this number of images for each picture."""
     dataset: str | None = None
-    """Search this data set: a name, a folder or a file. The default is the one of the run."""
+    """Search this data set: a name, a folder or a file. The default is that of the run."""
     split: Literal["train", "validation", "test"] = "train"
     """Search these images of the data set."""
 
@@ -43,6 +42,7 @@ def main(config: Config) -> None:
     from rich.table import Table
 
     from jaxae.analysis import k_nearest
+    from jaxae.data.messages import counted
     from jaxae.runs import sources
     from jaxae.runs.figures import rows
     from jaxae.runs.notes import warnings_as_notes

@@ -1,4 +1,4 @@
-"""Reconstructs pictures by a trained run; what that means is what the run was trained for.
+"""Reconstructs pictures with a trained run: it does to them what the run was trained for.
 
     jaxae reconstruct runs/vae-mnist5k-... digit.png --out reconstructed
     jaxae reconstruct runs/denoising-mnist5k-... noisy.png another.png --out clean
@@ -19,7 +19,6 @@ picture that cannot be read does not stop the others.
 """
 
 import dataclasses
-from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -33,7 +32,7 @@ class Config(flags.Run, flags.Writing):
 
     pictures: tyro.conf.Positional[tuple[str, ...]]
     """Read these picture files, folders of pictures, or .npy or .npz files of images."""
-    out: Path
+    out: str
     """Write the results to this folder."""
     channels: Literal["first", "last"] | None = None
     """Axis of the channels in an .npy or .npz file: second ([n, c, h, w]) or last ([n, h, w, c]). It is

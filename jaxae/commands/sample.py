@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import tyro
 
 from jaxae.commands import flags
-from jaxae.data.messages import counted
 
 IN_GRID, COLUMNS = 400, 10
 """Images in the grid, at most, and in each of its rows."""
@@ -52,6 +51,7 @@ def main(config: Config) -> None:
     """Draws images, and writes the files."""
     import numpy as np
 
+    from jaxae.data.messages import counted
     from jaxae.runs import sampling
     from jaxae.runs.figures import grid
     from jaxae.runs.notes import warnings_as_notes

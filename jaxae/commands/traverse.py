@@ -14,7 +14,6 @@ from pathlib import Path
 import tyro
 
 from jaxae.commands import flags
-from jaxae.data.messages import counted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Config(flags.Run, flags.Writing):
     steps: int = 7
     """Show this number of images in each row."""
     deviations: float = 3.0
-    """Go this number of standard deviations to both sides of the mean."""
+    """Go this number of standard deviations to either side of the mean."""
 
 
 def main(config: Config) -> None:
@@ -39,6 +38,7 @@ def main(config: Config) -> None:
     import numpy as np
 
     from jaxae.analysis import traversals
+    from jaxae.data.messages import counted
     from jaxae.runs import sources
     from jaxae.runs.figures import rows
     from jaxae.runs.outputs import output_file
@@ -51,8 +51,8 @@ def main(config: Config) -> None:
     run = flags.load(config)
     if run.code_mean is None or run.code_std is None:
         raise ValueError(
-            f"{config.run} has no mean and standard deviation of its codes: its codes are no vectors, or "
-            "its training has not ended"
+            f"{config.run} has no mean and standard deviation of its training codes: its training has not "
+            "ended, or its codes are several arrays or have very many values"
         )
     mean, std = run.code_mean.ravel(), run.code_std.ravel()
     code = mean

@@ -217,7 +217,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is damaged ({type(error).__name__}); remove {directory} or use another --run-dir"
+            f"{path} is damaged and cannot be read as JSON; restore it, or train the run in another folder"
         ) from error
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         raise ValueError(f"{path} is not the configuration of a run")
@@ -225,7 +225,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     if (layout := found.get("layout", 1)) != LAYOUT:
         raise ValueError(
             f"{directory} was written by another version of jaxae (layout {layout!r:.20}; this version "
-            f"uses {LAYOUT}); use another --run-dir"
+            f"uses {LAYOUT}); use that version, or train the run in another folder"
         )
     return found
 

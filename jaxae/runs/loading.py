@@ -70,17 +70,13 @@ class TrainedRun:
         self.model, self.params = model, params
         self.recipe = record.get("recipe", {})
         self.config: dict[str, Any] = record["config"]
-        self.inputs = _inputs(record)
+        self.inputs = _inputs(record, directory)
         use = record.get("use") or {"task": "reconstruct"}
         if not isinstance(use, dict):
             raise ValueError(f"the use in {directory}/config.json is damaged")
         self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
-        codes = _read_json(directory / CODES) or {}
-        self.code_mean, self.code_std = (
-            np.asarray(codes[name], np.float32) if name in codes else None
-            for name in ("mean", "std")
-        )
+        self.code_mean, self.code_std = _code_statistics(directory / CODES)
 
     def __repr__(self) -> str:
         part = f", part={self.part!r}" if self.part else ""
@@ -294,7 +290,7 @@ def load_run(
     record = {"use": record.get("use")} | own
     if model is None:
         model = _model(directory, record, is_old="inputs" not in record)
-    params = _params(directory, model, _inputs(record), root, parts)
+    params = _params(directory, model, _inputs(record, directory), root, parts)
     return TrainedRun(directory, model, params, record, part=part, parts=parts, root=root)
 
 
@@ -340,7 +336,7 @@ def record_codes(
     record = read_config(run.directory)
     task = (record.get("use") or {}).get("task")
     if task in ("colorize", "inpaint"):  # the encoder does not see the images themselves
-        x = as_seen(_inputs(record), task, x.x if isinstance(x, Batch) else x)
+        x = as_seen(_inputs(record, run.directory), task, x.x if isinstance(x, Batch) else x)
     n = len(jax.tree.leaves(x)[0])
     shape = jax.eval_shape(model.encode, params, jax.tree.map(lambda leaf: leaf[:1], x))
     if not isinstance(shape, jax.ShapeDtypeStruct) or shape.size > MAX_CODE_VALUES:
@@ -368,7 +364,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
             "jaxae.load_run(folder, model=...)"
         )
     recipe = record.get("recipe")
-    if recipe is None and not is_old:
+    if not is_old and not isinstance(recipe, dict):
         raise ValueError(f"{directory}/config.json is damaged: it has no recipe")
     if is_old or not isinstance(recipe, dict) or "call" not in recipe:
         parts = ", ".join(_parts(record))
@@ -387,7 +383,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
     return model
 
 
-def _inputs(record: dict[str, Any]) -> Inputs:
+def _inputs(record: dict[str, Any], directory: Path) -> Inputs:
     values = record.get("inputs")
     try:
         plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
@@ -397,7 +393,7 @@ def _inputs(record: dict[str, Any]) -> Inputs:
             if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
                 raise ValueError(f"{shape!r:.40} is no shape")
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the inputs in config.json are damaged: {error}") from None
+        raise ValueError(f"{directory}: the inputs in config.json are damaged: {error}") from None
     return inputs
 
 
@@ -436,6 +432,20 @@ def _params(
 def _others(root: Path, parts: tuple[str, ...]) -> str:
     ready = [name for name in parts if (root / name / "checkpoints").is_dir()]
     return f"; its parts with one are {', '.join(ready)}" if ready else "; train it first"
+
+
+def _code_statistics(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The mean and the standard deviation of the training codes, None if they are not known."""
+    if not path.exists():
+        return None, None
+    try:
+        codes = json.loads(path.read_text())
+        mean, std = (np.asarray(codes[name], np.float32) for name in ("mean", "std"))
+        if mean.shape != std.shape or not mean.ndim or not np.isfinite([mean, std]).all():
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{path} is damaged; remove it to use the run without it") from None
+    return mean, std
 
 
 def _read_json(path: Path) -> Any:

@@ -265,17 +265,10 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
             f"{of} {are} {which}: cut to the square in the middle and resized to {describe_shape((h, w))}"
         )
     if recoloured:
-        what = "made grey" if c == 1 else "grey, and used as colours"
-        are = (
-            "were"
-            if recoloured > 1 and c == 1
-            else "was"
-            if c == 1
-            else "are"
-            if recoloured > 1
-            else "is"
-        )
-        notes.append(f"{counted(recoloured, 'picture')} {are} {what}, as the run needs")
+        pictures = counted(recoloured, "picture" if c == 1 else "grey picture")
+        what = "made grey" if c == 1 else "repeated in three channels"
+        were = "were" if recoloured > 1 else "was"
+        notes.append(f"{pictures} {were} {what}, as the run needs")
     return notes
 
 

@@ -121,6 +121,12 @@ def test_interpolation_writes_a_strip_and_a_film(
     code, _, err = jaxae_command("interpolate", vae_run, files[0], "--out", tmp_path / "other")
     assert code == 2
     assert "needs two pictures or more, got 1" in err
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    code, _, err = jaxae_command("interpolate", vae_run, *files, bad, "--out", tmp_path / "other")
+    assert code == 2
+    assert f"error: nothing is written; {bad} cannot be read" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_interpolation_without_pictures_takes_two_classes(

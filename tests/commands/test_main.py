@@ -74,6 +74,9 @@ def test_every_command_has_help_with_examples(name, jaxae_command):
         "encode R --out x.csv": "--out must be a file name that ends in .npz, got 'x.csv'",
         "encode R --out x.npz --split tset": "did you mean test?",
         "traverse R --steps 1": "--steps must be at least 2, got 1",
+        "explore R --out x": "--out must be a file name that ends in .html, got 'x'",
+        "compare R --out x.htm": "--out must be a file name that ends in .html, got 'x.htm'",
+        "evaluate R --out x.csv": "--out must be a file name that ends in .json, got 'x.csv'",
     }.items(),
 )
 def test_wrong_arguments_are_answered_with_what_is_right(
