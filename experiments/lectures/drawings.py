@@ -13,9 +13,8 @@ SIDE, OVERSAMPLED, CHUNK = 32, 2, 50
 HAIR = np.array([[0.93, 0.8, 0.4], [0.1, 0.08, 0.08], [0.45, 0.26, 0.12]], np.float32)
 """Blond, black and brown."""
 SKIN = np.array([[0.98, 0.82, 0.7], [0.55, 0.36, 0.24]], np.float32)
-WHITE, DARK, RED, BACKGROUND = np.array(
-    [[1, 1, 1], [0.12, 0.1, 0.1], [0.75, 0.2, 0.22], [0.35, 0.5, 0.6]], np.float32
-)
+WHITE, DARK = np.ones(3, np.float32), np.array([0.12, 0.1, 0.1], np.float32)
+RED, BACKGROUND = np.array([[0.75, 0.2, 0.22], [0.35, 0.5, 0.6]], np.float32)
 BRIGHTNESS = 0.55
 """The grey level of every tint, so that the grey image does not tell the colour."""
 ATTRIBUTES = ("Eyeglasses", "Blond_Hair", "Black_Hair", "Smiling")

@@ -151,7 +151,7 @@ class _Parser:
         if self._next() != "{":
             raise ValueError(f"an argument without braces in {self._tex!r}")
         row = self.row("}")
-        alone = re.fullmatch(r"<(m[a-z]+)>[^<]*</\1>", row)
+        alone = re.fullmatch(r"<(m[a-z]+)(?: [^>]*)?>[^<]*</\1>", row)
         return row if alone else f"<mrow>{row}</mrow>"
 
 

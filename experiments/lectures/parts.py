@@ -65,7 +65,6 @@ PARTS: dict[str, Part | Demonstration] = {
     "denoising-salt-and-pepper": Part(
         "denoising", {"corrupt": ("salt_and_pepper:0.3",), "network": "mlp"}, images=50_000
     ),
-    "contractive": Part("contractive", quick={"code": 64, "classifier_epochs": 1}, images=30_000),
     "dropout": Part(
         "dropout",
         {"rates": (0.0, 0.2, 0.5)},
@@ -85,6 +84,7 @@ PARTS: dict[str, Part | Demonstration] = {
         {"hidden": (256, 256), "grid": 12, "learning_rate": 2e-3},
         images=60_000,
     ),
+    "movements": Demonstration(trained.movements),
     "halfway": Demonstration(trained.halfway),
     "widths": Demonstration(trained.widths),
     "faces": Part(
@@ -96,9 +96,9 @@ PARTS: dict[str, Part | Demonstration] = {
     "sampled-faces": Demonstration(trained.sampled_faces),
     "vae-colours": Part(
         "vae",
-        {"code": 32, "likelihood": "gaussian", "scale": 0.1},
-        {"nll_samples": 10},
-        images=40_000,
+        {"code": 32},
+        {"likelihood": "bernoulli", "nll_samples": 10},
+        images=60_000,
         data="colours",
     ),
     "colorization": Part("colorization", quick=UNET, images=15_000, data="colours"),
@@ -120,7 +120,11 @@ PARTS: dict[str, Part | Demonstration] = {
         images=10_000,
         data="colours",
     ),
-    "clustering": Part("clustering", quick={"hidden": (400, 200), "seeds": 1}, images=120_000),
+    "clustering": Part(
+        "clustering",
+        quick={"hidden": (400, 200), "seeds": 1, "batch_size": 64, "learning_rate": 2e-3},
+        images=150_000,
+    ),
     "gan": Part(
         "gan",
         quick={"network": "mlp", "hidden": (256, 256), "components": 10},

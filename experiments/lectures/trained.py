@@ -1,5 +1,6 @@
 """Measurements of runs that other rows have trained, through `jaxae.load_run`."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,11 +10,15 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import jaxae
 from jaxae.analysis.latent_report import completeness
-from jaxae.runs import figures
+from jaxae.runs import curves, figures
 from jaxae.runs.folder import Run
 
 PAIRS, NEIGHBOURS = 400, 10
 """Pairs of test images, and the nearest training images that judge what is halfway."""
+
+
+NOISES = (0.02, 0.05, 0.1, 0.2, 0.3)
+"""Standard deviations of the noise that moves images."""
 
 
 def halfway(run: Run) -> dict[str, float]:
@@ -53,6 +58,45 @@ def halfway(run: Run) -> dict[str, float]:
         flat = between.reshape(len(between), -1)
         results[f"{name}/agreement"] = float(judge.predict_proba(flat).max(axis=1).mean())
         results[f"{name}/distance"] = float(judge.kneighbors(flat, 1)[0].mean())
+    return results
+
+
+def movements(run: Run) -> dict[str, float]:
+    """How far codes move when images move, without and with the contractive penalty.
+
+    Distances of codes are relative to the mean distance between the codes of two images, and so is
+    `jacobian`, the mean norm of the derivative of the code by the image.
+    """
+    results: dict[str, float] = {}
+    curve: dict[str, list[float]] = {}
+    for name in ("AE", "CAE"):
+        one = jaxae.load_run(run.directory.with_name("latent-space"), part=name)
+        images = jnp.asarray(_floats(one.load_data().test.images))
+        images = images[jax.random.permutation(jax.random.key(0), len(images))[:500]]
+        codes = np.asarray(one.encode(images))
+        apart = np.linalg.norm(codes - np.roll(codes, 1, axis=0), axis=1).mean()
+        noise = jax.random.normal(jax.random.key(1), images.shape)
+        encode = partial(one.model.encode, one.params)
+        curve[name] = [
+            float(
+                np.linalg.norm(
+                    np.asarray(encode(jnp.clip(images + s * noise, 0, 1))) - codes, axis=1
+                ).mean()
+                / apart
+            )
+            for s in NOISES
+        ]
+        squared = jaxae.objectives.squared_jacobian_norm(encode, images, mode="auto")
+        results[f"{name}/jacobian"] = float(jnp.sqrt(squared).mean() / apart)
+        results[f"{name}/movement"] = curve[name][NOISES.index(0.1)]
+    curves.lines(
+        NOISES,
+        {"plain autoencoder": curve["AE"], "contractive autoencoder": curve["CAE"]},
+        run.figures / "movements.png",
+        title="How far codes move when noise is added to the images",
+        xlabel="standard deviation of the noise",
+        ylabel="distance moved, relative to that\nbetween codes of two images",
+    )
     return results
 
 

@@ -12,7 +12,7 @@ means, which are not clipped.
 
 stablehlo is the format of JAX. A file runs on CPU, GPU and TPU, for any number of examples, and only jax and
 flatbuffers are needed to load it. JAX promises to load files of versions up to six months older, and often
-loads older ones.
+loads older ones, but not those of newer versions: export with the oldest version that has to load them.
 
 onnx is for onnxruntime. It needs jax2onnx 0.17.1 or newer. jax2onnx asks for an older orbax-checkpoint than
 jaxae does, so install it in an environment of its own, without its dependencies:

@@ -22,7 +22,7 @@ def rounded(params: Params, bits: int) -> Params:
     Examples:
       >>> w = np.full(2000, 0.1, np.float32)
       >>> float(rounded(w, 10)[0]), float(rounded(w, 6)[0])
-      (0.0999755859375, 0.10009765625)
+      (0.0999755859375, 0.099609375)
     """
 
     def shorten(leaf: Any) -> np.ndarray:
