@@ -24,7 +24,7 @@ class Config(flags.Run, flags.Reading, flags.Writing):
     out: Path = Path("neighbours.png")
     """Write the figure to this .png file."""
     count: int = 8
-    """Find this number of images for each picture."""
+    """Find this number of images for each picture. The figure shows at most 30, and the table all."""
     dataset: str | None = None
     """Search this data set: a name, a folder or a file. The default is that of the run."""
     split: Literal["train", "validation", "test"] = "train"
@@ -33,7 +33,7 @@ class Config(flags.Run, flags.Reading, flags.Writing):
 
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
 SHOWN = 30
-"""Pictures in the figure and in the table, at most."""
+"""Pictures, at most, and neighbours of each that the figure shows; the table has all."""
 
 
 def main(config: Config) -> None:
@@ -76,7 +76,7 @@ def main(config: Config) -> None:
     shown = sources.as_shown(run, examples.images)
     pictures, table = {}, Table("picture", "", f"{config.split} image", "label", "distance")
     for i, (which, distance) in enumerate(zip(found.which, found.distance, strict=True)):
-        near = sources.as_shown(run, np.stack([data.images[int(j)] for j in which]))
+        near = sources.as_shown(run, np.stack([data.images[int(j)] for j in which[:SHOWN]]))
         pictures[examples.title(i)] = np.concatenate([shown[i : i + 1], near])
         for rank, (j, d) in enumerate(zip(which, distance, strict=True), 1):
             name = examples.title(i) if rank == 1 else ""
@@ -87,7 +87,7 @@ def main(config: Config) -> None:
         pictures,
         path,
         title=f"{flags.name_of(run)}: pictures, and the {SPLITS[config.split]}{of} with the nearest codes",
-        columns=["picture", *map(str, range(1, found.which.shape[1] + 1))],
+        columns=["picture", *map(str, range(1, min(found.which.shape[1], SHOWN) + 1))],
     )
     flags.print_table(table)
     print(f"{path}: {counted(len(found.which), 'picture')} and the nearest images")

@@ -225,7 +225,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     if (layout := found.get("layout", 1)) != LAYOUT:
         raise ValueError(
             f"{directory} was written by another version of jaxae (layout {layout!r:.20}; this version "
-            f"uses {LAYOUT}); use that version, or train the run in another folder"
+            f"uses {LAYOUT}); use that version, or use another folder"
         )
     return found
 

@@ -20,8 +20,7 @@ def make_run(folder, model, images, *, dataset="digits", classes=(), epochs=3):
     run = Run(folder, {"experiment": "vae", "dataset": dataset, "epochs": epochs})
     params = model.init(jax.random.key(0), jaxae.as_float(images[:50]))
     inputs = Inputs(tuple(images.shape[1:]), dataset=dataset, classes=classes)
-    loading.save_untrained(run, model, params, inputs)
-    loading.record_codes(run, model, params, 0, lambda: jaxae.Batch(images))
+    loading.save_untrained(run, model, params, inputs, jaxae.Batch(images))
     run.log({"epoch": 1, "train/loss": 7.5})
     run.finish({"test/loss": 7.25, "best_epoch": 1, "protocol": "none"})
     return folder

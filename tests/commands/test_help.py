@@ -90,6 +90,7 @@ def test_train_lists_the_experiments_and_runs_them(jaxae_command, monkeypatch, t
     code, said, _ = jaxae_command("train")
     assert code == 0
     assert "  vae  " in said
+    assert "  lectures  " in said
     assert "shared" not in said
     code, _, err = jaxae_command("train", "vea")
     assert (code, err) == (

@@ -187,7 +187,7 @@ def test_the_command(tmp_path, capsys):
     page = (tmp_path / "x" / "page.html").read_text()
     # Folders without a recipe are named with the reason, instead of images.
     assert page.count("records no recipe") == 8
-    with pytest.raises(ValueError, match="add --overwrite"):
+    with pytest.raises(ValueError, match="exists already; give another --out, or --overwrite"):
         compare.main(config)
     with pytest.raises(ValueError, match="is not a run folder"):
         compare.main(compare.Config(runs=(str(tmp_path),), out=str(tmp_path / "y.html")))
