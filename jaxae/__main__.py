@@ -73,7 +73,7 @@ def _help() -> str:
         [
             *lines,
             "",
-            "jaxae COMMAND --help has examples and the options of a command; jaxae --version the version.",
+            "jaxae COMMAND --help explains a command, with examples; jaxae --version prints the version.",
         ]
     )
 

@@ -255,11 +255,12 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
     if resized:
         which = "of another size" if len(shapes) > 1 else "of another size than those of the run"
         of = (
-            ("all " if resized == len(shapes) else f"{resized:,} of ")
-            + counted(len(shapes), "picture")
-            if len(shapes) > 1
-            else "the picture"
+            "the picture"
+            if len(shapes) == 1
+            else f"{resized:,} of {counted(len(shapes), 'picture')}"
         )
+        if 1 < resized == len(shapes):
+            of = "both pictures" if resized == 2 else f"all {counted(resized, 'picture')}"
         are = "are" if resized > 1 else "is"
         notes.append(
             f"{of} {are} {which}: cut to the square in the middle and resized to {describe_shape((h, w))}"
