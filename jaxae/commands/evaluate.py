@@ -108,7 +108,7 @@ def fitting_data(run: TrainedRun, config: Config, notes: list[str]) -> Splits:
     """
     dataset, i = config.dataset, run.inputs
     if dataset is None:
-        return run.load_data(config.data_dir)
+        return run.load_data(config.data_dir, channels=config.channels, levels=config.levels)
     h, w, c = i.shape
     data = load(
         dataset,

@@ -17,6 +17,7 @@ from jaxae.base import Batch, Params, Tree
 from jaxae.checks import check_positive
 from jaxae.composition import Autoencoder, reconstruct
 from jaxae.data.colors import luma
+from jaxae.data.layouts import Channels
 from jaxae.data.loading import Splits, load
 from jaxae.recipes import from_recipe, recipe_of
 from jaxae.runs import inference
@@ -106,8 +107,19 @@ class TrainedRun:
         """Pictures of any size as images of this run, see :meth:`jaxae.runs.inputs.Inputs.prepare`."""
         return self.inputs.prepare(pictures)
 
-    def load_data(self, data_dir: str | Path | None = None) -> Splits:
+    def load_data(
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        channels: Channels | None = None,
+        levels: int | None = None,
+    ) -> Splits:
         """The data set that the run was trained on.
+
+        Args:
+          data_dir: as in :func:`jaxae.load`; None for the one that the run was trained with.
+          channels: the same.
+          levels: the same.
 
         Raises:
           ValueError: if it cannot be found or read.
@@ -117,9 +129,9 @@ class TrainedRun:
             i.dataset,
             data_dir=i.data_dir if data_dir is None else data_dir,
             image_size=i.image_size,
-            channels=i.channels,
+            channels=i.channels if channels is None else channels,
             frames=i.frames,
-            levels=i.levels,
+            levels=i.levels if levels is None else levels,
         )
 
     def seen(self, x: Any) -> np.ndarray | jax.Array:

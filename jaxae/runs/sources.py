@@ -133,6 +133,13 @@ def read_pictures(
     )
 
 
+def is_own(inputs: Inputs, dataset: str) -> bool:
+    """Whether a name or a path is that of the data set that a run was trained on."""
+    path = Path(dataset).expanduser()
+    # Runs record paths as absolute ones: a file of the same name in another folder is another data set.
+    return (str(path.resolve()) if path.exists() else dataset) == inputs.dataset
+
+
 def read_data(
     run: TrainedRun,
     dataset: str | None,
@@ -156,8 +163,8 @@ def read_data(
     Raises:
       ValueError: if there is no such data set, or its images cannot be made those of the run.
     """
-    if dataset is None or dataset == run.config.get("dataset"):
-        splits = run.load_data(data_dir)
+    if dataset is None or is_own(run.inputs, dataset):
+        splits = run.load_data(data_dir, channels=channels, levels=levels)
     else:
         splits = load(
             dataset,
