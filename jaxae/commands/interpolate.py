@@ -70,7 +70,7 @@ def main(config: Config) -> None:
 
         def decoded(steps: int) -> np.ndarray:
             way = np.asarray(between(flat, steps, spherical=config.path == "spherical"))
-            images = np.asarray(run.decode(way.reshape(-1, *codes.shape[1:])))
+            images = sources.as_images(run, run.decode(way.reshape(-1, *codes.shape[1:])))
             return images.reshape(len(codes) - 1, steps, *images.shape[1:])
 
         strip = decoded(config.steps)

@@ -52,7 +52,7 @@ def main(config: Config) -> None:
     import numpy as np
 
     from jaxae.data.messages import counted
-    from jaxae.runs import sampling
+    from jaxae.runs import sampling, sources
     from jaxae.runs.figures import grid
     from jaxae.runs.notes import warnings_as_notes
     from jaxae.runs.outputs import output_folder, write_picture
@@ -78,6 +78,7 @@ def main(config: Config) -> None:
             images = sampling.draw_fitted(run, config.count, data_dir=config.data_dir, **options)
         else:
             images = sampling.draw(run, config.count, **options)
+    images = sources.as_images(run, images)
     with stage("writing"):
         for name, image in zip(names, images, strict=True):
             write_picture(image, folder / name)

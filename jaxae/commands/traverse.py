@@ -67,8 +67,8 @@ def main(config: Config) -> None:
     values = mean[:, None] + std[:, None] * sigmas
     with stage(f"decoding {counted(len(widest) * config.steps, 'code')}"):
         codes = np.asarray(traversals(jnp.asarray(code), jnp.asarray(values)))[widest]
-        images = run.decode(codes.reshape(-1, *run.code_mean.shape))
-    images = np.asarray(images).reshape(len(widest), config.steps, *images.shape[1:])
+        images = sources.as_images(run, run.decode(codes.reshape(-1, *run.code_mean.shape)))
+    images = images.reshape(len(widest), config.steps, *images.shape[1:])
     start = "their means" if config.picture is None else f"the code of {Path(config.picture).name}"
     rows(
         {f"z{d}\n(sd {std[d]:.2g})": images[i] for i, d in enumerate(widest)},

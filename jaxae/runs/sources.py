@@ -223,6 +223,19 @@ def of_different_classes(run: TrainedRun, count: int) -> Examples:
     return found._replace(names=names)
 
 
+def as_images(run: TrainedRun, decoded: Tree) -> np.ndarray:
+    """What a run has decoded, `[n, h, w, c]`.
+
+    Raises:
+      ValueError: if these are no images, as those of a classifier.
+    """
+    if len(getattr(decoded, "shape", ())) != 4:
+        raise ValueError(
+            f"{run.directory} is a run of {run.model.model.name}, which makes no images"
+        )
+    return np.asarray(decoded)
+
+
 def as_shown(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     """Images that a run takes, with the channels of those that it decodes, floats in [0, 1]."""
     x = np.asarray(as_float(images))

@@ -184,3 +184,19 @@ def test_neighbours_are_those_with_the_nearest_codes(vae_run, jaxae_command, dig
     np.testing.assert_allclose(
         [float(row[2]) for row in rows], np.sort(distance)[:3], rtol=1e-3, atol=1e-4
     )
+
+
+def test_a_model_that_makes_no_images_is_refused(jaxae_command, digits, tmp_path):
+    params = mlp_encoder(4, (4,)).init(jax.random.key(0), jaxae.as_float(digits.train.images[:5]))
+    model = jaxae.classifier(mlp_encoder(4, (4,)), params, 3)
+    folder = make_run(tmp_path / "judge", model, digits.train.images)
+    out = tmp_path / "out"
+    for arguments in (
+        ("sample", folder, "--fitted", "-n", 2, "--out", out),
+        ("interpolate", folder, "--out", out),
+        ("traverse", folder, "--out", out / "t.png"),
+    ):
+        code, _, err = jaxae_command(*arguments)
+        assert code == 2
+        assert err.splitlines()[-1].startswith(f"error: {folder} is a run of classifier(")
+        assert not out.exists()

@@ -124,7 +124,10 @@ def test_a_file_of_the_same_name_is_not_the_data_of_the_run(vae_run, tmp_path, m
 
     assert value("data.npz", levels=255) == 100
     assert value(None, levels=255) == value("../trained/data.npz", levels=255) == 50
-    assert value(None, levels=100) in (127, 128)  # flags of reading count for the data of the run, too
+    assert value(None, levels=100) in (
+        127,
+        128,
+    )  # flags of reading count for the data of the run, too
 
 
 def test_levels_of_all_pictures_are_decided_together(vae_run, tmp_path):
