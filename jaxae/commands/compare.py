@@ -31,7 +31,7 @@ from jaxae.training.progress import stage
 class Config(flags.Writing):
     """Flags of compare."""
 
-    announcement: ClassVar[str] = "loading the runs"
+    announcement: ClassVar[str] = "comparing the runs"
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """The run folders."""

@@ -49,6 +49,11 @@ def main(config: Config) -> None:
         raise ValueError(f"--steps must be at least 2, got {config.steps}")
     path = output_file(config.out, ".png", overwrite=config.overwrite)
     run = flags.load(config)
+    if run.model.model.posterior is None:
+        raise ValueError(
+            f"{run.directory} is a run of {run.model.model.name}, which has no encoder and so no codes of "
+            "training images"
+        )
     if run.code_mean is None or run.code_std is None:
         raise ValueError(
             f"{config.run} has no mean and standard deviation of its training codes: its training has not "

@@ -136,7 +136,7 @@ def read(folder: str | Path, part: str | None = None) -> list[Entry]:
                 results={k: v for k, v in mine.items() if k not in COST},
                 baselines=baselines,
                 cost=_speed(histories) | {k: v for k, v in mine.items() if k in COST},
-                **common,
+                **(common | {"flags": _own_flags(common["flags"], directory / found[0])}),
             )
         )
     if part is not None:
@@ -249,13 +249,26 @@ def _parts(directory: Path, record: Mapping[str, Any]) -> list[str]:
     return sorted(path.parent.name for path in directory.glob("*/config.json"))
 
 
+def _own_flags(flags: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """The flags of a run with the values that one of its models was trained with, as in a sweep."""
+    try:
+        own = _flags(read_config(directory))
+    except ValueError:
+        own = {}
+    return {name: own.get(name, value) for name, value in flags.items()}
+
+
 def _by_model(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The results of each model: `test/psnr` is the measure `psnr` of the model `test`."""
+    """The results of each model: `test/psnr` is the measure `psnr` of the model `test`.
+
+    A run that is several runs has `code_2/test/psnr` and `code_2/mean_image/psnr`, of the same test images.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, value in results.items():
         model, _, measure = name.rpartition("/")
         if model.endswith("/validation"):
             model, measure = model.removesuffix("/validation"), f"validation/{measure}"
+        model = "mean_image" if model.endswith("/mean_image") else model.removesuffix("/test")
         if model and name not in TRAINING:
             found.setdefault(model, {})[measure] = value
     return found
