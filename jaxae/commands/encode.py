@@ -48,6 +48,8 @@ def main(config: Config) -> None:
     if config.pictures and config.dataset is not None:
         raise ValueError("give pictures or --dataset, not both")
     path = output_file(config.out, ".npz", overwrite=config.overwrite, others=(".csv",))
+    if config.levels is not None:
+        flags.check_positive(levels=config.levels)
     run = flags.load(config)
     reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     with warnings_as_notes(), stage("reading"):

@@ -51,6 +51,8 @@ def main(config: Config) -> None:
 
     flags.check_positive(count=config.count)
     path = output_file(config.out, ".png", overwrite=config.overwrite)
+    if config.levels is not None:
+        flags.check_positive(levels=config.levels)
     run = flags.load(config)
     reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     examples = sources.read_pictures(run.inputs, config.pictures, **reading)

@@ -133,6 +133,8 @@ def apply(
     failed = []
     for path in track(list(targets)):
         try:
+            if not path.exists():
+                raise ValueError(f"there is no file or folder {path}")
             if is_array(path):
                 picture = read_array(path, inputs, channels, levels, uses_alpha)
             else:
