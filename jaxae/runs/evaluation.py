@@ -170,7 +170,9 @@ def _of_images(run: TrainedRun, x: Any, samples: int, found: _Found) -> None:
         found.missing["loss"] = f"the loss cannot be computed from images alone ({why})"
         why = _why_not(lambda key, x: reconstruct(model, run.params, x) - as_batch(x).x, x)
         if why is not None:
-            found.missing["squared_error"] = why
+            # What is decoded cannot be subtracted from images.
+            decoded = _why_not(lambda key, x: reconstruct(model, run.params, x), x)
+            found.missing["squared_error"] = decoded or "the model makes no images"
             return
         _, error = inference.squared_errors(model, run.params, x)
         found.results["squared_error"] = error
