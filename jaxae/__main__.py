@@ -64,8 +64,8 @@ def _help() -> str:
     lines = [
         "usage: jaxae COMMAND ...",
         "",
-        "Trains autoencoders, and uses trained ones. A trained model is a run: the folder that the training",
-        "has written, such as runs/vae-mnist5k-20260131-120000.",
+        "Trains autoencoders, and uses trained ones. A trained model is a run: the folder that training",
+        "wrote, such as runs/vae-mnist5k-20260131-120000.",
     ]
     for title, commands in GROUPS.items():
         lines += ["", f"{title}:", *(f"  {name:<12} {text}" for name, text in commands.items())]
@@ -73,7 +73,7 @@ def _help() -> str:
         [
             *lines,
             "",
-            "jaxae COMMAND --help has examples and the options of a command; jaxae --version the version.",
+            "jaxae COMMAND --help explains a command, with examples; jaxae --version prints the version.",
         ]
     )
 

@@ -12,14 +12,17 @@ that trains several models is one row for each of them; --part selects one.
 import dataclasses
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import tyro
 
 from jaxae import __version__
 from jaxae.commands import flags
+from jaxae.data.messages import counted
 from jaxae.runs.comparison import entries as found_entries
 from jaxae.runs.comparison import grouping, page, pictures, table
 from jaxae.runs.outputs import output_file
+from jaxae.runs.summary import byte_size
 from jaxae.runtime.files import atomic_write
 from jaxae.training.progress import stage
 
@@ -28,10 +31,12 @@ from jaxae.training.progress import stage
 class Config(flags.Writing):
     """Flags of compare."""
 
+    announcement: ClassVar[str] = "comparing the runs"
+
     runs: tyro.conf.Positional[tuple[str, ...]]
     """The run folders."""
     out: str = "compare.html"
-    """Write the page to this file."""
+    """Write the page to this .html file."""
     part: str | None = None
     """Compare only this model of runs that train several."""
     images: bool = True
@@ -53,7 +58,7 @@ def main(config: Config) -> None:
     notes = _notes(groups)
     strips: list[pictures.Strip] = []
     if config.images:
-        with stage(f"decoding samples and reconstructions of {len(groups)} models"):
+        with stage(f"decoding samples and reconstructions of {counted(len(groups), 'model')}"):
             strips, counts = pictures.strips(groups)
         groups = grouping.with_parameters(groups, counts)
     text = page.page(groups, strips, notes=notes, version=__version__)
@@ -66,7 +71,7 @@ def main(config: Config) -> None:
     table.print_table(groups)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    print(f"{out} ({out.stat().st_size / 2**20:.1f} MB)")
+    print(f"{out}: {byte_size(out.stat().st_size)}")
 
 
 def _notes(groups: list[grouping.Group]) -> list[str]:

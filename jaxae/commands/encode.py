@@ -32,13 +32,14 @@ class Config(flags.Run, flags.Reading, flags.Writing):
     out: Path
     """Write the codes to this .npz file, and to the .csv file beside it."""
     dataset: str | None = None
-    """Encode this data set: a name, a folder or a file. The default is the one of the run."""
+    """Encode this data set: a name, a folder or a file. The default is that of the run."""
     split: Literal["train", "validation", "test"] = "test"
     """Encode these images of the data set."""
 
 
 def main(config: Config) -> None:
     """Encodes what the flags name, and writes the files."""
+    from jaxae.data.messages import counted
     from jaxae.runs import code_files, sources
     from jaxae.runs.notes import warnings_as_notes
     from jaxae.runs.outputs import output_file
@@ -49,6 +50,8 @@ def main(config: Config) -> None:
     path = output_file(
         config.out, ".npz", overwrite=config.overwrite, others=(".csv",), sources=config.pictures
     )
+    if config.levels is not None:
+        flags.check_positive(levels=config.levels)
     run = flags.load(config)
     reading: dict[str, Any] = {"channels": config.channels, "levels": config.levels}
     with warnings_as_notes(), stage("reading"):
@@ -59,13 +62,13 @@ def main(config: Config) -> None:
                 run, config.dataset, config.split, data_dir=config.data_dir, **reading
             )
     flags.say(examples)
-    with stage(f"encoding {len(examples.images):,} images"):
+    with stage(f"encoding {counted(len(examples.images), 'image')}"):
         codes = sources.encode(run, examples.images)
     written = code_files.write(path, codes, examples, mean=run.code_mean, std=run.code_std)
     if run.code_mean is None:
         print(
-            "note: the run has no mean and standard deviation of its training codes, because its training "
-            "has not ended or its codes are no vectors",
+            "note: the run has no mean and standard deviation of its training codes: its training has not "
+            "ended, or its codes are several arrays or have very many values",
             file=sys.stderr,
         )
     print("\n".join(written))

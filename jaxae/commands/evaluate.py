@@ -21,12 +21,14 @@ import jaxae
 from jaxae.commands import flags
 from jaxae.data.images import resize
 from jaxae.data.loading import Images, Splits, load
+from jaxae.data.messages import counted
 from jaxae.runs.evaluation import Table, evaluate_run
 from jaxae.runs.folder import write_json
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.loading import TrainedRun
 from jaxae.runs.outputs import output_file
 from jaxae.runs.quantities import quantity
+from jaxae.runs.sources import is_own
 from jaxae.runs.tables import number, print_rows
 from jaxae.training.progress import stage
 
@@ -43,7 +45,7 @@ class Config(flags.Reading, flags.Writing, flags.Run):
     samples: int = 200
     """Estimate log p(x) with this number of importance samples for each image; 0 leaves it out."""
     out: str | None = None
-    """Write the table to this JSON file."""
+    """Write the table to this .json file."""
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -108,9 +110,8 @@ def fitting_data(run: TrainedRun, config: Config, notes: list[str]) -> Splits:
       ValueError: if there are no such data, or they cannot be made to fit.
     """
     dataset, i = config.dataset, run.inputs
-    is_own = dataset in (i.dataset, run.config.get("dataset"))
-    if dataset is None or (is_own and config.channels is None and config.levels is None):
-        return run.load_data(config.data_dir)
+    if dataset is None or is_own(i, dataset):
+        return run.load_data(config.data_dir, channels=config.channels, levels=config.levels)
     h, w, c = i.shape
     data = load(
         dataset,
@@ -164,7 +165,7 @@ def show(run: TrainedRun, table: Table, title: str, samples: int) -> None:
             words = f"{words} with {samples} importance samples"
         rows[words] = [number(value), unit]
     where = f"{run.root.name}/{run.part}" if run.part else run.root.name
-    print_rows(f"{where} on {title}: {table.images:,} images", ("value", "unit"), rows)
+    print_rows(f"{where} on {title}: {counted(table.images, 'image')}", ("value", "unit"), rows)
     if table.kl_per_dimension is not None:
         kl = table.kl_per_dimension
         order = np.argsort(-kl, kind="stable")

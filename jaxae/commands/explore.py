@@ -24,7 +24,7 @@ class Config(flags.Run, flags.Writing):
     """Flags of explore."""
 
     out: str = "explorer.html"
-    """Write the page to this file."""
+    """Write the page to this .html file."""
     heading: str | None = None
     """Give the page this title. The default names the experiment and the data set."""
     data_dir: str | None = None
@@ -34,15 +34,17 @@ class Config(flags.Run, flags.Writing):
 
 def main(config: Config) -> None:
     """Writes the page, and prints what is in it."""
-    from jaxae.explorer.writing import check_output, write_explorer
+    from jaxae.explorer.writing import write_explorer
+    from jaxae.runs.outputs import output_file
+    from jaxae.runs.summary import byte_size
     from jaxae.training.progress import stage
 
-    check_output(config.out, overwrite=config.overwrite)
+    out = output_file(config.out, ".html", overwrite=config.overwrite)
     run = flags.load(config)
     with stage("encoding the test images, translating the networks and checking them"):
         found = write_explorer(
             run,
-            config.out,
+            out,
             title=config.heading,
             data_dir=config.data_dir,
             overwrite=config.overwrite,
@@ -53,6 +55,6 @@ def main(config: Config) -> None:
     if found["note"]:
         print(f"note: {found['note']}", file=sys.stderr)
     print(
-        f"{config.out}: {found['bytes'] / 1e6:.1f} MB, {found['points']:,} {what}, {networks}; weights "
+        f"{out}: {byte_size(found['bytes'])}, {found['points']:,} {what}, {networks}; weights "
         f"{weights}, pixels within {255 * found['pixel_error']:.2f} of 255 grey levels"
     )

@@ -42,7 +42,7 @@ class Config(flags.Run, flags.Writing):
     format: Literal["stablehlo", "onnx", "safetensors"] = "stablehlo"
     """Write files of this format."""
     overwrite: bool = False
-    """Replace the folder, if there is an earlier export in it and nothing else."""
+    """Replace the folder, if it contains an earlier export and nothing else."""
 
 
 def main(config: Config) -> None:

@@ -24,9 +24,9 @@ class Run:
     announcement: ClassVar[str] = "loading the run and compiling"
 
     run: tyro.conf.Positional[str]
-    """The run: the folder that a training has written."""
+    """The run folder, which an experiment wrote."""
     part: str | None = None
-    """Use this model of a run that has trained several, instead of the main one. `jaxae info RUN` lists
+    """Use this model of a run that trained several, instead of the main one. `jaxae info RUN` lists
     them."""
 
 
@@ -37,7 +37,7 @@ class Writing:
     title: ClassVar[str] = "Run and files"
 
     overwrite: bool = False
-    """Replace files of these names, if there are any."""
+    """Replace output files that exist."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,11 @@ def say(examples: "Examples") -> None:
 def check_read(examples: "Examples") -> None:
     """Raises a `ValueError` that names what could not be read, after the rest is done."""
     if examples.failed:
+        from jaxae.data.messages import counted
+
         done = len(examples.names)
-        raise ValueError(
-            f"{done:,} of {done + len(examples.failed):,} pictures done; {'; '.join(examples.failed)}"
-        )
+        pictures = counted(done + len(examples.failed), "picture")
+        raise ValueError(f"{done:,} of {pictures} done; {'; '.join(examples.failed)}")
 
 
 def print_table(table: "Table") -> None:

@@ -39,12 +39,14 @@ def main(config: Config) -> None:
     for name, text in summary.in_words(found).items():
         table.add_row(name, text)
     flags.print_table(table)
-    results = summary.main_results(found["results"] or {}, SHOWN)
+    all_results = found["results"] or {}
+    own = {k: v for k, v in all_results.items() if config.part and k.startswith(f"{config.part}/")}
+    results = summary.main_results(own or all_results, SHOWN)
     if results:
         shown = Table("result", "value", title="results", title_justify="left")
         for name, value in results.items():
             shown.add_row(name, value)
         flags.print_table(shown)
-        if len(found["results"]) > len(results):
-            number = len(found["results"])
+        if len(all_results) > len(results):
+            number = len(all_results)
             print(f"There are {number} results; jaxae info {config.run} --json prints all of them.")

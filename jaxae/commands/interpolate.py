@@ -1,12 +1,12 @@
-"""Decodes the codes between two or more pictures, as a strip of images and as a moving picture.
+"""Decodes the codes between two or more pictures, as a strip of images and as an animation.
 
     jaxae interpolate runs/vae a.png b.png --out between
     jaxae interpolate runs/vae a.png b.png c.png --path spherical --out between
     jaxae interpolate runs/vae --out between
 
 Without pictures, test images of different classes are taken. The files are strip.png and
-interpolation.gif, and in colour also interpolation.png: a moving PNG, which browsers play and which has all
-colours, where a GIF has 256.
+interpolation.gif, and in colour also interpolation.png: an animated PNG, which browsers play. It has all
+colours, whereas a GIF has 256.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ import tyro
 from jaxae.commands import flags
 
 FRAMES, SECONDS = 24, 0.08
-"""Images of the moving picture on each way, and how long each is shown."""
+"""Images of the animation from each picture to the next, and how long each is shown."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,13 @@ class Config(flags.Run, flags.Writing):
     """Flags of interpolate."""
 
     pictures: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Two or more pictures. Each is followed by the next."""
+    """Two or more pictures, in this order."""
     out: Path
     """Write the files to this folder."""
     steps: int = 9
-    """Show this number of decoded codes on each way in the strip, both ends included."""
+    """Show this number of decoded codes from each picture to the next in the strip, both ends included."""
     path: Literal["linear", "spherical"] = "linear"
-    """Go along a straight line, or along an arc, on which codes keep their length."""
+    """Follow a straight line, or an arc on which codes keep their length."""
 
 
 def main(config: Config) -> None:
@@ -57,7 +57,8 @@ def main(config: Config) -> None:
         if config.pictures:
             examples = sources.read_pictures(run.inputs, config.pictures)
             flags.say(examples)
-            flags.check_read(examples)  # an interpolation needs all of them
+            if examples.failed:
+                raise ValueError(f"nothing is written; {'; '.join(examples.failed)}")
         else:
             examples = sources.of_different_classes(run, 2)
     if len(examples.images) < 2:
@@ -69,7 +70,7 @@ def main(config: Config) -> None:
 
         def decoded(steps: int) -> np.ndarray:
             way = np.asarray(between(flat, steps, spherical=config.path == "spherical"))
-            images = np.asarray(run.decode(way.reshape(-1, *codes.shape[1:])))
+            images = sources.as_images(run, run.decode(way.reshape(-1, *codes.shape[1:])))
             return images.reshape(len(codes) - 1, steps, *images.shape[1:])
 
         strip = decoded(config.steps)

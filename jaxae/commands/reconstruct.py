@@ -1,4 +1,4 @@
-"""Reconstructs pictures by a trained run; what that means is what the run was trained for.
+"""Reconstructs pictures with a trained run: it does to them what the run was trained for.
 
     jaxae reconstruct runs/vae-mnist5k-... digit.png --out reconstructed
     jaxae reconstruct runs/denoising-mnist5k-... noisy.png another.png --out clean

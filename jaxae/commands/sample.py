@@ -6,7 +6,8 @@
     jaxae sample runs/adversarial --label 3 --out threes
 
 The files are sample-000.png, sample-001.png and so on, and grid.png. An image is the mean of p(x | z) at a
-code z that is drawn from the prior.
+code z that is drawn from the prior. With --overwrite, all files of these names in the folder are replaced,
+so that none of an earlier, longer set remains.
 """
 
 import dataclasses
@@ -50,7 +51,8 @@ def main(config: Config) -> None:
     """Draws images, and writes the files."""
     import numpy as np
 
-    from jaxae.runs import sampling
+    from jaxae.data.messages import counted
+    from jaxae.runs import sampling, sources
     from jaxae.runs.figures import grid
     from jaxae.runs.notes import warnings_as_notes
     from jaxae.runs.outputs import is_ours, output_folder, write_picture
@@ -71,11 +73,12 @@ def main(config: Config) -> None:
         "temperature": config.temperature,
         "label": config.label,
     }
-    with stage(f"drawing {config.count:,} images"), warnings_as_notes():
+    with stage(f"drawing {counted(config.count, 'image')}"), warnings_as_notes():
         if config.fitted:
             images = sampling.draw_fitted(run, config.count, data_dir=config.data_dir, **options)
         else:
             images = sampling.draw(run, config.count, **options)
+    images = sources.as_images(run, images)
     with stage("writing"):
         for name, image in zip(names, images, strict=True):
             write_picture(image, folder / name)

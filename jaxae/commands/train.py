@@ -11,6 +11,7 @@ the command in a clone of it.
 import ast
 import difflib
 import importlib
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -64,7 +65,7 @@ def experiments(root: Path) -> dict[str, str]:
     folder = root / "experiments"
     for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
         text = path.read_text("utf-8")
-        if "\nclass Config(" in text and "\ndef main(" in text:
+        if re.search(r"^class Config\b", text, re.M) and re.search(r"^def main\(", text, re.M):
             doc = ast.get_docstring(ast.parse(text)) or ""
             name = path.parent.name if path.name == "__init__.py" else path.stem
             found[name] = " ".join(doc.split("\n\n")[0].split())

@@ -29,7 +29,7 @@ class Config(flags.Run, flags.Writing):
     steps: int = 7
     """Show this number of images in each row."""
     deviations: float = 3.0
-    """Go this number of standard deviations to both sides of the mean."""
+    """Go this number of standard deviations to either side of the mean."""
 
 
 def main(config: Config) -> None:
@@ -38,6 +38,7 @@ def main(config: Config) -> None:
     import numpy as np
 
     from jaxae.analysis import traversals
+    from jaxae.data.messages import counted
     from jaxae.runs import sources
     from jaxae.runs.figures import rows
     from jaxae.runs.outputs import output_file
@@ -53,10 +54,15 @@ def main(config: Config) -> None:
         sources=[config.picture] if config.picture else [],
     )
     run = flags.load(config)
+    if run.model.model.posterior is None:
+        raise ValueError(
+            f"{run.directory} is a run of {run.model.model.name}, which has no encoder and so no codes of "
+            "training images"
+        )
     if run.code_mean is None or run.code_std is None:
         raise ValueError(
-            f"{config.run} has no mean and standard deviation of its codes: its codes are no vectors, or "
-            "its training has not ended"
+            f"{config.run} has no mean and standard deviation of its training codes: its training has not "
+            "ended, or its codes are several arrays or have very many values"
         )
     mean, std = run.code_mean.ravel(), run.code_std.ravel()
     code = mean
@@ -69,10 +75,10 @@ def main(config: Config) -> None:
     widest = np.argsort(-std, kind="stable")[: config.dimensions]
     sigmas = np.linspace(-config.deviations, config.deviations, config.steps)
     values = mean[:, None] + std[:, None] * sigmas
-    with stage(f"decoding {len(widest) * config.steps} codes"):
+    with stage(f"decoding {counted(len(widest) * config.steps, 'code')}"):
         codes = np.asarray(traversals(jnp.asarray(code), jnp.asarray(values)))[widest]
-        images = run.decode(codes.reshape(-1, *run.code_mean.shape))
-    images = np.asarray(images).reshape(len(widest), config.steps, *images.shape[1:])
+        images = sources.as_images(run, run.decode(codes.reshape(-1, *run.code_mean.shape)))
+    images = images.reshape(len(widest), config.steps, *images.shape[1:])
     start = "their means" if config.picture is None else f"the code of {Path(config.picture).name}"
     rows(
         {f"z{d}\n(sd {std[d]:.2g})": images[i] for i, d in enumerate(widest)},

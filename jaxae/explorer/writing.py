@@ -89,6 +89,7 @@ def write_explorer(
     programs = _compile(run, content)
     values = _values(run, content, title) | programs["values"]
     page = _page(values, programs["source"], programs["weights"])
+    out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as partial:
         partial.write_text(page, encoding="utf-8")
     return programs["report"] | {
@@ -103,15 +104,13 @@ def check_output(out: str | Path, *, overwrite: bool) -> Path:
     """The path of a file that can be written.
 
     Raises:
-      ValueError: if it exists and is not to be replaced, or its folder does not exist.
+      ValueError: if it is a folder, or exists and is not to be replaced.
     """
     out = Path(out).expanduser()
     if out.is_dir():
         raise ValueError(f"{out} is a folder; name a file, such as {out / 'explorer.html'}")
     if out.exists() and not overwrite:
-        raise ValueError(f"{out} exists already; choose another name, or add --overwrite")
-    if not out.parent.is_dir():
-        raise ValueError(f"the folder {out.parent} does not exist")
+        raise ValueError(f"{out} exists already; give another --out, or --overwrite")
     return out
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxae.base import Tree
-from jaxae.data.messages import describe_shape
+from jaxae.data.messages import counted, describe_shape
 from jaxae.runs.sources import Examples
 from jaxae.runtime.files import atomic_write
 
@@ -71,7 +71,7 @@ def write(
         writer.writerow(["file" if examples.names else "index", "label", *columns(arrays["codes"])])
         for i in range(n):
             writer.writerow([names[i], examples.label(i), *(f"{value:.9g}" for value in values[i])])
-    return [*lines, f"{table}: {n:,} lines, {size:,} values each"]
+    return [*lines, f"{table}: {counted(n, 'code')} of {counted(size, 'value')}"]
 
 
 def named(codes: Tree) -> dict[str, np.ndarray]:

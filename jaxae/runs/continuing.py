@@ -14,6 +14,7 @@ import numpy as np
 
 import jaxae
 from jaxae.base import Batch
+from jaxae.data.messages import counted
 from jaxae.runs import curves, figures, inference, loading, optimizers
 from jaxae.runs.evaluation import evaluate_run
 from jaxae.runs.folder import Run, read_config, write_json
@@ -109,7 +110,7 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
     stretches = _stretches(continued, steps_per_epoch)
     total = now["from_epoch"] + now["epochs"]
     print(
-        f"continuing from epoch {now['from_epoch']} for {now['epochs']} epochs, learning rate "
+        f"continuing from epoch {now['from_epoch']} for {counted(now['epochs'], 'epoch')}, learning rate "
         f"{now['learning_rate']:g} ({now['schedule']})",
         file=sys.stderr,
     )
@@ -158,7 +159,7 @@ def _begin(
         same |= {} if wanted.schedule is None else {"schedule": wanted.schedule}
         if any(under_way[name] != value for name, value in same.items()):
             raise ValueError(
-                f"{root} is being continued for {under_way['epochs']} epochs (learning rate "
+                f"{root} is being continued for {counted(under_way['epochs'], 'epoch')} (learning rate "
                 f"{under_way['learning_rate']:g}, {under_way['schedule']}), which have not ended; first "
                 f"repeat jaxae continue with --epochs {under_way['epochs']}"
             )
@@ -308,7 +309,7 @@ def _results(
 
 def _protocol(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     words = (
-        f"continued from epoch {now['from_epoch']} for {now['epochs']} epochs, learning rate "
+        f"continued from epoch {now['from_epoch']} for {counted(now['epochs'], 'epoch')}, learning rate "
         f"{now['learning_rate']:g} ({now['schedule']})"
     )
     return f"{before['protocol']}; {words}" if before.get("protocol") else words
@@ -327,10 +328,11 @@ def _draw(run: Run, loaded: TrainedRun, data: TrainingData, before: int, epochs:
         for path in old:
             path.replace(aside / path.name)
         print(
-            f"note: figures of the model after {before} epochs, which are not drawn again, are in {aside}",
+            f"note: figures of the model after {counted(before, 'epoch')}, which are not drawn again, "
+            f"are in {aside}",
             file=sys.stderr,
         )
-    title = f"{Path(loaded.inputs.dataset).name}, {epochs} epochs"
+    title = f"{Path(loaded.inputs.dataset).name}, {counted(epochs, 'epoch')}"
     images = data.splits.test.images
     if loaded.use["task"] == "reconstruct":
         shown = np.asarray(jaxae.as_float(images[spread(len(images), 10)]))

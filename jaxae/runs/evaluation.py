@@ -16,6 +16,7 @@ from jaxae.arrays import as_float
 from jaxae.base import Batch, Likelihood, Params
 from jaxae.composition import as_batch, reconstruct
 from jaxae.data.loading import Splits
+from jaxae.data.messages import counted
 from jaxae.runs import inference
 from jaxae.runs.loading import TrainedRun
 from jaxae.runs.painting import painter
@@ -100,7 +101,7 @@ def evaluate_run(
         found.notes.append(f"the encoder sees corrupted images (task: {task})")
         found.missing["nll"] = "the images are corrupted"
     else:
-        with said(f"evaluating {len(x):,} images"):
+        with said(f"evaluating {counted(len(x), 'image')}"):
             _of_images(run, x, part.labels, samples, found)
     kl = None
     if not codes:
@@ -185,7 +186,9 @@ def _of_images(
         found.missing["loss"] = f"the loss cannot be computed from images alone ({why})"
         why = _why_not(lambda key, x: reconstruct(model, run.params, x) - as_batch(x).x, x)
         if why is not None:
-            found.missing["squared_error"] = why
+            # What is decoded cannot be subtracted from images.
+            decoded = _why_not(lambda key, x: reconstruct(model, run.params, x), x)
+            found.missing["squared_error"] = decoded or "the model makes no images"
             return
         _, error = inference.squared_errors(model, run.params, x)
         found.results["squared_error"] = error
@@ -313,7 +316,7 @@ def _probes(run: TrainedRun, data: Splits, split: str, found: _Found, said: _Sai
     if split == "train":
         found.missing.update(dict.fromkeys(_PROBES, "probes are fitted to the training images"))
     else:
-        with said(f"training classifiers of {len(train):,} codes"):
+        with said(f"training classifiers of {counted(len(train), 'code')}"):
             try:
                 found.results["linear_probe_error_rate"] = analysis.linear_probe(*pairs)
                 found.results["neighbour_probe_error_rate"] = analysis.neighbour_probe(

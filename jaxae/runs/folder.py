@@ -211,13 +211,13 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     path = Path(directory).expanduser() / "config.json"
     try:
         found = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{directory} is not a run folder: it has no config.json") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{directory} is not a run folder: {_why_not(path.parent)}") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is damaged ({type(error).__name__}); remove {directory} or use another --run-dir"
+            f"{path} is damaged and cannot be read as JSON; restore it, or train the run in another folder"
         ) from error
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         raise ValueError(f"{path} is not the configuration of a run")
@@ -225,9 +225,19 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     if (layout := found.get("layout", 1)) != LAYOUT:
         raise ValueError(
             f"{directory} was written by another version of jaxae (layout {layout!r:.20}; this version "
-            f"uses {LAYOUT}); use another --run-dir"
+            f"uses {LAYOUT}); use that version, or use another folder"
         )
     return found
+
+
+def _why_not(directory: Path) -> str:
+    """Why a folder without config.json is no run folder, and which may be meant."""
+    if not directory.exists():
+        return "there is no such folder"
+    if not directory.is_dir():
+        return "it is a file"
+    runs = sorted(path.parent for path in directory.glob("*/config.json"))
+    return "it has no config.json" + (f"; {runs[0]} is one" if runs else "")
 
 
 def read_results(directory: Path) -> dict[str, Any] | None:

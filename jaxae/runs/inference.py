@@ -201,12 +201,24 @@ def in_batches(
     Returns:
       what the function returns for all of them, on the host.
 
+    Raises:
+      ValueError: if there are no examples, or arrays that are not of numbers.
+
     Examples:
       >>> in_batches(lambda scale, x: scale * x, 2, np.arange(5), batch_size=2).tolist()
       [0, 2, 4, 6, 8]
     """
     compiled = jax.jit(function)
-    n = len(jax.tree.leaves(x)[0])
+    leaves = [
+        leaf if isinstance(leaf, jax.Array) else np.asarray(leaf) for leaf in jax.tree.leaves(x)
+    ]
+    if any(leaf.dtype.kind in "OSU" for leaf in leaves):
+        raise ValueError("the examples are not arrays of numbers")
+    n = len(leaves[0]) if leaves and leaves[0].ndim else 0
+    if n == 0:
+        raise ValueError(
+            "there are no examples: the first axis of their arrays has to be that of examples"
+        )
     parts = [
         jax.device_get(compiled(params, jax.tree.map(lambda leaf: leaf[i : i + batch_size], x)))  # noqa: B023
         for i in range(0, n, batch_size)

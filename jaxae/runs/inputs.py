@@ -106,7 +106,12 @@ class Inputs(NamedTuple):
             array = array.astype(np.float32)
         if array.ndim == 3 and self.seen_shape[-1] == 1 and len(self.seen_shape) == 3:
             array = array[..., None]
-        if array.shape[1:] not in (self.seen_shape, self.shape) or len(array) == 0:
+        if array.ndim and len(array) == 0:
+            raise ValueError(
+                f"there are no images in an array of shape {list(array.shape)}; the run needs an array "
+                f"[n, {', '.join(map(str, self.seen_shape))}]"
+            )
+        if array.shape[1:] not in (self.seen_shape, self.shape):
             raise ValueError(
                 f"the run was trained on images of {describe_shape(self.seen_shape)}, so it needs an array "
                 f"[n, {', '.join(map(str, self.seen_shape))}], not {list(array.shape)}; for pictures of "

@@ -17,6 +17,7 @@ from jaxae.base import Batch, Params, Tree
 from jaxae.checks import check_positive
 from jaxae.composition import Autoencoder, reconstruct
 from jaxae.data.colors import luma
+from jaxae.data.layouts import Channels
 from jaxae.data.loading import Splits, load
 from jaxae.recipes import from_recipe, recipe_of
 from jaxae.runs import inference
@@ -81,7 +82,7 @@ class TrainedRun:
         self.model, self.params = model, params
         self.recipe = record.get("recipe", {})
         self.config: dict[str, Any] = record["config"]
-        self.inputs = _inputs(record)
+        self.inputs = _inputs(record, directory)
         use = record.get("use") or {"task": "reconstruct"}
         if not isinstance(use, dict) or not isinstance(use.get("task"), str):
             raise ValueError(f"the use in {directory}/config.json is damaged")
@@ -118,8 +119,19 @@ class TrainedRun:
         """Pictures of any size as images of this run, see :meth:`jaxae.runs.inputs.Inputs.prepare`."""
         return self.inputs.prepare(pictures)
 
-    def load_data(self, data_dir: str | Path | None = None) -> Splits:
+    def load_data(
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        channels: Channels | None = None,
+        levels: int | None = None,
+    ) -> Splits:
         """The data set that the run was trained on.
+
+        Args:
+          data_dir: as in :func:`jaxae.load`; None for the one that the run was trained with.
+          channels: the same.
+          levels: the same.
 
         Raises:
           ValueError: if it cannot be found or read.
@@ -129,9 +141,9 @@ class TrainedRun:
             i.dataset,
             data_dir=i.data_dir if data_dir is None else data_dir,
             image_size=i.image_size,
-            channels=i.channels,
+            channels=i.channels if channels is None else channels,
             frames=i.frames,
-            levels=i.levels,
+            levels=i.levels if levels is None else levels,
         )
 
     def seen(self, x: Any) -> np.ndarray | jax.Array:
@@ -280,7 +292,7 @@ def load_run(
     Examples:
       >>> load_run("no such folder")
       Traceback (most recent call last):
-      ValueError: no such folder is not a run folder: it has no config.json
+      ValueError: no such folder is not a run folder: there is no such folder
     """
     root = Path(folder).expanduser()
     record = read_config(root)
@@ -288,7 +300,7 @@ def load_run(
     if part is None:
         part = str(record.get("part") or ("" if "recipe" in record or not parts else parts[0]))
     if part and part not in parts:
-        several = f"its parts are {', '.join(parts)}" if parts else "it has no parts"
+        several = f"its parts are {', '.join(parts)}" if parts else "it has a single model"
         raise ValueError(f"{folder} has no part {part!r}; {several}")
     directory = root / part if part else root
     try:
@@ -302,7 +314,7 @@ def load_run(
     record = {"use": record.get("use")} | own
     if model is None:
         model = _model(directory, record, is_old="inputs" not in record)
-    params = _params(directory, model, _inputs(record), root, parts)
+    params = _params(directory, model, _inputs(record, directory), root, parts)
     return TrainedRun(directory, model, params, record, part=part, parts=parts, root=root)
 
 
@@ -348,7 +360,7 @@ def record_codes(
     record = read_config(run.directory)
     task = (record.get("use") or {}).get("task")
     if task in ("colorize", "inpaint"):  # the encoder does not see the images themselves
-        x = as_seen(_inputs(record), task, x.x if isinstance(x, Batch) else x)
+        x = as_seen(_inputs(record, run.directory), task, x.x if isinstance(x, Batch) else x)
     n = len(jax.tree.leaves(x)[0])
     shape = jax.eval_shape(model.encode, params, jax.tree.map(lambda leaf: leaf[:1], x))
     if not isinstance(shape, jax.ShapeDtypeStruct) or shape.size > MAX_CODE_VALUES:
@@ -376,7 +388,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
             "jaxae.load_run(folder, model=...)"
         )
     recipe = record.get("recipe")
-    if recipe is None and not is_old:
+    if not is_old and not isinstance(recipe, dict):
         raise ValueError(f"{directory}/config.json is damaged: it has no recipe")
     if is_old or not isinstance(recipe, dict) or "call" not in recipe:
         parts = ", ".join(_parts(record))
@@ -395,7 +407,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
     return model
 
 
-def _inputs(record: dict[str, Any]) -> Inputs:
+def _inputs(record: dict[str, Any], directory: Path) -> Inputs:
     values = record.get("inputs")
     try:
         plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
@@ -408,7 +420,7 @@ def _inputs(record: dict[str, Any]) -> Inputs:
             if not isinstance(getattr(inputs, name), kinds):
                 raise ValueError(f"{name} is {getattr(inputs, name)!r:.40}")
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the inputs in config.json are damaged: {error}") from None
+        raise ValueError(f"{directory}: the inputs in config.json are damaged: {error}") from None
     return inputs
 
 
@@ -473,12 +485,20 @@ def _code_moments(directory: Path) -> tuple[np.ndarray | None, np.ndarray | None
 
     They are of an earlier one while a run is trained further.
     """
-    codes = _read_json(directory / CODES)
+    path = directory / CODES
+    if not path.exists():
+        return None, None
     try:
-        if codes["step"] != max(_saved_steps(directory)):
-            return None, None
-        mean, std = (np.asarray(codes[name], np.float32) for name in ("mean", "std"))
-    except (KeyError, TypeError, ValueError, OSError):
+        codes = json.loads(path.read_text())
+        step, mean, std = (
+            codes["step"],
+            *(np.asarray(codes[name], np.float32) for name in ("mean", "std")),
+        )
+        if mean.shape != std.shape or not mean.ndim or not np.isfinite([mean, std]).all():
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{path} is damaged; remove it to use the run without it") from None
+    if step != max(_saved_steps(directory), default=None):
         return None, None
     return mean, std
 

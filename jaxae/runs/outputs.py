@@ -38,7 +38,7 @@ def output_file(
     """
     path = Path(out).expanduser()
     if path.suffix.lower() != suffix:
-        raise ValueError(f"--out must be the name of a {suffix} file, got {str(out)!r}")
+        raise ValueError(f"--out must be a file name that ends in {suffix}, got {str(out)!r}")
     names = [path.name, *(path.stem + s for s in others)]
     output_folder(path.parent, names, overwrite=overwrite, sources=sources)
     return path

@@ -147,7 +147,7 @@ def decode_codes(run: TrainedRun, track: Track) -> Paint:
     def paint(images: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
         note(_about_cut(run, images))
         if images.shape[-1] == 3 and run.inputs.seen_shape[2] == 1:
-            note("the run was trained on grey images, so that only the grey levels are used")
+            note("the run was trained on grey images, so only the grey levels are used")
         return run.reconstruct(run.prepare(list(images)))
 
     return paint
@@ -253,8 +253,8 @@ def _about_cut(run: TrainedRun, images: np.ndarray) -> str:
     if images.shape[1:3] == size:
         return ""
     return (
-        f"the network of this run takes images of {_words(size)} only, so that the square in the middle "
-        "of a picture is resized, and results have this size"
+        f"the network of this run takes images of {_words(size)} only, so the square in the middle "
+        "of a picture is resized, and the results have this size"
     )
 
 

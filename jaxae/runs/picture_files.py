@@ -12,6 +12,7 @@ import numpy as np
 from jaxae.data import array_files, image_files
 from jaxae.data.layouts import Channels
 from jaxae.data.listing import list_folder, no_images
+from jaxae.data.messages import counted
 from jaxae.data.ranges import Ranges, decide
 from jaxae.runs.inputs import Inputs
 from jaxae.runs.notes import warnings_as_notes
@@ -132,6 +133,8 @@ def apply(
     failed = []
     for path in track(list(targets)):
         try:
+            if not path.exists():
+                raise ValueError(f"there is no file or folder {path}")
             if is_array(path):
                 picture = read_array(path, inputs, channels, levels, uses_alpha)
             else:
@@ -155,7 +158,7 @@ def apply(
         done = len(targets) - len(failed)
         more = f"; and {len(failed) - NAMED:,} more" if len(failed) > NAMED else ""
         raise ValueError(
-            f"{done:,} of {len(targets):,} files done; {'; '.join(failed[:NAMED])}{more}"
+            f"{done:,} of {counted(len(targets), 'file')} done; {'; '.join(failed[:NAMED])}{more}"
         )
 
 

@@ -134,6 +134,13 @@ def read_pictures(
     )
 
 
+def is_own(inputs: Inputs, dataset: str) -> bool:
+    """Whether a name or a path is that of the data set that a run was trained on."""
+    path = Path(dataset).expanduser()
+    # Runs record paths as absolute ones: a file of the same name in another folder is another data set.
+    return (str(path.resolve()) if path.exists() else dataset) == inputs.dataset
+
+
 def read_data(
     run: TrainedRun,
     dataset: str | None,
@@ -157,8 +164,8 @@ def read_data(
     Raises:
       ValueError: if there is no such data set, or its images cannot be made those of the run.
     """
-    if dataset is None or dataset == run.config.get("dataset"):
-        splits = run.load_data(data_dir)
+    if dataset is None or is_own(run.inputs, dataset):
+        splits = run.load_data(data_dir, channels=channels, levels=levels)
     else:
         splits = load(
             dataset,
@@ -219,6 +226,19 @@ def of_different_classes(run: TrainedRun, count: int) -> Examples:
     return found._replace(names=names)
 
 
+def as_images(run: TrainedRun, decoded: Tree) -> np.ndarray:
+    """What a run has decoded, `[n, h, w, c]`.
+
+    Raises:
+      ValueError: if these are no images, as those of a classifier.
+    """
+    if len(getattr(decoded, "shape", ())) != 4:
+        raise ValueError(
+            f"{run.directory} is a run of {run.model.model.name}, which makes no images"
+        )
+    return np.asarray(decoded)
+
+
 def as_shown(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     """Images that a run takes, with the channels of those that it decodes, floats in [0, 1]."""
     x = np.asarray(as_float(images))
@@ -258,26 +278,21 @@ def _about_shapes(inputs: Inputs, shapes: Sequence[tuple[int, ...]]) -> list[str
     if resized:
         which = "of another size" if len(shapes) > 1 else "of another size than those of the run"
         of = (
-            f"{resized:,} of {counted(len(shapes), 'picture')}"
-            if len(shapes) > 1
-            else "the picture"
+            "the picture"
+            if len(shapes) == 1
+            else f"{resized:,} of {counted(len(shapes), 'picture')}"
         )
+        if 1 < resized == len(shapes):
+            of = "both pictures" if resized == 2 else f"all {counted(resized, 'picture')}"
         are = "are" if resized > 1 else "is"
         notes.append(
             f"{of} {are} {which}: cut to the square in the middle and resized to {describe_shape((h, w))}"
         )
     if recoloured:
-        what = "made grey" if c == 1 else "grey, and used as colours"
-        are = (
-            "were"
-            if recoloured > 1 and c == 1
-            else "was"
-            if c == 1
-            else "are"
-            if recoloured > 1
-            else "is"
-        )
-        notes.append(f"{counted(recoloured, 'picture')} {are} {what}, as the run needs")
+        pictures = counted(recoloured, "picture" if c == 1 else "grey picture")
+        what = "made grey" if c == 1 else "repeated in three channels"
+        were = "were" if recoloured > 1 else "was"
+        notes.append(f"{pictures} {were} {what}, as the run needs")
     return notes
 
 

@@ -36,6 +36,9 @@ class Option(NamedTuple):
     takes: int | None = 1
 
 
+PATHS = ("data_dir", "out", "run_dir")
+"""Flags that are strings and name a file or a folder."""
+
 ARGUMENTS = "Arguments"
 """The title of positional arguments."""
 
@@ -100,6 +103,8 @@ def _option(field: Any, hint: Any, text: str, group: str) -> Option:
     names: tuple[str, ...] = (flag, *aliases)
     choices = tuple(_choices(hint))
     value = _value(hint)
+    if value == "TEXT" and field.name in PATHS:
+        value = "PATH"
     if hint is bool:
         names, value = (flag, f"--no-{flag[2:]}"), ""
     elif any("Positional" in str(extra) or "POSITIONAL" in str(extra) for extra in extras):

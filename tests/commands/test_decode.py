@@ -124,6 +124,12 @@ def test_interpolation_writes_a_strip_and_a_film(
     code, _, err = jaxae_command("interpolate", vae_run, files[0], "--out", tmp_path / "other")
     assert code == 2
     assert "needs two pictures or more, got 1" in err
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    code, _, err = jaxae_command("interpolate", vae_run, *files, bad, "--out", tmp_path / "other")
+    assert code == 2
+    assert f"error: nothing is written; {bad} cannot be read" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_interpolation_without_pictures_takes_two_classes(
@@ -199,3 +205,19 @@ def test_what_is_read_is_never_replaced(command, vae_run, jaxae_command, digits,
     assert code == 2
     assert "is read, so it is not replaced" in err
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_model_that_makes_no_images_is_refused(jaxae_command, digits, tmp_path):
+    params = mlp_encoder(4, (4,)).init(jax.random.key(0), jaxae.as_float(digits.train.images[:5]))
+    model = jaxae.classifier(mlp_encoder(4, (4,)), params, 3)
+    folder = make_run(tmp_path / "judge", model, digits.train.images)
+    out = tmp_path / "out"
+    for arguments in (
+        ("sample", folder, "--fitted", "-n", 2, "--out", out),
+        ("interpolate", folder, "--out", out),
+        ("traverse", folder, "--out", out / "t.png"),
+    ):
+        code, _, err = jaxae_command(*arguments)
+        assert code == 2
+        assert err.splitlines()[-1].startswith(f"error: {folder} is a run of classifier(")
+        assert not out.exists()

@@ -109,6 +109,28 @@ def test_arrays_and_data_sets_keep_their_labels(vae_run, jaxae_command, digits, 
     assert read(out)["codes"].shape[1] == 3
 
 
+def test_a_file_of_the_same_name_is_not_the_data_of_the_run(vae_run, tmp_path, monkeypatch):
+    """A run that was trained on data.npz of one folder is used in another, which has a data.npz too."""
+    for folder, value in (("trained", 50), ("other", 100)):
+        (tmp_path / folder).mkdir()
+        x = np.full((20, 8, 8), value, np.uint8)
+        np.savez(tmp_path / folder / "data.npz", x_train=x, x_test=x)
+    run = jaxae.load_run(vae_run)
+    run.config = {"dataset": "data.npz"}
+    run.inputs = run.inputs._replace(dataset=str(tmp_path / "trained" / "data.npz"))
+    monkeypatch.chdir(tmp_path / "other")
+
+    def value(dataset, **reading):
+        return sources.read_data(run, dataset, "test", **reading).images[0, 0, 0, 0]
+
+    assert value("data.npz", levels=255) == 100
+    assert value(None, levels=255) == value("../trained/data.npz", levels=255) == 50
+    assert value(None, levels=100) in (
+        127,
+        128,
+    )  # flags of reading count for the data of the run, too
+
+
 def test_levels_of_all_pictures_are_decided_together(vae_run, tmp_path):
     """A dark picture of 12 bits is not stretched to white."""
     from PIL import Image

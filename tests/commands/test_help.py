@@ -60,6 +60,11 @@ def test_info_of_one_part(jaxae_command, tmp_path, digits):
     assert code == 0
     assert "one, two; shown: two" in said
     assert "model: autoencoder(" in said
+    run.finish({"one/loss": 1.0, "two/loss": 2.0})
+    said = jaxae_command("info", tmp_path, "--part", "two")[1]
+    assert "two/loss" in said
+    assert "one/loss" not in said
+    assert "There are 2 results" in said
 
 
 def test_doctor_passes_here(jaxae_command, tmp_path):
@@ -90,6 +95,7 @@ def test_train_lists_the_experiments_and_runs_them(jaxae_command, monkeypatch, t
     code, said, _ = jaxae_command("train")
     assert code == 0
     assert "  vae  " in said
+    assert "  lectures  " in said
     assert "shared" not in said
     code, _, err = jaxae_command("train", "vea")
     assert (code, err) == (

@@ -71,9 +71,14 @@ def test_every_command_has_help_with_examples(name, jaxae_command):
         "sample R --out x --temperature nan": "--temperature must be a finite number",
         "sample R --out x --mnist": "there is no flag --mnist (see --help)",
         "sample = --out x": "= is not a run folder",
-        "encode R --out x.csv": "--out must be the name of a .npz file, got 'x.csv'",
+        "encode R --out x.csv": "--out must be a file name that ends in .npz, got 'x.csv'",
         "encode R --out x.npz --split tset": "did you mean test?",
+        "encode R --out x.npz --levels 0": "--levels must be positive, got 0",
+        "neighbours R a.png --levels -3": "--levels must be positive, got -3",
         "traverse R --steps 1": "--steps must be at least 2, got 1",
+        "explore R --out x": "--out must be a file name that ends in .html, got 'x'",
+        "compare R --out x.htm": "--out must be a file name that ends in .html, got 'x.htm'",
+        "evaluate R --out x.csv": "--out must be a file name that ends in .json, got 'x.csv'",
     }.items(),
 )
 def test_wrong_arguments_are_answered_with_what_is_right(

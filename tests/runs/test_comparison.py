@@ -9,7 +9,7 @@ import pytest
 
 from jaxae.commands import compare
 from jaxae.runs.comparison import curves, grouping, page, table
-from jaxae.runs.comparison.entries import read
+from jaxae.runs.comparison.entries import _by_model, read
 from jaxae.runs.comparison.grouping import group
 from jaxae.runs.comparison.pictures import SHOWN, strip_png, strips
 from jaxae.runs.folder import LAYOUT
@@ -187,7 +187,7 @@ def test_the_command(tmp_path, capsys):
     page = (tmp_path / "x" / "page.html").read_text()
     # Folders without a recipe are named with the reason, instead of images.
     assert page.count("records no recipe") == 8
-    with pytest.raises(ValueError, match="or --overwrite"):
+    with pytest.raises(ValueError, match="exists already; give another --out, or --overwrite"):
         compare.main(config)
     with pytest.raises(ValueError, match="is not a run folder"):
         compare.main(compare.Config(runs=(str(tmp_path),), out=str(tmp_path / "y.html")))
@@ -278,3 +278,17 @@ def test_a_run_whose_parameters_are_not_finite_has_a_reason_in_place_of_images(
     assert [bool(strip.png) for strip in shown] == [False, False]
     assert all("must be in [0, 1]" in strip.note for strip in shown)
     assert counts == {0: sum(p.size for p in jax.tree.leaves(params))}
+
+
+def test_results_of_a_run_of_several_runs_are_those_of_its_models():
+    found = _by_model(
+        {
+            "test/psnr": 1.0,
+            "code_2/test/psnr": 2.0,
+            "code_2/validation/loss": 3.0,
+            "code_2/mean_image/psnr": 4.0,
+        }
+    )
+    assert found["test"] == {"psnr": 1.0}
+    assert found["code_2"] == {"psnr": 2.0, "validation/loss": 3.0}
+    assert found["mean_image"] == {"psnr": 4.0}

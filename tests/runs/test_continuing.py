@@ -69,7 +69,7 @@ def interrupted_and_repeated(run, monkeypatch):
     going_on = jaxae.load_run(run)
     assert going_on.results is None
     assert len(going_on.history) == 4
-    with pytest.raises(ValueError, match=r"continued for 1 epochs \(learning rate 0.001, cosine\)"):
+    with pytest.raises(ValueError, match=r"continued for 1 epoch \(learning rate 0.001, cosine\)"):
         continue_run(run, Wanted(2))
     assert continue_run(run, Wanted(1))["epochs"] == 4 == len(lines(run))
     recorded = json.loads((run / "config.json").read_text())["continued"]

@@ -177,7 +177,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert "-log p(x), estimated with 2 importance samples" in printed.out
     assert "KL divergence by latent dimension" in printed.out
     assert "missing: SSIM" in printed.out
-    with pytest.raises(ValueError, match="or --overwrite"):
+    with pytest.raises(ValueError, match="exists already; give another --out, or --overwrite"):
         evaluate.main(config)
 
 

@@ -236,7 +236,7 @@ def test_a_folder_is_replaced_as_a_whole_and_only_an_export(tmp_path, monkeypatc
     out = tmp_path / "deep" / "out"
     export_weights_of(model, params, out)
     before = contents(out)
-    with pytest.raises(ValueError, match="out exists; use another folder, or overwrite it"):
+    with pytest.raises(ValueError, match="out exists already; give another --out, or --overwrite"):
         export_weights_of(model, params, out)
     with monkeypatch.context() as patch:  # a failure leaves the export that was there
         patch.setattr(weights, "write", lambda arrays, path: 1 / 0)

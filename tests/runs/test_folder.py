@@ -131,6 +131,20 @@ def test_a_folder_without_a_configuration_is_not_a_run(tmp_path):
         read_config(tmp_path)
 
 
+def test_what_is_no_run_folder_is_named(tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    Run(tmp_path / "runs" / "b", CONFIG)
+    for path, why in (
+        (tmp_path / "none", "there is no such folder"),
+        (tmp_path / "runs" / "b" / "config.json", "it is a file"),
+        (tmp_path / "runs" / "a", "it has no config.json"),
+        (tmp_path / "runs", f"it has no config.json; {tmp_path / 'runs' / 'b'} is one"),
+    ):
+        with pytest.raises(ValueError, match="is not a run folder") as error:
+            read_config(path)
+        assert str(error.value) == f"{path} is not a run folder: {why}"
+
+
 def test_results_are_strict_json(tmp_path):
     run = Run(tmp_path, CONFIG)
     run.finish({"test/loss": 1.5, "test/psnr": math.inf, "protocol": "p", "n": 3})

@@ -320,6 +320,25 @@ def test_damaged_descriptions_are_refused_in_one_line(change, message, trained, 
     assert sorted(copy.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{", '{"mean": [1]}', '{"mean": [1, 2], "std": [1]}', '{"mean": ["x"], "std": [1]}'],
+)
+def test_damaged_statistics_of_codes_are_refused(text, trained, tmp_path):
+    copy = changed(trained[0], tmp_path)
+    (copy / "codes.json").write_text(text)
+    with pytest.raises(ValueError, match=r"codes\.json is damaged; remove it"):
+        jaxae.load_run(copy)
+    (copy / "codes.json").unlink()
+    assert jaxae.load_run(copy).code_mean is None
+
+
+@pytest.mark.parametrize("codes", [np.zeros((0, 3)), [], "abc", np.float32(1)], ids=str)
+def test_what_is_no_array_of_codes_is_refused(codes, trained):
+    with pytest.raises(ValueError, match=r"no examples|not arrays of numbers|cannot be applied"):
+        jaxae.load_run(trained[0]).decode(codes)
+
+
 def test_folders_without_a_trained_model_are_refused(trained, tmp_path):
     with pytest.raises(ValueError, match="no config.json"):
         jaxae.load_run(tmp_path)

@@ -144,7 +144,7 @@ def test_files_are_not_half_written(tmp_path, monkeypatch):
 
     path = picture(tmp_path / "x.png")
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(ValueError, match=r"0 of 1 files done; .*x.png: .*No space left"):
+    with pytest.raises(ValueError, match=r"0 of 1 file done; .*x.png: .*No space left"):
         applied([path], tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxae.data.messages import counted
 from jaxae.runs.folder import read_config, read_results
 from jaxae.runtime.files import is_locked
 
@@ -135,7 +136,7 @@ def read(folder: str | Path, part: str | None = None) -> list[Entry]:
                 results={k: v for k, v in mine.items() if k not in COST},
                 baselines=baselines,
                 cost=_speed(histories) | {k: v for k, v in mine.items() if k in COST},
-                **common,
+                **(common | {"flags": _own_flags(common["flags"], directory / found[0])}),
             )
         )
     if part is not None:
@@ -200,8 +201,8 @@ def _flags(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _continued(stretches: Sequence[Mapping[str, Any]]) -> str:
     words = [
-        f"from epoch {one.get('from_epoch')} for {one.get('epochs')} epochs at {one.get('learning_rate')} "
-        f"({one.get('schedule')})"
+        f"from epoch {one.get('from_epoch')} for {counted(int(one.get('epochs', 0)), 'epoch')} at "
+        f"{one.get('learning_rate')} ({one.get('schedule')})"
         for one in stretches
     ]
     ended = stretches[-1].get("complete", True)
@@ -216,7 +217,7 @@ def words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(v, Mapping) for v in value) and value:
-        return f"+{sum(int(v.get('epochs', 0)) for v in value)} epochs"
+        return f"+{counted(sum(int(v.get('epochs', 0)) for v in value), 'epoch')}"
     if isinstance(value, list | tuple):
         return " ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -248,13 +249,26 @@ def _parts(directory: Path, record: Mapping[str, Any]) -> list[str]:
     return sorted(path.parent.name for path in directory.glob("*/config.json"))
 
 
+def _own_flags(flags: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """The flags of a run with the values that one of its models was trained with, as in a sweep."""
+    try:
+        own = _flags(read_config(directory))
+    except ValueError:
+        own = {}
+    return {name: own.get(name, value) for name, value in flags.items()}
+
+
 def _by_model(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The results of each model: `test/psnr` is the measure `psnr` of the model `test`."""
+    """The results of each model: `test/psnr` is the measure `psnr` of the model `test`.
+
+    A run that is several runs has `code_2/test/psnr` and `code_2/mean_image/psnr`, of the same test images.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, value in results.items():
         model, _, measure = name.rpartition("/")
         if model.endswith("/validation"):
             model, measure = model.removesuffix("/validation"), f"validation/{measure}"
+        model = "mean_image" if model.endswith("/mean_image") else model.removesuffix("/test")
         if model and name not in TRAINING:
             found.setdefault(model, {})[measure] = value
     return found

@@ -23,7 +23,7 @@ def check_folder(out: Path, overwrite: bool) -> None:
     if not (out.exists() or out.is_symlink()):
         return
     if not overwrite:
-        raise ValueError(f"{out} exists; use another folder, or overwrite it (--overwrite)")
+        raise ValueError(f"{out} exists already; give another --out, or --overwrite")
     if not out.is_dir():
         raise ValueError(f"{out} is not a folder; use another name")
     # A shell that is in a folder which is replaced goes on in the old one, without its files.
