@@ -115,7 +115,7 @@ def recipe_of(made: Any) -> dict[str, Any]:
 
     Examples:
       >>> import jaxae
-      >>> recipe_of(jaxae.networks.mlp_encoder(4, (8,)))["widths"]
+      >>> recipe_of(jaxae.networks.mlp_encoder(4, (8,)))["hidden"]
       [8]
       >>> recipe_of(jaxae.priors.standard_normal(4))
       {'call': 'priors.standard_normal', 'latent_dim': 4}

@@ -55,13 +55,18 @@ def write(function: Function, path: Path) -> None:
 @contextlib.contextmanager
 def _without_paths() -> Iterator[None]:
     """A context in which programs do not name the source files, whose paths are those of one machine."""
-    name = "jax_hlo_source_file_canonicalization_regex"
-    before = getattr(jax.config, name)
-    jax.config.update(name, ".*")
+    settings = {
+        "jax_hlo_source_file_canonicalization_regex": ".*",
+        "jax_traceback_in_locations_limit": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
     try:
         yield
     finally:
-        jax.config.update(name, before)
+        for name, value in before.items():
+            jax.config.update(name, value)
 
 
 def read(path: Path) -> Callable[..., Tree]:
