@@ -36,7 +36,7 @@ import numpy as np
 import jaxae
 from experiments.shared import datasets, flags, running
 from experiments.shared.tables import print_results
-from jaxae.runs import figures, inference, loading
+from jaxae.runs import figures, inference, recording
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -139,7 +139,7 @@ def main(config: Config) -> dict[str, Any]:
         with running.stage(f"PCA of {len(data.train):,} training images"):
             pca = jaxae.pca(config.code)
             params = jax.jit(pca.init)(jax.random.key(0), jaxae.as_float(data.train))
-        loading.save_untrained(run.part("pca"), pca, params, inputs, data.train)
+        recording.save_untrained(run.part("pca"), pca, params, inputs, data.train)
         measure("pca", pca, params)
         results["mean_image/squared_error"] = running.error_of_the_mean_image(data.test)
         results["protocol"] = (

@@ -55,7 +55,7 @@ from experiments.shared.sample_figures import draw_samples
 from experiments.shared.tables import print_results
 from jaxae.analysis import inception
 from jaxae.analysis.generation_report import make_generation_report
-from jaxae.runs import inference, loading
+from jaxae.runs import inference, recording
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -218,7 +218,7 @@ def main(config: Config) -> dict[str, Any]:
                     codes = inference.encode(model, fitted.params, data.train)
                     prior = jaxae.priors.gaussian_mixture(codes, components=config.components)
                 model = jaxae.with_prior(model, prior)
-                loading.record_run(
+                recording.record_run(
                     run.part(name),
                     model,
                     running.describe_inputs(config, data, jaxae.Batch(data.train)),

@@ -32,7 +32,7 @@ from rich.table import Table
 import jaxae
 from experiments.shared import datasets, flags, optimizers, running
 from experiments.shared.tables import print_results
-from jaxae.runs import curves, figures, inference, loading, scatters
+from jaxae.runs import curves, figures, inference, recording, scatters
 from jaxae.runs.command import command
 from jaxae.runs.folder import Run
 
@@ -112,7 +112,7 @@ def compare(config: Config, run: Run, data: datasets.Data) -> dict[str, Any]:
 
     pca = jaxae.pca(config.code)
     inputs = running.describe_inputs(config, data, jaxae.Batch(data.train))
-    loading.save_untrained(run.part("pca"), pca, params, inputs, data.train)
+    recording.save_untrained(run.part("pca"), pca, params, inputs, data.train)
     measure("pca", pca, params)
     # What rounding leaves of a variance or an error of zero; ratios of it are undefined.
     nothing = math.prod(shape) * inference.LEAST_MSE

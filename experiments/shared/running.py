@@ -20,7 +20,7 @@ from experiments.shared.findings import findings
 from experiments.shared.flags import Config
 from experiments.shared.optimizers import adam
 from jaxae.data.corruptions import Corruption
-from jaxae.runs import curves, figures, inference, loading, optimizers, pieces, tensorboard
+from jaxae.runs import curves, figures, inference, optimizers, pieces, recording, tensorboard
 from jaxae.runs.command import report, resumable, temporary_directory
 from jaxae.runs.folder import Run, new_directory, read_config
 from jaxae.runs.identity import fingerprint
@@ -241,7 +241,7 @@ def fit(
             train = train._replace(label=labels[0])
             validation = None if validation is None else validation._replace(label=labels[1])
     inputs = describe_inputs(config, data, train, model.corruption)
-    loading.record_run(run, model, inputs)
+    recording.record_run(run, model, inputs)
     plan = adam(config, data)
     described = None if own_data or optimizer is not None else plan
     run.describe(
@@ -299,7 +299,7 @@ def fit(
     finally:
         if board is not None:
             board.close()
-    loading.record_codes(
+    recording.record_codes(
         run,
         model,
         fitted.params,

@@ -15,7 +15,7 @@ import numpy as np
 import jaxae
 from jaxae.base import Batch
 from jaxae.data.messages import counted
-from jaxae.runs import curves, figures, inference, loading, optimizers
+from jaxae.runs import curves, figures, inference, optimizers, recording
 from jaxae.runs.evaluation import evaluate_run
 from jaxae.runs.folder import Run, read_config, write_json
 from jaxae.runs.loading import TrainedRun, load_run
@@ -116,7 +116,7 @@ def _continue(root: Path, wanted: Wanted, started: float) -> dict[str, Any]:
     )
     fitted = _fit(run, loaded, training, data, optimizers.build(plan, stretches), total)
     loaded = load_run(root)
-    loading.record_codes(
+    recording.record_codes(
         run, loaded.model, fitted.params, int(fitted.state.step), lambda: encoded(data)
     )
     curves.learning_curves(

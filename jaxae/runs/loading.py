@@ -3,7 +3,6 @@
 import functools
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +11,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.analysis.likelihood import importance_nll
-from jaxae.arrays import as_float
 from jaxae.base import Batch, Params, Tree
 from jaxae.checks import check_positive
 from jaxae.composition import Autoencoder, reconstruct
-from jaxae.data.colors import luma
 from jaxae.data.layouts import Channels
 from jaxae.data.loading import Splits, load
-from jaxae.recipes import from_recipe, recipe_of
+from jaxae.recipes import from_recipe
 from jaxae.runs import inference
-from jaxae.runs.folder import Run, read_config, read_results
+from jaxae.runs.folder import read_config, read_results
 from jaxae.runs.inputs import Inputs
-from jaxae.runtime.files import atomic_write
+from jaxae.runs.recording import (
+    as_seen,
+    code_moments,
+    inputs_of,
+    is_being_continued,
+    parts_of,
+    saved_steps,
+)
 from jaxae.training.checkpoints import Checkpoints
 
-CODES = "codes.json"
-MAX_CODE_VALUES = 10_000
-"""Codes with more values, such as those of a U-Net, are no latent space that is described by two vectors."""
 SAMPLED = 500
 """Samples that are drawn together."""
 TEMPLATE = 4096
 """Examples of the batch that parameters get their shapes from; PCA needs as many as components."""
-INPUT_TYPES = {
-    "image_size": int | None,
-    "bytes": bool,
-    "binarize": bool,
-    "dataset": str,
-    "data_dir": str | None,
-    "levels": int | None,
-    "classes": tuple,
-}
-"""The types of what a run records of its inputs."""
 ATTEMPTS, MOST_ATTEMPTS = 3, 30
 """Attempts to read a checkpoint, which a run that is still training may replace meanwhile; the second number
 holds where it has done so."""
@@ -82,14 +73,14 @@ class TrainedRun:
         self.model, self.params = model, params
         self.recipe = record.get("recipe", {})
         self.config: dict[str, Any] = record["config"]
-        self.inputs = _inputs(record, directory)
+        self.inputs = inputs_of(record, directory)
         use = record.get("use") or {"task": "reconstruct"}
         if not isinstance(use, dict) or not isinstance(use.get("task"), str):
             raise ValueError(f"the use in {directory}/config.json is damaged")
         self.use: dict[str, Any] = use
         self.versions: dict[str, str] = record.get("versions") or {}
-        self._continuing = _is_being_continued(record)
-        self.code_mean, self.code_std = _code_moments(directory)
+        self._continuing = is_being_continued(record)
+        self.code_mean, self.code_std = code_moments(directory)
 
     def __repr__(self) -> str:
         part = f", part={self.part!r}" if self.part else ""
@@ -253,25 +244,6 @@ class TrainedRun:
         return jax.jit(sample, static_argnums=2)
 
 
-def as_seen(
-    inputs: Inputs, task: str | None, x: Any, *, noisy: bool = False
-) -> np.ndarray | jax.Array:
-    """What the encoder of a run for a task sees of images, see :meth:`TrainedRun.seen`."""
-    array = inputs.check(x, noisy=noisy)
-    if array.shape[1:] != inputs.seen_shape:
-        if task != "inpaint":
-            raise ValueError(
-                f"the encoder of this run sees arrays [n, {list(inputs.seen_shape)}], not "
-                f"{list(array.shape)}"
-            )
-        known = as_float(jnp.asarray(array))
-        return np.concatenate([known, np.zeros((*known.shape[:-1], 1), np.float32)], axis=-1)
-    if task == "colorize":
-        grey = luma(as_float(jnp.asarray(array)))
-        return np.asarray(jnp.broadcast_to(grey, array.shape))
-    return array
-
-
 def load_run(
     folder: str | Path, part: str | None = None, *, model: Autoencoder | None = None
 ) -> TrainedRun:
@@ -296,7 +268,7 @@ def load_run(
     """
     root = Path(folder).expanduser()
     record = read_config(root)
-    parts = _parts(record)
+    parts = parts_of(record)
     if part is None:
         part = str(record.get("part") or ("" if "recipe" in record or not parts else parts[0]))
     if part and part not in parts:
@@ -314,71 +286,8 @@ def load_run(
     record = {"use": record.get("use")} | own
     if model is None:
         model = _model(directory, record, is_old="inputs" not in record)
-    params = _params(directory, model, _inputs(record, directory), root, parts)
+    params = _params(directory, model, inputs_of(record, directory), root, parts)
     return TrainedRun(directory, model, params, record, part=part, parts=parts, root=root)
-
-
-def record_run(run: Run, model: Autoencoder, inputs: Inputs) -> None:
-    """Records in a run folder what :func:`load_run` needs: the recipe of the model, and its inputs.
-
-    A model that has no recipe can be loaded with the argument `model`.
-    """
-    record: dict[str, Any] = {"inputs": inputs._asdict()}
-    try:
-        record["recipe"] = recipe_of(model)
-    except ValueError as error:
-        record["no_recipe"] = str(error)
-    run.describe(**record)
-
-
-def save_untrained(
-    run: Run, model: Autoencoder, params: Params, inputs: Inputs, x: Batch | Tree
-) -> None:
-    """Records a model that was computed from examples and not trained, such as PCA."""
-    record_run(run, model, inputs)
-    run.checkpoints.save(0, {}, params, {})
-    record_codes(run, model, params, 0, lambda: x)
-
-
-def record_codes(
-    run: Run, model: Autoencoder, params: Params, step: int, examples: Callable[[], Batch | Tree]
-) -> None:
-    """Writes the mean and the standard deviation of the codes of training examples to codes.json.
-
-    Args:
-      run: the run folder.
-      model: any autoencoder; one without an encoder has no codes.
-      params: its parameters.
-      step: the number of updates; codes of the same step are not computed again.
-      examples: gives the training examples.
-    """
-    if model.model.posterior is None:
-        return
-    if (_read_json(run.directory / CODES) or {}).get("step") == step:
-        return
-    x = examples()
-    record = read_config(run.directory)
-    task = (record.get("use") or {}).get("task")
-    if task in ("colorize", "inpaint"):  # the encoder does not see the images themselves
-        x = as_seen(_inputs(record, run.directory), task, x.x if isinstance(x, Batch) else x)
-    n = len(jax.tree.leaves(x)[0])
-    shape = jax.eval_shape(model.encode, params, jax.tree.map(lambda leaf: leaf[:1], x))
-    if not isinstance(shape, jax.ShapeDtypeStruct) or shape.size > MAX_CODE_VALUES:
-        return
-    codes = inference.encode(model, params, x)
-    values = {
-        "step": step,
-        "examples": n,
-        "mean": codes.mean(axis=0, dtype=np.float64).tolist(),
-        "std": codes.std(axis=0, dtype=np.float64).tolist(),
-    }
-    with atomic_write(run.directory / CODES) as partial:
-        partial.write_text(json.dumps(values) + "\n")
-
-
-def _parts(record: dict[str, Any]) -> tuple[str, ...]:
-    parts = record.get("parts", [])
-    return tuple(str(name) for name in parts) if isinstance(parts, list) else ()
 
 
 def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoencoder:
@@ -391,7 +300,7 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
     if not is_old and not isinstance(recipe, dict):
         raise ValueError(f"{directory}/config.json is damaged: it has no recipe")
     if is_old or not isinstance(recipe, dict) or "call" not in recipe:
-        parts = ", ".join(_parts(record))
+        parts = ", ".join(parts_of(record))
         raise ValueError(
             f"{directory} has several models; choose one of its parts: {parts}"
             if parts
@@ -405,23 +314,6 @@ def _model(directory: Path, record: dict[str, Any], *, is_old: bool) -> Autoenco
     if not isinstance(model, Autoencoder):
         raise ValueError(f"the recipe in {directory}/config.json is not that of a model")
     return model
-
-
-def _inputs(record: dict[str, Any], directory: Path) -> Inputs:
-    values = record.get("inputs")
-    try:
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values or {}).items()}
-        known: dict[str, Any] = {k: v for k, v in plain.items() if k in Inputs._fields}
-        inputs = Inputs(**known)
-        for shape in (known["shape"], known.get("seen") or (1,)):
-            if not isinstance(shape, tuple) or not all(isinstance(n, int) and n > 0 for n in shape):
-                raise ValueError(f"{shape!r:.40} is no shape")
-        for name, kinds in INPUT_TYPES.items():
-            if not isinstance(getattr(inputs, name), kinds):
-                raise ValueError(f"{name} is {getattr(inputs, name)!r:.40}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{directory}: the inputs in config.json are damaged: {error}") from None
-    return inputs
 
 
 def _params(
@@ -445,12 +337,12 @@ def _params(
     if not (directory / "checkpoints").is_dir():
         raise ValueError(f"{directory} has no checkpoint yet{_others(root, parts)}")
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        before = _saved_steps(directory)
+        before = saved_steps(directory)
         try:
             params = Checkpoints(directory / "checkpoints").best(shapes)
             break
         except (ValueError, OSError) as error:
-            is_written = _saved_steps(directory) != before
+            is_written = saved_steps(directory) != before
             if attempt >= (MOST_ATTEMPTS if is_written else ATTEMPTS):
                 reason = " ".join(str(error).split())[:300]
                 raise ValueError(f"{directory} cannot be loaded: {reason}") from error
@@ -463,48 +355,3 @@ def _params(
 def _others(root: Path, parts: tuple[str, ...]) -> str:
     ready = [name for name in parts if (root / name / "checkpoints").is_dir()]
     return f"; its parts with one are {', '.join(ready)}" if ready else "; train it first"
-
-
-def _is_being_continued(record: dict[str, Any]) -> bool:
-    continued = record.get("continued")
-    last = continued[-1] if isinstance(continued, list) and continued else {}
-    return isinstance(last, dict) and last.get("complete") is False
-
-
-def _saved_steps(directory: Path) -> set[int]:
-    """The steps of the checkpoints of a run."""
-    try:
-        names = [path.name for path in (directory / "checkpoints").iterdir()]
-    except OSError:
-        return set()
-    return {int(name) for name in names if name.isdecimal()}
-
-
-def _code_moments(directory: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The mean and the standard deviation in codes.json, if they are of the newest checkpoint.
-
-    They are of an earlier one while a run is trained further.
-    """
-    path = directory / CODES
-    if not path.exists():
-        return None, None
-    try:
-        codes = json.loads(path.read_text())
-        step, mean, std = (
-            codes["step"],
-            *(np.asarray(codes[name], np.float32) for name in ("mean", "std")),
-        )
-        if mean.shape != std.shape or not mean.ndim or not np.isfinite([mean, std]).all():
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"{path} is damaged; remove it to use the run without it") from None
-    if step != max(_saved_steps(directory), default=None):
-        return None, None
-    return mean, std
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None

@@ -10,7 +10,7 @@ from PIL import Image
 import jaxae
 from jaxae.__main__ import main
 from jaxae.networks import mlp_decoder, mlp_encoder
-from jaxae.runs import loading
+from jaxae.runs import recording
 from jaxae.runs.folder import Run
 from jaxae.runs.inputs import Inputs
 
@@ -20,7 +20,7 @@ def make_run(folder, model, images, *, dataset="digits", classes=(), epochs=3):
     run = Run(folder, {"experiment": "vae", "dataset": dataset, "epochs": epochs})
     params = model.init(jax.random.key(0), jaxae.as_float(images[:50]))
     inputs = Inputs(tuple(images.shape[1:]), dataset=dataset, classes=classes)
-    loading.save_untrained(run, model, params, inputs, images)
+    recording.save_untrained(run, model, params, inputs, images)
     run.log({"epoch": 1, "train/loss": 7.5})
     run.finish({"test/loss": 7.25, "best_epoch": 1, "protocol": "none"})
     return folder

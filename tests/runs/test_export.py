@@ -21,7 +21,7 @@ from jaxae.runs.export.exporting import export_functions, export_weights_of
 from jaxae.runs.export.functions import EXAMPLES, Function, functions
 from jaxae.runs.folder import Run
 from jaxae.runs.inputs import Inputs
-from jaxae.runs.loading import record_codes, record_run
+from jaxae.runs.recording import record_codes, record_run
 
 SHAPE = (9, 7, 1)
 

@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import jaxae
-from jaxae.runs import loading
+from jaxae.runs import loading, recording
 from jaxae.runs.folder import Run
 from jaxae.runs.inputs import BINARIZE_SEED, Inputs
 
@@ -37,7 +37,7 @@ def vae(latent_dim=3, hidden=(8,)):
 
 def train(run, model, *, x=None, inputs=INPUTS, epochs=1):
     """What an experiment does with a model."""
-    loading.record_run(run, model, inputs)
+    recording.record_run(run, model, inputs)
     x = images() if x is None else x
     fitted = jaxae.fit(
         model,
@@ -49,7 +49,7 @@ def train(run, model, *, x=None, inputs=INPUTS, epochs=1):
         checkpoints=run.checkpoints,
         progress=False,
     )
-    loading.record_codes(run, model, fitted.params, int(fitted.state.step), lambda: x)
+    recording.record_codes(run, model, fitted.params, int(fitted.state.step), lambda: x)
     return fitted
 
 
@@ -257,7 +257,7 @@ def test_a_model_that_was_not_trained_is_saved_and_loaded(tmp_path):
     model = jaxae.pca(4)
     params = model.init(jax.random.key(0), x)
     for _ in range(2):  # also when the run is resumed
-        loading.save_untrained(Run(tmp_path, {}), model, params, INPUTS, x)
+        recording.save_untrained(Run(tmp_path, {}), model, params, INPUTS, x)
     run = jaxae.load_run(tmp_path)
     np.testing.assert_allclose(run.encode(x), model.encode(params, x), atol=1e-6)
     np.testing.assert_allclose(run.code_mean, 0, atol=1e-5)
@@ -267,14 +267,14 @@ def test_codes_that_are_no_vector_have_no_mean(tmp_path):
     networks = jaxae.networks
     model = jaxae.autoencoder(networks.unet_encoder((4,)), networks.unet_decoder(SHAPE, (4,)))
     run = Run(tmp_path, {})
-    loading.record_run(run, model, INPUTS)
+    recording.record_run(run, model, INPUTS)
     params = model.init(jax.random.key(0), images(2))
     run.checkpoints.save(1, {}, params, {})
-    loading.MAX_CODE_VALUES, before = 10, loading.MAX_CODE_VALUES
+    recording.MAX_CODE_VALUES, before = 10, recording.MAX_CODE_VALUES
     try:
-        loading.record_codes(run, model, params, 1, images)
+        recording.record_codes(run, model, params, 1, images)
     finally:
-        loading.MAX_CODE_VALUES = before
+        recording.MAX_CODE_VALUES = before
     assert jaxae.load_run(tmp_path).code_mean is None
 
 
@@ -381,10 +381,10 @@ def test_a_checkpoint_that_is_replaced_meanwhile_is_read_again(error, trained, m
 
 WRITER = """
 import jax, jaxae, sys
-from tests.runs.test_loading import INPUTS, Run, images, loading, vae
+from tests.runs.test_loading import INPUTS, Run, images, recording, vae
 
 run, model = Run(sys.argv[1], {"experiment": "own"}), vae()
-loading.record_run(run, model, INPUTS)
+recording.record_run(run, model, INPUTS)
 params = model.init(jax.random.key(0), jaxae.as_float(images()))
 with run.checkpoints.writer() as save:
     for i in range(1, 80):
