@@ -12,7 +12,10 @@ _LOADED = set()
 
 @pytest.fixture(autouse=True)
 def runs_can_be_loaded(monkeypatch):
-    """After a test, loads the runs of models that no test before it has trained."""
+    """After a test, loads the runs of models that no test before it has trained.
+
+    A test that damages its runs clears the list that this fixture gives.
+    """
     fit, trained = running.fit, []
 
     def recorded(config, run, model, data, **options):
@@ -21,7 +24,7 @@ def runs_can_be_loaded(monkeypatch):
         return fitted
 
     monkeypatch.setattr(running, "fit", recorded)
-    yield
+    yield trained
     for run, model, params in trained:
         if repr(model) in _LOADED or not (run.directory / "checkpoints").exists():
             continue

@@ -122,14 +122,20 @@ def test_a_run_folder_of_an_older_layout_is_refused(tmp_path, monkeypatch, capsy
     """The first layout had no version, and flags of other names."""
     (tmp_path / "config.json").write_text('{"config": {"experiment": "autoencoder", "rise": 0}}')
     said = refused(autoencoder, *small(tmp_path), monkeypatch=monkeypatch, capsys=capsys)
-    assert "another version of jaxae (layout 1; this version uses 2); use another" in said
+    assert (
+        "another version of jaxae (layout 1; this version uses 2); use that version, or use another folder"
+        in said
+    )
 
 
-def test_checkpoints_of_an_older_format_are_refused(tmp_path, monkeypatch, capsys):
+def test_checkpoints_of_an_older_format_are_refused(
+    tmp_path, monkeypatch, capsys, runs_can_be_loaded
+):
     c = autoencoder.Config(dataset="digits", epochs=1, hidden=(4,), run_dir=str(tmp_path))
     with monkeypatch.context() as older:
         older.setattr(checkpoints, "FORMAT", checkpoints.FORMAT - 1)
         autoencoder.main(c)
+    runs_can_be_loaded.clear()
     (tmp_path / "results.json").unlink()
     capsys.readouterr()
     monkeypatch.setattr(sys, "argv", ["autoencoder", *map(str, small(tmp_path))])
