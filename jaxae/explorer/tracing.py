@@ -136,6 +136,8 @@ class _Tracer:
         if name == "scan" and not constant:
             return self._unroll(options, inputs)
         inner = None if name in ("scan", "while", "cond") else _inner(options)
+        if "_prim" in options:
+            inner = _expanded(options["_prim"], [variable.aval for variable in equation.invars])
         if inner is not None:
             return self.run(*inner, inputs)
         if constant and name in MOVES:
@@ -149,7 +151,7 @@ class _Tracer:
         return list(outputs)
 
     def _unroll(self, options: dict[str, Any], inputs: list[Value]) -> list[Value]:
-        length, fixed, carried = options["length"], options["num_consts"], options["num_carry"]
+        length, (fixed, carried) = options["length"], _loop_arguments(options)
         if length > LONGEST_LOOP or len(inputs) > fixed + carried or options["reverse"]:
             raise ValueError("it has a loop over an array, or a long loop")
         body, carry = options["jaxpr"], inputs[fixed:]
@@ -169,6 +171,21 @@ def _inner(options: dict[str, Any]) -> tuple[Any, Sequence[Any]] | None:
         if hasattr(found, "eqns"):
             return found, ()
     return None
+
+
+def _loop_arguments(options: dict[str, Any]) -> tuple[int, int]:
+    """The numbers of the arrays that a loop reads, and of those that it changes."""
+    if "num_consts" in options:
+        return options["num_consts"], options["num_carry"]
+    fixed, carried, _ = options["ft_in"].unpack()  # since JAX 0.12
+    return len(fixed), len(carried)
+
+
+def _expanded(call: Any, avals: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """The function of a call of JAX 0.12 and later, such as that of a root finder, with its constants."""
+    arguments = call.in_tree.unflatten([jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals])
+    closed = jax.make_jaxpr(call.expand)(*arguments)
+    return closed.jaxpr, closed.consts
 
 
 def _constant(value: Any) -> np.ndarray:
