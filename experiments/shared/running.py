@@ -159,8 +159,8 @@ def conduct(
       part: the model that is loaded from the run, if it trains several.
     """
     run = open_run(config, data, name, more, plan)
-    run.describe(use=dict(use or {"task": "reconstruct"}), part=part)
     with resumable(run):
+        run.describe(use=dict(use or {"task": "reconstruct"}), part=part)
         results = run.results
         if any(processes.max_over_processes(float(results is None))) or results is None:
             if data.placed and processes.is_first():
@@ -169,8 +169,6 @@ def conduct(
             if data.classes:
                 results["classes"] = list(data.classes)
             results["seconds"] = time.perf_counter() - started
-            if classes := getattr(data, "classes", ()):
-                results["classes"] = list(classes)
             # JSON has neither infinity nor nan; a resumed run reports the same as the run itself.
             results = {
                 k: None if isinstance(v, float) and not math.isfinite(v) else v
